@@ -1,0 +1,43 @@
+# Every target does its own set-up: only Python >= 3.11, make and git are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: help demo test check format bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segpipe needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one with: make PYTHON=python3.12")'
+	@echo "Making the environment in $(VENV) (once, a minute or so) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+demo: $(VENV)/.run ## Run the main job on 1,469,307 real order lines into the embedded PostgreSQL
+	@$(BIN)/segpipe demo
+
+test: $(VENV)/.dev ## Run the tests, on the embedded PostgreSQL
+	@$(BIN)/pytest -n auto
+
+check: $(VENV)/.dev ## Lint, types and import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## Measure speed and memory, results in benchmarks/results/
+	@$(BIN)/python benchmarks/speed.py
+
+clean: ## Remove the environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,209 @@
+"""Frozen settings, one record a stage, from options and a TOML file.
+
+Takes a TOML table a stage (`[source]`, `[sample]` …); gives RunSettings. An unknown key is
+refused with the known ones listed, so that a typing error never runs with a default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from segpipe.errors import InputError
+
+StageSettings = TypeVar("StageSettings")
+STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "load")
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """What to read and how: order lines, and support tickets where there are any."""
+
+    paths: tuple[str, ...] = ()
+    preset: str | None = None  # recognised by the header when None
+    preset_paths: tuple[Path, ...] = ()  # a user's own mappings
+    timezone: str = "UTC"  # of timestamps without an offset, and of weekday and hour
+    tickets_path: Path | None = None
+    max_reject_share: float = 0.05
+    rejects_path: Path | None = None  # default: beside the first input file
+
+    def __post_init__(self) -> None:
+        _within("source.max_reject_share", self.max_reject_share, 0.0, 1.0)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            msg = f"timezone is {self.timezone!r}; expected an IANA name such as Europe/Berlin."
+            raise InputError(msg) from error
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Limits of the analytical engine."""
+
+    memory_limit: str | None = None  # such as "4GB"; None: half of the machine's memory
+    threads: int | None = None
+    spill_path: Path | None = None  # None: a temporary folder
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """The observation date and the axes beyond the built-in ones."""
+
+    as_of: date | None = None  # None: the day after the newest order
+    axis_paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """Size of the discovery sample (customers) and the seed of the whole run."""
+
+    size: int = 5000
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        _within("sample.size", self.size, 100, 100_000)
+        _within("sample.seed", self.seed, 0, 2**32 - 1)
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How K is searched and which partitions are passed over."""
+
+    min_k: int = 2
+    max_k: int = 6
+    restarts: int = 10
+    min_segment_share: float = 0.02  # of the eligible population
+    min_reproducibility: float = 0.8  # adjusted Rand index between two halves of the sample
+    min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
+    clustered_silhouette: float = 0.5  # and a reasonable structure from here
+
+    def __post_init__(self) -> None:
+        _within("cluster.min_k", self.min_k, 2, 20)
+        _within("cluster.max_k", self.max_k, self.min_k, 20)
+        _within("cluster.restarts", self.restarts, 1, 1000)
+        _within("cluster.min_segment_share", self.min_segment_share, 0.0, 0.5)
+
+
+@dataclass(frozen=True)
+class AssignSettings:
+    """How many customers are assigned at a time."""
+
+    batch_size: int = 5000
+
+    def __post_init__(self) -> None:
+        _within("assign.batch_size", self.batch_size, 1, 10_000_000)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """Where the memberships go."""
+
+    database_url: str | None = None  # None: DATABASE_URL, else the embedded PostgreSQL
+    store_id: str = "default"
+    absent: str = "keep"  # customers who are not in the new file: keep or delete
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.store_id) <= 100:
+            msg = f"store_id has {len(self.store_id)} characters; expected 1 to 100."
+            raise InputError(msg)
+        if self.absent not in ("keep", "delete"):
+            raise InputError(f"absent is {self.absent!r}; expected 'keep' or 'delete'.")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that a run depends on."""
+
+    source: SourceSettings = field(default_factory=SourceSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    assign: AssignSettings = field(default_factory=AssignSettings)
+    load: LoadSettings = field(default_factory=LoadSettings)
+    model_path: Path | None = None  # assign with this model, discover nothing
+    model_out_path: Path | None = None
+    is_dry_run: bool = False
+
+
+def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunSettings:
+    """Give the settings of a TOML file, overridden by options (stage → key → value, None: not given).
+
+    Raises InputError for a file that cannot be read, an unknown stage or key, or a value out of range.
+    """
+    tables = _read_toml(path) if path else {}
+    settings = RunSettings()
+    for stage, values in _merged(tables, options).items():
+        if stage not in STAGES:
+            _refuse("settings table", stage, set(STAGES))
+        changed = _with_values(getattr(settings, stage), stage, values)
+        settings = replace(settings, **{stage: changed})
+    return settings
+
+
+def home_path() -> Path:
+    """Folder of the embedded database: `$SEGPIPE_HOME`, else `.segpipe` of the working folder."""
+    return Path(os.environ.get("SEGPIPE_HOME") or ".segpipe").expanduser().resolve()
+
+
+def _merged(
+    tables: dict[str, Any], options: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for stage, values in tables.items():
+        if not isinstance(values, dict):
+            msg = f"The settings file has {stage!r} outside a table; expected [stage] tables."
+            raise InputError(msg)
+        merged[stage] = dict(values)
+    for stage, values in options.items():
+        given = {key: value for key, value in values.items() if value is not None}
+        merged.setdefault(stage, {}).update(given)
+    return merged
+
+
+def _with_values(current: StageSettings, stage: str, values: dict[str, Any]) -> StageSettings:
+    known = {f.name: str(f.type) for f in fields(current)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            _refuse(f"key in [{stage}]", key, set(known))
+    typed = {key: _typed(f"{stage}.{key}", value, known[key]) for key, value in values.items()}
+    return replace(current, **typed)  # type: ignore[type-var]
+
+
+def _typed(name: str, value: Any, kind: str) -> Any:  # noqa: ANN401 - TOML values have any type
+    """Value as the annotation `kind` wants it; TOML knows neither paths nor tuples."""
+    if "tuple" in kind:
+        items = (value,) if isinstance(value, str | Path) else tuple(value)
+        return tuple(Path(item) for item in items) if "Path" in kind else items
+    if "Path" in kind:
+        return Path(value)
+    if kind.startswith("float") and isinstance(value, int | float):
+        return float(value)
+    wanted = {"int": int, "str": str, "float": float, "date": date}[kind.split(" ")[0]]
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; expected {wanted.__name__}.")
+    return value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"The settings file {path} cannot be read ({error.strerror}); name an existing file."
+        raise InputError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"The settings file {path} is not TOML: {error}.") from error
+
+
+def _refuse(what: str, found: str, known: set[str]) -> None:
+    raise InputError(f"Unknown {what}: {found!r}. Known: {', '.join(sorted(known))}.")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}; expected {low} to {high}.")

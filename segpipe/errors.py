@@ -1,0 +1,30 @@
+"""One root error, so that the command line knows what is meant for the user.
+
+Takes a message that says what was found, what was expected and what to do; gives an exit status.
+"""
+
+from __future__ import annotations
+
+
+class SegpipeError(Exception):
+    """Root of every error that segpipe raises on purpose; its text is one plain sentence or two."""
+
+    exit_status = 1
+
+
+class InputError(SegpipeError, ValueError):
+    """What the user handed in cannot be used: a file, a column, a setting, an option."""
+
+    exit_status = 2
+
+
+class DatabaseError(SegpipeError):
+    """PostgreSQL could not be reached, or refused what segpipe asked."""
+
+    exit_status = 2
+
+
+class MissingExtraError(SegpipeError):
+    """An optional part was asked for whose extra is not installed."""
+
+    exit_status = 2

@@ -1,0 +1,144 @@
+"""What each stage says of itself; together the RunReport that is printed, stored and tested.
+
+Every number in it was computed in the run that it describes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What was read. `n_rows_read` counts every data row of the files, rejected and guests included."""
+
+    preset: str
+    paths: tuple[str, ...]
+    input_hash: str  # SHA-256 over the files' bytes
+    n_rows_read: int
+    n_rows_rejected: int
+    rejects_path: Path | None
+    reject_reasons: dict[str, int]  # reason without its value → rows
+    n_guest_lines: int
+    n_return_lines: int
+    n_shared_orders: int  # order ids seen under more than one customer
+    currency: str | None
+    inputs: frozenset[str]  # of schema.INPUTS
+    first_ordered_at: datetime | None
+    last_ordered_at: datetime | None
+    n_tickets: int = 0
+    notes: tuple[str, ...] = ()  # plain sentences: guessed order ids, duplicate files …
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What the feature stage made of the order lines."""
+
+    as_of: date
+    n_customers: int
+    n_orders: int
+    n_return_only_customers: int
+    n_future_lines: int  # after as_of, left out
+
+
+@dataclass(frozen=True)
+class StratumInfo:
+    """A lifetime-value stratum and what was drawn from it."""
+
+    name: str
+    n_customers: int
+    n_drawn: int
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """The discovery sample."""
+
+    n_drawn: int
+    strata: tuple[StratumInfo, ...]
+
+
+@dataclass(frozen=True)
+class CandidateInfo:
+    """One K that was tried. silhouette is weighted and averaged per cluster."""
+
+    n_clusters: int
+    silhouette: float
+    smallest_share: float
+    reproducibility: float | None  # None: too few customers to split
+    passed_over: str | None  # the reason, None for an eligible candidate
+
+
+@dataclass(frozen=True)
+class AxisInfo:
+    """What one axis came to; `shares` are counted over the whole population, states included."""
+
+    name: str
+    group: str
+    verdict: str  # clustered, weak, no structure, unavailable
+    reason: str | None
+    n_clusters: int | None
+    silhouette: float | None
+    candidates: tuple[CandidateInfo, ...] = ()
+    dropped_features: tuple[str, ...] = ()
+    n_filled: dict[str, int] = field(default_factory=dict)  # measure → customers given the median
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadInfo:
+    """What was published."""
+
+    run_id: int
+    store_id: str
+    database: str  # without the password
+    n_published: int
+    n_inserted: int
+    n_updated: int
+    n_absent_kept: int
+    n_absent_deleted: int
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """Seconds of wall time of one stage."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One whole run, in the order in which the data flowed."""
+
+    version: str
+    seed: int
+    source: SourceInfo
+    features: FeatureInfo
+    sample: SampleInfo | None  # None: assigned with a given model
+    axes: tuple[AxisInfo, ...]
+    load: LoadInfo | None  # None: dry run
+    stages: tuple[StageInfo, ...]
+    model_hash: str
+    peak_memory_mb: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: no dates, paths or sets."""
+        plain = _plain(asdict(self))
+        assert isinstance(plain, dict)  # noqa: S101 - asdict of a record
+        return plain
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a record
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date | Path):
+        return str(value)
+    return value

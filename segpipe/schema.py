@@ -1,0 +1,83 @@
+"""The tables that cross a stage: their grain and their columns.
+
+Everything that one stage hands to the next is named here, so that a stage can be read without
+its neighbours. Amounts are decimals in the shop's currency: their sums are exact, whatever the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AMOUNT = "DECIMAL(18, 4)"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named table: one row a `grain`, columns as name → engine type."""
+
+    name: str
+    grain: str
+    columns: dict[str, str]
+
+
+ORDER_LINES = Table(
+    name="order_lines",
+    grain="line of an order of a known customer (guests and rejected lines are left out)",
+    columns={
+        "customer_id": "VARCHAR",  # 1 to 100 characters
+        "order_id": "VARCHAR",  # unique within the customer
+        "ordered_at": "TIMESTAMP",  # UTC
+        "ordered_local": "TIMESTAMP",  # the shop's wall clock
+        "is_return": "BOOLEAN",  # a return line: line_amount, discount_amount 0; refund_amount given back
+        "line_amount": AMOUNT,  # charged after discount, before refunds; >= 0
+        "quantity": AMOUNT,  # units, >= 0
+        "discount_amount": AMOUNT,  # >= 0, 0 where the source has none
+        "refund_amount": AMOUNT,  # >= 0, 0 where the source has none
+        "product_id": "VARCHAR",  # NULL where unknown, as are the next three
+        "category": "VARCHAR",
+        "channel": "VARCHAR",
+        "unit_price": "DOUBLE",  # list price of one unit; NULL where quantity is 0 or on returns
+    },
+)
+
+TICKETS = Table(
+    name="tickets",
+    grain="support ticket",
+    columns={
+        "customer_id": "VARCHAR",
+        "created_at": "TIMESTAMP",  # UTC
+        "channel": "VARCHAR",
+        "resolved_at": "TIMESTAMP",
+        "message_count": "INTEGER",
+        "satisfaction": "DOUBLE",  # 1 to 5
+        "priority": "VARCHAR",
+        "is_reopened": "BOOLEAN",
+    },
+)
+
+# Optional inputs that an axis or a feature may need; the source stage says which are there.
+INPUTS = ("discount", "refund", "product", "category", "channel", "time_of_day", "tickets")
+
+METRICS = {
+    "lifetime_value": "DOUBLE",
+    "avg_order_value": "DOUBLE",
+    "churn_risk_score": "DOUBLE",
+    "total_orders": "INTEGER",
+    "days_since_last_purchase": "INTEGER",
+    "customer_tenure_days": "INTEGER",
+}
+
+CUSTOMER_FEATURES = Table(
+    name="customer_features",
+    grain="customer with at least one order; besides these columns, one DOUBLE a measure",
+    columns={"customer_id": "VARCHAR", **METRICS},
+)
+
+
+def strength_column(axis: str) -> str:
+    """Column of a membership batch that holds the strengths of `axis`.
+
+    A membership batch (one row a customer) has customer_id, the METRICS, and for each axis a
+    dictionary-encoded column of segment names under the axis's name and this one of doubles 0 to 1.
+    """
+    return f"{axis}_strength"
