@@ -1,4 +1,4 @@
-"""segpipe: behavioural segments on 13 axes for every customer of a shop, published in PostgreSQL."""
+"""segpipe: segments on 13 behavioural axes for every customer of a shop, in PostgreSQL."""
 
 __all__ = ["__version__"]
 

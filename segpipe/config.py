@@ -132,9 +132,10 @@ class RunSettings:
 
 
 def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunSettings:
-    """Give the settings of a TOML file, overridden by options (stage → key → value, None: not given).
+    """Give the settings of a TOML file, overridden by options.
 
-    Raises InputError for a file that cannot be read, an unknown stage or key, or a value out of range.
+    Options are stage → key → value; None means not given. Raises InputError for a file that
+    cannot be read, an unknown stage or key, or a value out of range.
     """
     tables = _read_toml(path) if path else {}
     settings = RunSettings()
@@ -184,7 +185,7 @@ def _typed(name: str, value: Any, kind: str) -> Any:  # noqa: ANN401 - TOML valu
         return Path(value)
     if kind.startswith("float") and isinstance(value, int | float):
         return float(value)
-    wanted = {"int": int, "str": str, "float": float, "date": date}[kind.split(" ")[0]]
+    wanted = {"int": int, "str": str, "float": float, "date": date}[kind.split(" ", maxsplit=1)[0]]
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise InputError(f"{name} is {value!r}; expected {wanted.__name__}.")
     return value

@@ -1,6 +1,6 @@
 """The analytical engine: the one place that imports DuckDB.
 
-Takes limits; gives a connection whose tables live in memory and spill to a folder that goes with it.
+Takes limits; gives a connection whose tables live in memory and spill to a temporary folder.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What was read. `n_rows_read` counts every data row of the files, rejected and guests included."""
+    """What was read; `n_rows_read` counts every data row, rejected and guests included."""
 
     preset: str
     paths: tuple[str, ...]

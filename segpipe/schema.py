@@ -1,7 +1,7 @@
 """The tables that cross a stage: their grain and their columns.
 
 Everything that one stage hands to the next is named here, so that a stage can be read without
-its neighbours. Amounts are decimals in the shop's currency: their sums are exact, whatever the order.
+its neighbours. Amounts are decimals in the shop's currency: sums are exact in any order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ORDER_LINES = Table(
         "order_id": "VARCHAR",  # unique within the customer
         "ordered_at": "TIMESTAMP",  # UTC
         "ordered_local": "TIMESTAMP",  # the shop's wall clock
-        "is_return": "BOOLEAN",  # a return line: line_amount, discount_amount 0; refund_amount given back
+        "is_return": "BOOLEAN",  # then line_amount, discount_amount are 0
         "line_amount": AMOUNT,  # charged after discount, before refunds; >= 0
         "quantity": AMOUNT,  # units, >= 0
         "discount_amount": AMOUNT,  # >= 0, 0 where the source has none
