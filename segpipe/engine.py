@@ -29,7 +29,6 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spill,
             "memory_limit": settings.memory_limit or f"{_half_of_memory_mb()}MB",
-            "TimeZone": "UTC",
         }
         if settings.threads:
             config["threads"] = settings.threads
@@ -39,6 +38,7 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
             msg = f"The engine refused a setting of [engine]: {error}"
             raise InputError(msg) from error
         try:
+            connection.execute("SET TimeZone = 'UTC'")  # ICU is loaded only once connected
             yield connection
         finally:
             connection.close()

@@ -1,0 +1,134 @@
+"""Assignment: features + model → memberships and strengths, a batch at a time.
+
+Takes Arrow batches of customer_features; gives membership batches (see schema.strength_column).
+Memory is bounded by the batch. The same function serves one customer in real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from segpipe.cluster import squared_distances
+from segpipe.engine import Connection, quote
+from segpipe.errors import InputError
+from segpipe.model import AxisModel, Model
+from segpipe.scale import scale_matrix
+from segpipe.schema import CUSTOMER_FEATURES, METRICS, strength_column
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass
+class Tally:
+    """Counts over the whole population, filled while batches pass."""
+
+    n_customers: int = 0
+    customers: dict[str, Codes | Floats] = field(default_factory=dict)  # axis → (vocabulary,)
+    lifetime_value: dict[str, Floats] = field(default_factory=dict)
+    n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
+
+
+def assign_batches(
+    engine: Connection, model: Model, batch_size: int, tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """Membership batches of all customers in the order of their ids; `tally` is filled on the way."""
+    measures = needed_measures(model)
+    _check_measures(engine, measures)
+    columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
+    query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
+    reader = engine.execute(query).to_arrow_reader(batch_size)
+    for batch in reader:
+        yield assign_batch(model, batch, tally)
+
+
+def assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
+    """One membership batch of one batch of features."""
+    columns = {
+        name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in needed_measures(model)
+    }
+    value = batch.column("lifetime_value").to_numpy(zero_copy_only=False)
+    arrays = [batch.column("customer_id"), *(batch.column(metric) for metric in METRICS)]
+    names = ["customer_id", *METRICS]
+    tally.n_customers += batch.num_rows
+    for axis in model.axes:
+        codes, strengths = assign_axis(axis, columns, batch.num_rows, tally)
+        vocabulary = axis.vocabulary()
+        _count(tally, axis.name, codes, value, len(vocabulary))
+        arrays += [pa.DictionaryArray.from_arrays(codes, pa.array(vocabulary)), pa.array(strengths)]
+        names += [axis.name, strength_column(axis.name)]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def assign_axis(
+    axis: AxisModel, columns: Mapping[str, Floats], n_rows: int, tally: Tally
+) -> tuple[Codes, Floats]:
+    """Code in the axis's vocabulary and strength 0 to 1 of each customer, both of shape (n_rows,).
+
+    Strength is the fuzzy c-means membership with m = 2 of the nearest centroid (Bezdek, 1981):
+    1 / Σ_j (d_nearest / d_j)²; 1 in a state, 0 in the default state.
+    """
+    vocabulary = axis.vocabulary()
+    codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
+    strengths = np.zeros(n_rows)
+    eligible = np.ones(n_rows, dtype=np.bool_)
+    for rule in axis.eligibility:
+        excluded = eligible & ~(columns[rule.measure] >= rule.at_least)
+        codes[excluded] = vocabulary.index(rule.state)
+        strengths[excluded] = 1.0
+        eligible &= ~excluded
+    if axis.segments and eligible.any():
+        own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
+        _count_filled(tally, axis.name, own)
+        codes[eligible], strengths[eligible] = _nearest_segment(axis, own)
+    return codes, strengths
+
+
+def needed_measures(model: Model) -> tuple[str, ...]:
+    """Measures that some axis of the model looks at, each once."""
+    named = [scale.measure for axis in model.axes for scale in axis.scales]
+    named += [rule.measure for axis in model.axes for rule in axis.eligibility]
+    return tuple(dict.fromkeys(named))
+
+
+def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes, Floats]:
+    centroids = np.array([segment.centroid for segment in axis.segments])
+    squares = squared_distances(scale_matrix(own, axis.scales), centroids)
+    codes = squares.argmin(axis=1)
+    closest = squares[np.arange(len(codes)), codes]
+    on_centroid = closest == 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        strengths = 1.0 / (closest[:, None] / squares).sum(axis=1)
+    strengths[on_centroid] = 1.0
+    return codes.astype(np.int32), strengths
+
+
+def _count(tally: Tally, axis: str, codes: Codes, value: Floats, size: int) -> None:
+    counts = np.bincount(codes, minlength=size)
+    values = np.bincount(codes, weights=value, minlength=size)
+    tally.customers[axis] = tally.customers.get(axis, 0) + counts
+    tally.lifetime_value[axis] = tally.lifetime_value.get(axis, 0) + values
+
+
+def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:
+    filled = tally.n_filled.setdefault(axis, {})
+    for measure, values in own.items():
+        missing = int(np.isnan(values).sum())
+        if missing:
+            filled[measure] = filled.get(measure, 0) + missing
+
+
+def _check_measures(engine: Connection, measures: tuple[str, ...]) -> None:
+    """A model made with more inputs than this file has cannot be applied to it."""
+    described = engine.execute(f"DESCRIBE {CUSTOMER_FEATURES.name}").fetchall()
+    present = {row[0] for row in described}
+    missing = [measure for measure in measures if measure not in present]
+    if missing:
+        msg = f"The model needs measures that this input cannot give: {', '.join(missing)}."
+        raise InputError(f"{msg} Discover anew without --model.")

@@ -1,0 +1,17 @@
+"""The axes: plain records, in the order in which they are published."""
+
+from segpipe.axes.catalogue import AXES, axes_for
+from segpipe.axes.measures import MEASURES
+from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Measure, Prototype
+
+__all__ = [
+    "AXES",
+    "MEASURES",
+    "Axis",
+    "Claim",
+    "Eligibility",
+    "Feature",
+    "Measure",
+    "Prototype",
+    "axes_for",
+]

@@ -1,0 +1,97 @@
+"""What an axis is: one record of plain data.
+
+Nothing here computes; the stages read these records. An axis that a user declares in a file is
+the same record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Transform = Literal["identity", "log", "signed_log"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of customer_features: what it means, in which unit."""
+
+    name: str
+    label: str  # as a marketer would say it
+    unit: str  # days, share, amount, count, ratio
+    definition: str
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A measure as an axis uses it; live with all inputs of `needs` and none of `unless`."""
+
+    measure: str
+    transform: Transform = "identity"
+    needs: tuple[str, ...] = ()  # of schema.INPUTS
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Who has behaviour to cluster: measure >= at_least; the others are in the named `state`."""
+
+    measure: str
+    at_least: float
+    state: str
+    needs: tuple[str, ...] = ()  # asked only where these inputs are
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a name says: the segment's median of `measure` lies on one side of a bound.
+
+    The bound is the eligible population's `quantile`, or a fixed `value`.
+    """
+
+    measure: str
+    side: Literal["above", "below"]
+    quantile: float | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A name with the place it stands for, in standard deviations of the axis's measures."""
+
+    name: str
+    description: str
+    position: dict[str, float]
+    claims: tuple[Claim, ...]
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One question about customers, and all that is needed to answer it."""
+
+    name: str
+    question: str
+    group: Literal["marketing", "support"]
+    features: tuple[Feature, ...]
+    prototypes: tuple[Prototype, ...]
+    eligibility: tuple[Eligibility, ...] = ()  # the first that fails gives the state
+    only_with: tuple[str, ...] = ()  # the axis exists only where these inputs do
+
+    def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
+        """Features that these inputs can feed."""
+        return tuple(f for f in self.features if _is_live(f, inputs))
+
+    def live_prototypes(self, inputs: frozenset[str]) -> tuple[Prototype, ...]:
+        """Names that these inputs can justify."""
+        return tuple(p for p in self.prototypes if _is_live(p, inputs))
+
+    def missing_inputs(self, inputs: frozenset[str]) -> tuple[str, ...]:
+        """Inputs that some feature needs and that are absent, in the order of the features."""
+        needed = dict.fromkeys(need for feature in self.features for need in feature.needs)
+        return tuple(need for need in needed if need not in inputs)
+
+
+def _is_live(part: Feature | Prototype, inputs: frozenset[str]) -> bool:
+    return inputs.issuperset(part.needs) and inputs.isdisjoint(part.unless)

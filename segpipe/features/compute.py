@@ -1,0 +1,238 @@
+"""The feature stage: order lines → one row a customer.
+
+Takes the order_lines (and tickets) tables; gives the customer_features table, the reference
+figures that its measures lean on, and a FeatureInfo. Small shared grains are kept as tables, so
+that each is computed once; they are dropped at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from segpipe.engine import Connection, quote
+from segpipe.errors import InputError
+from segpipe.features import grains, measures
+from segpipe.features.tickets import ticket_measures
+from segpipe.report import FeatureInfo
+from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
+
+N_BIGGEST_CHANNELS = 3
+GAP_WEIGHT = 2.0  # gaps' worth of the population's median in a customer's expected gap
+
+CHANNEL_KINDS = {
+    "web": "web website online internet site app mobile ios android ecommerce e-commerce shopify"
+    " woocommerce webshop desktop www",
+    "store": "store in_store in-store instore shop pos retail branch offline outlet",
+    "assisted": "phone telephone call call_center callcenter chat email mail agent sales rep"
+    " assisted shopify_draft_order draft catalog",
+}
+TICKET_KINDS = {
+    "email": "email e-mail mail",
+    "chat": "chat live_chat livechat messenger whatsapp",
+    "phone": "phone telephone call voice",
+    "self_service": "self_service self-service selfservice help_center faq portal bot",
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Figures of the population that a single customer's measures are held against."""
+
+    as_of: date
+    category_prices: dict[str, float]  # category → median unit price
+    shop_price: float  # median unit price over all lines; 1.0 where none has a price
+    biggest_channels: tuple[str, ...]  # by orders, ties by name
+    median_gap_days: float  # median of the customers' mean gaps; of tenures where nobody has one
+
+
+def compute_features(
+    engine: Connection,
+    inputs: frozenset[str],
+    as_of: date | None,
+    reference: Reference | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[FeatureInfo, Reference]:
+    """Create customer_features from order_lines; measures of absent inputs are NULL.
+
+    With `reference` (of a model) nothing is learnt from this population. Raises InputError where
+    no customer has an order on or before `as_of`.
+    """
+    keep = _Tables(engine)
+    backend = keep.backend
+    all_lines = backend.table(ORDER_LINES.name)
+    as_of = as_of or (reference.as_of if reference else _day_after_newest(engine))
+    lines = grains.up_to(all_lines, as_of)
+    orders = keep("orders", grains.orders(lines))
+    sequence = keep("sequence", grains.order_sequence(orders, as_of))
+    progress("orders")
+    keyed = keep("keyed_lines", grains.keyed_lines(lines, sequence))
+    progress("lines")
+    reference = reference or _learn_reference(engine, keyed, sequence, as_of)
+    parts = [measures.value_measures(orders), measures.time_measures(sequence, as_of)]
+    parts.append(measures.month_measures(grains.months_of_orders(sequence)))
+    if "product" in inputs:
+        products = grains.products_of_orders(keyed)
+        parts.append(keep("products", measures.product_measures(products, sequence)))
+        progress("products")
+    if "category" in inputs:
+        categories = grains.categories_of_orders(keyed)
+        parts.append(keep("categories", measures.category_measures(categories, sequence)))
+        progress("categories")
+    if "channel" in inputs:
+        parts.append(_channel_part(backend, sequence, reference))
+    prices = _category_price_table(keep, reference)
+    parts.append(keep("prices", measures.price_measures(keyed, prices, reference.shop_price)))
+    if "tickets" in inputs:
+        kinds = {kind: words.split() for kind, words in TICKET_KINDS.items()}
+        parts.append(ticket_measures(backend.table(TICKETS.name), sequence, as_of, kinds))
+    keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts), reference), is_temporary=False)
+    info = _info(engine, as_of)
+    keep.drop()
+    if info.n_customers == 0:
+        msg = f"No customer has an order on or before {as_of}; give a later --as-of."
+        raise InputError(msg)
+    return info, reference
+
+
+class _Tables:
+    """Keeps expressions as engine tables under a name, and drops those that are temporary."""
+
+    def __init__(self, engine: Connection) -> None:
+        self._engine = engine
+        self.backend: Any = ibis.duckdb.from_connection(engine)
+        self._names: list[str] = []
+
+    def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
+        if is_temporary:
+            self._names.append(name)
+        query = self.backend.compile(expression)
+        self._engine.execute(f"CREATE OR REPLACE TABLE {quote(name)} AS {query}")
+        kept: ir.Table = self.backend.table(name)
+        return kept
+
+    def arrow(self, name: str, rows: pa.Table) -> ir.Table:
+        """A small Arrow table as an engine table."""
+        self._names.append(name)
+        self._engine.register(f"{name}_rows", rows)
+        self._engine.execute(f"CREATE TABLE {quote(name)} AS FROM {quote(name + '_rows')}")
+        self._engine.unregister(f"{name}_rows")
+        kept: ir.Table = self.backend.table(name)
+        return kept
+
+    def drop(self) -> None:
+        for name in self._names:
+            self._engine.execute(f"DROP TABLE {quote(name)}")
+
+
+def _joined(parts: list[ir.Table]) -> ir.Table:
+    """All parts side by side; the first has a row for every customer with an order."""
+    whole, *others = parts
+    for other in others:
+        whole = whole.left_join(other, "customer_id")
+        whole = whole.drop("customer_id_right")
+    return whole
+
+
+def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
+    """The metrics that are published, then every measure as a double, ordered by customer."""
+    n_gaps = table.n_orders - 1
+    own_gaps = (table.mean_gap_days * n_gaps).fill_null(0.0)
+    expected = (own_gaps + GAP_WEIGHT * reference.median_gap_days) / (n_gaps + GAP_WEIGHT)
+    churn = (table.recency_days / (2 * expected.clip(lower=1.0))).clip(lower=0.0, upper=1.0)
+    metrics = {
+        "churn_risk_score": churn,
+        "total_orders": table.n_orders.cast("int32"),
+        "days_since_last_purchase": table.recency_days.cast("int32"),
+        "customer_tenure_days": table.tenure_days.cast("int32"),
+    }
+    names = [name for name in table.columns if name != "customer_id"]
+    doubles = {name: table[name].cast("float64") for name in names}
+    return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
+
+
+def _channel_part(backend: Any, sequence: ir.Table, reference: Reference) -> ir.Table:
+    names = [row for row in _distinct_channels(backend, sequence) if row is not None]
+    kinds = {
+        kind: [name for name in names if name.strip().lower().replace(" ", "_") in words.split()]
+        for kind, words in CHANNEL_KINDS.items()
+    }
+    channels = grains.channels_of_orders(sequence)
+    return measures.channel_measures(channels, sequence, reference.biggest_channels, kinds)
+
+
+def _distinct_channels(backend: Any, sequence: ir.Table) -> list[str | None]:
+    found = backend.to_pyarrow(sequence.select("channel").distinct().order_by("channel"))
+    names: list[str | None] = found["channel"].to_pylist()
+    return names
+
+
+def _category_price_table(keep: _Tables, reference: Reference) -> ir.Table:
+    prices = pa.table(
+        {
+            "category": pa.array(reference.category_prices.keys(), pa.string()),
+            "median_price": pa.array(reference.category_prices.values(), pa.float64()),
+        }
+    )
+    return keep.arrow("category_prices", prices)
+
+
+def _learn_reference(
+    engine: Connection, keyed: ir.Table, sequence: ir.Table, as_of: date
+) -> Reference:
+    backend = ibis.duckdb.from_connection(engine)
+    prices = backend.to_pyarrow(grains.category_prices(keyed).order_by("category")).to_pylist()
+    priced = keyed.filter(keyed.unit_price > 0)
+    shop_price = backend.to_pyarrow(priced.unit_price.median()).as_py()
+    channels = grains.channels_of_orders(sequence)
+    by_size = channels.group_by("channel").aggregate(n=channels.n_orders.sum())
+    ranked = by_size.order_by(by_size.n.desc(), "channel").limit(N_BIGGEST_CHANNELS)
+    per_customer = measures.time_measures(sequence, as_of)
+    medians = backend.to_pyarrow(
+        per_customer.aggregate(
+            gap=per_customer.mean_gap_days.median(), tenure=per_customer.tenure_days.median()
+        )
+    ).to_pylist()[0]
+    gap = medians["gap"] if medians["gap"] is not None else medians["tenure"]
+    return Reference(
+        as_of=as_of,
+        category_prices={
+            row["category"]: row["median_price"] for row in prices if row["category"] is not None
+        },
+        shop_price=1.0 if shop_price is None else shop_price,
+        biggest_channels=tuple(backend.to_pyarrow(ranked)["channel"].to_pylist()),
+        median_gap_days=0.0 if gap is None else float(gap),
+    )
+
+
+def _day_after_newest(engine: Connection) -> date:
+    newest = engine.execute(
+        f"SELECT max(ordered_local)::DATE FROM {ORDER_LINES.name} WHERE NOT is_return"
+    ).fetchall()[0][0]
+    if newest is None:
+        msg = "The file holds returns only, no order; there is nobody to segment."
+        raise InputError(msg)
+    after: date = newest + timedelta(days=1)
+    return after
+
+
+def _info(engine: Connection, as_of: date) -> FeatureInfo:
+    n_customers, n_orders = engine.execute(
+        f"SELECT count(*), coalesce(sum(total_orders), 0)::BIGINT FROM {CUSTOMER_FEATURES.name}"
+    ).fetchall()[0]
+    return_only, future = engine.execute(
+        f"""
+        SELECT count(DISTINCT customer_id)
+                   FILTER (customer_id NOT IN (SELECT customer_id FROM {CUSTOMER_FEATURES.name})),
+               count(*) FILTER (ordered_local >= CAST($as_of AS DATE) + INTERVAL 1 DAY)
+        FROM {ORDER_LINES.name}
+        """,
+        {"as_of": as_of},
+    ).fetchall()[0]
+    return FeatureInfo(as_of, n_customers, n_orders, return_only, future)

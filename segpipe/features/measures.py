@@ -1,0 +1,254 @@
+"""Customer measures: each function takes grains and gives one row a customer.
+
+The names of the columns are those of `axes.measures.MEASURES`, which says what each one means.
+Missing is NULL: a ratio without a denominator, a deviation of one number, a slope of one point.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segpipe.features.grains import LOG_UNITS, UNITS, ratio
+
+MONTH_DAYS = 30.4375  # mean length of a month
+RATE_SMOOTHING = 0.5  # orders added to each half of the tenure
+RECENT_DAYS = 90
+DEEP_CATEGORY_LINES = 3
+
+
+def value_measures(orders: ir.Table) -> ir.Table:
+    """What the customer paid, saved and sent back, over all orders and returns."""
+    discounted = (orders.n_lines > 0) & (orders.discount_amount > 0)
+    bought = orders.n_lines > 0
+    net = orders.amount.sum() - orders.refund_amount.sum()
+    totals = orders.group_by("customer_id").aggregate(
+        net=net.cast("float64"),
+        n_orders=bought.sum(),
+        n_lines=orders.n_lines.sum(),
+        largest_order_value=orders.value_units.max(where=bought) / UNITS,
+        gross=orders.gross_amount.sum().cast("float64"),
+        discount=orders.discount_amount.sum().cast("float64"),
+        refund=orders.refund_amount.sum().cast("float64"),
+        n_discounted_orders=discounted.sum(),
+        n_refunded_lines=orders.n_refunded_lines.sum(),
+        n_refunded_orders=(orders.n_refunded_lines > 0).sum(),
+        n_full_price_lines=orders.n_full_price_lines.sum(),
+        discount_share_units=_units(ratio(orders.discount_amount, orders.gross_amount)).sum(
+            where=discounted
+        ),
+    )
+    kept = totals.filter(totals.n_orders > 0)
+    return kept.select(
+        "customer_id",
+        "n_orders",
+        "n_lines",
+        "largest_order_value",
+        "n_discounted_orders",
+        "n_refunded_lines",
+        lifetime_value=kept.net,
+        avg_order_value=kept.net / kept.n_orders,
+        discounted_order_share=ratio(kept.n_discounted_orders, kept.n_orders),
+        mean_discount_share=ratio(kept.discount_share_units, kept.n_discounted_orders) / LOG_UNITS,
+        discount_amount_share=ratio(kept.discount, kept.gross),
+        refund_amount_share=ratio(kept.refund, kept.gross),
+        refunded_order_share=_at_most_one(ratio(kept.n_refunded_orders, kept.n_orders)),
+        refunded_line_share=_at_most_one(ratio(kept.n_refunded_lines, kept.n_lines)),
+        full_price_line_share=ratio(kept.n_full_price_lines, kept.n_lines),
+    )
+
+
+def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
+    """When the customer ordered: tenure, gaps, trends, days and hours."""
+    local = sequence.ordered_local
+    weekday = local.day_of_week.index()  # Monday is 0 in Ibis, whatever the engine says
+    hour = local.hour()
+    recent_from = ibis.timestamp(as_of) - ibis.interval(days=RECENT_DAYS - 1)
+    number = sequence.order_number
+    sums = sequence.group_by("customer_id").aggregate(
+        n=sequence.count(),
+        first_epoch=sequence.ordered_at.epoch_seconds().min(),
+        last_epoch=sequence.ordered_at.epoch_seconds().max(),
+        first_date=local.min().date(),
+        last_date=local.max().date(),
+        gap=sequence.gap_minutes.sum().cast("float64"),
+        gap_squared=(sequence.gap_minutes * sequence.gap_minutes).sum().cast("float64"),
+        gap_by_number=(sequence.gap_minutes * (number - 1)).sum().cast("float64"),
+        value=sequence.value_units.sum().cast("float64"),
+        value_by_number=(sequence.value_units * number).sum().cast("float64"),
+        n_late=sequence.is_late.sum(),
+        n_splurges=sequence.is_splurge.sum(),
+        n_recent=(local >= recent_from).sum(),
+        n_weekend=(weekday >= 5).sum(),
+        n_business_hours=((weekday < 5) & (hour >= 9) & (hour < 17)).sum(),
+        n_evening=((hour >= 18) & (hour < 23)).sum(),
+        n_nov_dec=(local.month() >= 11).sum(),
+    )
+    return _from_sums(sums, as_of)
+
+
+def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
+    tenure_days = ibis.date(as_of).delta(sums.first_date, unit="day")
+    recency_days = ibis.date(as_of).delta(sums.last_date, unit="day")
+    n_gaps = sums.n - 1
+    span_days = (sums.last_epoch - sums.first_epoch) / 86_400
+    mean_gap_days = ratio(span_days, n_gaps)
+    variance = ratio(sums.gap_squared - sums.gap * ratio(sums.gap, n_gaps), n_gaps - 1)
+    deviation_days = variance.clip(lower=0.0).sqrt() / 1440
+    early, late = sums.n - sums.n_late + RATE_SMOOTHING, sums.n_late + RATE_SMOOTHING
+    months = (tenure_days / MONTH_DAYS).clip(lower=1.0)
+    return sums.select(
+        "customer_id",
+        tenure_days=tenure_days,
+        recency_days=recency_days,
+        active_days=span_days,
+        orders_per_month=ratio(sums.n, months),
+        mean_gap_days=mean_gap_days,
+        gap_regularity=1 / (1 + ratio(deviation_days, mean_gap_days)),
+        recent_order_share=ratio(sums.n_recent, sums.n),
+        weekend_order_share=ratio(sums.n_weekend, sums.n),
+        business_hours_order_share=ratio(sums.n_business_hours, sums.n),
+        evening_order_share=ratio(sums.n_evening, sums.n),
+        nov_dec_order_share=ratio(sums.n_nov_dec, sums.n),
+        order_rate_log_ratio=(late / early).ln(),
+        gap_trend=_slope(sums.gap_by_number, sums.gap, n_gaps) / _positive(ratio(sums.gap, n_gaps)),
+        order_value_trend=_slope(sums.value_by_number, sums.value, sums.n)
+        / _positive(ratio(sums.value, sums.n)),
+        recency_over_gap=ratio(recency_days, mean_gap_days),
+        splurge_order_share=ratio(sums.n_splurges, sums.n),
+    )
+
+
+def _slope(by_number: Any, total: Any, n: Any) -> Any:
+    """Least-squares slope of y over 1..n from Σ i·y and Σ y; missing for fewer than two points."""
+    count = n.cast("float64")
+    spread = count * (count * count - 1) / 12  # Σ i² - (Σ i)² / n
+    return ratio(by_number - total * (count + 1) / 2, spread)
+
+
+def month_measures(months: ir.Table) -> ir.Table:
+    """How far the customer's orders crowd into a few calendar months."""
+    n = months.n_orders.sum()
+    return months.group_by("customer_id").aggregate(
+        month_concentration=ratio((months.n_orders * months.n_orders).sum(), n * n)
+    )
+
+
+def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
+    """Breadth and repetition over products."""
+    first = sequence.filter(sequence.order_number == 1).select(
+        "customer_id", n_lines_of_first_order="n_lines"
+    )
+    n_orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
+    units = (products.quantity * UNITS).round().cast("int64")
+    sums = products.group_by("customer_id").aggregate(
+        n_products=products.count(),
+        n_repeated=(products.n_orders >= 2).sum(),
+        n_product_orders=products.n_orders.sum(),
+        n_lines=products.n_lines.sum(),
+        n_repeat_lines=(products.n_lines - products.n_first_lines).sum(),
+        quantity=units.sum().cast("float64"),
+        quantity_squared=(units.cast("decimal(38, 0)") * units).sum().cast("float64"),
+    )
+    joined = sums.join(first, "customer_id").join(n_orders, "customer_id")
+    return joined.select(
+        "customer_id",
+        "n_products",
+        products_per_line=ratio(joined.n_products, joined.n_lines),
+        repeat_product_share=ratio(joined.n_repeated, joined.n_products),
+        repeat_line_share=_at_most_one(
+            ratio(joined.n_repeat_lines, joined.n_lines - joined.n_lines_of_first_order)
+        ),
+        orders_per_product=ratio(joined.n_product_orders, joined.n_products),
+        products_per_order=ratio(joined.n_product_orders, joined.n_customer_orders),
+        product_concentration=ratio(joined.quantity_squared, joined.quantity * joined.quantity),
+    )
+
+
+def category_measures(categories: ir.Table, sequence: ir.Table) -> ir.Table:
+    """Breadth over categories, counted in lines."""
+    n_orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
+    lines = categories.n_lines
+    log_units = (lines * lines.cast("float64").ln() * LOG_UNITS).round().cast("int64")
+    sums = categories.group_by("customer_id").aggregate(
+        n_categories=categories.count(),
+        n_lines=lines.sum(),
+        largest=lines.max(),
+        log_sum=log_units.sum().cast("float64") / LOG_UNITS,
+        n_deep_categories=(lines >= DEEP_CATEGORY_LINES).sum(),
+        n_category_orders=categories.n_orders.sum(),
+    )
+    joined = sums.join(n_orders, "customer_id")
+    total = joined.n_lines.cast("float64")
+    entropy = total.ln() - joined.log_sum / total  # -Σ p ln p of p = lines / total
+    widest = joined.n_categories.cast("float64").ln()
+    return joined.select(
+        "customer_id",
+        "n_categories",
+        "n_deep_categories",
+        category_entropy=ibis.ifelse(
+            joined.n_categories > 1, (entropy / widest).clip(lower=0.0, upper=1.0), 0.0
+        ),
+        top_category_share=ratio(joined.largest, joined.n_lines),
+        categories_per_order=ratio(joined.n_category_orders, joined.n_customer_orders),
+    )
+
+
+def channel_measures(
+    channels: ir.Table, sequence: ir.Table, biggest: tuple[str, ...], kinds: dict[str, list[str]]
+) -> ir.Table:
+    """Through which channels the customer orders; `kinds` groups channel names by what they are."""
+    known = channels.n_orders
+    total = known.sum()
+    shares: dict[str, Any] = {
+        f"channel_{rank}_share": ratio(
+            known.sum(where=channels.channel == name).fill_null(0), total
+        )
+        for rank, name in enumerate(biggest, start=1)
+    }
+    for kind, names in kinds.items():
+        of_kind = channels.channel.isin(names) if names else ibis.literal(value=False)
+        shares[f"{kind}_order_share"] = ratio(known.sum(where=of_kind).fill_null(0), total)
+    by_channel = channels.group_by("customer_id").aggregate(n_channels=channels.count(), **shares)
+    steps = sequence.group_by("customer_id").aggregate(
+        channel_switch_share=ratio(
+            sequence.is_channel_switch.sum().fill_null(0), sequence.is_channel_switch.count()
+        )
+    )
+    return by_channel.join(steps, "customer_id")
+
+
+def price_measures(keyed: ir.Table, prices: ir.Table, shop_price: float) -> ir.Table:
+    """Where the customer's unit prices lie against the shop's median of the same category."""
+    priced = keyed.filter(keyed.unit_price > 0)
+    known = prices.filter(prices.category.notnull() & (prices.median_price > 0))
+    joined = priced.left_join(known, "category")
+    position = (joined.unit_price / joined.median_price.fill_null(shop_price)).ln()
+    lines = joined.select("customer_id", position=(position * LOG_UNITS).round().cast("int64"))
+    sums = lines.group_by("customer_id").aggregate(
+        n=lines.count(),
+        total=lines.position.sum().cast("float64"),
+        squared=(lines.position.cast("decimal(38, 0)") * lines.position).sum().cast("float64"),
+    )
+    variance = ratio(sums.squared - sums.total * ratio(sums.total, sums.n), sums.n - 1)
+    return sums.select(
+        "customer_id",
+        price_position=ratio(sums.total, sums.n) / LOG_UNITS,
+        price_spread=variance.clip(lower=0.0).sqrt() / LOG_UNITS,
+    )
+
+
+def _units(value: Any) -> Any:
+    """A share in millionths."""
+    return (value * LOG_UNITS).round().cast("int64")
+
+
+def _positive(value: Any) -> Any:
+    return ibis.ifelse(value > 0, value, None)
+
+
+def _at_most_one(value: Any) -> Any:
+    return value.clip(upper=1.0)  # LEAST would turn missing into one

@@ -1,0 +1,60 @@
+"""Measures from support tickets: how often, through which channel, and how hard to serve.
+
+Takes the tickets table and each customer's number of orders; gives one row a customer.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segpipe.features.grains import ratio
+
+
+def ticket_measures(
+    tickets: ir.Table, sequence: ir.Table, as_of: date, kinds: dict[str, list[str]]
+) -> ir.Table:
+    """One row a customer with orders; without tickets the count is 0, the rest missing."""
+    seen = tickets.filter(tickets.created_at < ibis.timestamp(as_of) + ibis.interval(days=1))
+    word = seen.channel.lower().strip()
+    minutes = (
+        ((seen.resolved_at.epoch_seconds() - seen.created_at.epoch_seconds()).cast("float64") / 60)
+        .round()
+        .cast("int64")
+    )
+    of_kind: dict[str, Any] = {
+        f"n_{kind}": word.isin(names).sum() if names else ibis.literal(0)
+        for kind, names in kinds.items()
+    }
+    sums = seen.group_by("customer_id").aggregate(
+        n=seen.count(),
+        n_resolved=seen.resolved_at.count(),
+        n_counted=seen.message_count.count(),
+        messages=seen.message_count.sum(),
+        minutes=minutes.sum().cast("float64"),
+        n_reopened=seen.is_reopened.sum(),
+        n_told_reopened=seen.is_reopened.count(),
+        n_with_channel=seen.channel.count(),
+        n_rated=seen.satisfaction.count(),
+        satisfaction=(seen.satisfaction * 100).round().cast("int64").sum(),
+        **of_kind,
+    )
+    orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
+    joined = orders.left_join(sums, "customer_id")
+    n_tickets = joined.n.fill_null(0)
+    return joined.select(
+        "customer_id",
+        n_tickets=n_tickets,
+        tickets_per_order=ratio(n_tickets, joined.n_customer_orders),
+        messages_per_ticket=ratio(joined.messages, joined.n_counted),
+        hours_to_resolve=ratio(joined.minutes, joined.n_resolved) / 60,
+        reopened_share=ratio(joined.n_reopened, joined.n_told_reopened),
+        satisfaction_mean=ratio(joined.satisfaction, joined.n_rated) / 100,
+        **{
+            f"ticket_{kind}_share": ratio(joined[f"n_{kind}"], joined.n_with_channel)
+            for kind in kinds
+        },
+    )

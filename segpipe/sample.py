@@ -1,0 +1,112 @@
+"""The discovery sample: customers drawn by lifetime value, each with its population weight.
+
+Takes the customer_features table; gives a Sample (Arrow table plus weights) and a SampleInfo.
+A customer's place in the draw is a hash of seed and id, so row order changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from segpipe.config import SampleSettings
+from segpipe.engine import Connection
+from segpipe.report import SampleInfo, StratumInfo
+from segpipe.schema import CUSTOMER_FEATURES
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A band of lifetime-value rank: `top` and `bottom` are shares of the population from above."""
+
+    name: str
+    top: float
+    bottom: float
+    sample_share: float
+
+
+STRATA = (
+    Stratum("vip", 0.0, 0.05, 0.2),
+    Stratum("high", 0.05, 0.2, 0.3),
+    Stratum("mid", 0.2, 0.5, 0.3),
+    Stratum("low", 0.5, 1.0, 0.2),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Sampled customers in the order of their ids; `weights` sum to the population, shape (n,)."""
+
+    customers: pa.Table
+    weights: npt.NDArray[np.float64]
+
+
+def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
+    """Draw `settings.size` customers, or all with weight 1 where there are no more than that."""
+    backend = ibis.duckdb.from_connection(engine)
+    features = backend.table(CUSTOMER_FEATURES.name)
+    n_customers = int(backend.to_pyarrow(features.count()).as_py())
+    sizes = stratum_sizes(n_customers)
+    quotas = sizes if n_customers <= settings.size else allocate(sizes, settings.size)
+    by_value = ibis.window(order_by=[ibis.desc("lifetime_value"), "customer_id"])
+    ranked = features.mutate(
+        value_rank=ibis.row_number().over(by_value),
+        draw=(ibis.literal(f"{settings.seed}:") + features.customer_id).hexdigest("md5"),
+    )
+    bounds = np.cumsum(sizes)
+    stratum = ibis.cases(
+        *((ranked.value_rank < int(bound), index) for index, bound in enumerate(bounds)),
+        else_=len(sizes) - 1,
+    )
+    banded = ranked.mutate(stratum=stratum)
+    in_stratum = ibis.window(group_by="stratum", order_by=["draw", "customer_id"])
+    placed = banded.mutate(place=ibis.row_number().over(in_stratum))
+    drawn = ibis.or_(
+        *((placed.stratum == index) & (placed.place < quota) for index, quota in enumerate(quotas))
+    )
+    chosen = placed.filter(drawn).order_by("customer_id").drop("value_rank", "draw", "place")
+    rows = backend.to_pyarrow(chosen)
+    weight_of = np.array([size / max(quota, 1) for size, quota in zip(sizes, quotas, strict=True)])
+    weights = weight_of[rows["stratum"].to_numpy()]
+    strata = tuple(
+        StratumInfo(band.name, size, quota)
+        for band, size, quota in zip(STRATA, sizes, quotas, strict=True)
+    )
+    return Sample(rows.drop_columns("stratum"), weights), SampleInfo(rows.num_rows, strata)
+
+
+def stratum_sizes(n_customers: int) -> list[int]:
+    """Customers of each stratum, from the top; they sum to n_customers."""
+    ends = [round(n_customers * band.bottom) for band in STRATA]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def allocate(sizes: Sequence[int], places: int) -> list[int]:
+    """Places of each stratum by its sample share, never more than it has customers.
+
+    What a short stratum leaves goes to the others in proportion to their shares; fractions
+    go by largest remainder, ties to the upper stratum.
+    """
+    quotas = [0] * len(sizes)
+    open_strata = {index for index, size in enumerate(sizes) if size > 0}
+    while open_strata and (left := places - sum(quotas)) > 0:
+        total = sum(STRATA[index].sample_share for index in open_strata)
+        exact = {i: left * STRATA[i].sample_share / total for i in open_strata}
+        wanted = _rounded(exact, left)
+        for index in sorted(open_strata):
+            quotas[index] = min(sizes[index], quotas[index] + wanted[index])
+        open_strata = {index for index in open_strata if quotas[index] < sizes[index]}
+    return quotas
+
+
+def _rounded(exact: dict[int, float], total: int) -> dict[int, int]:
+    whole = {index: int(value) for index, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda index: (whole[index] - exact[index], index))
+    for index in by_remainder[: total - sum(whole.values())]:
+        whole[index] += 1
+    return whole

@@ -1,0 +1,86 @@
+"""Scaling: measures → comparable numbers, with figures fitted on the weighted sample.
+
+Takes columns of measures (NaN: missing) and weights; gives a FeatureScale a feature and matrices.
+The same FeatureScale serves the sample, the batches and one customer in real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segpipe.axes import Feature
+
+Floats = npt.NDArray[np.float64]
+WINSOR_TAIL = 0.01  # of the eligible population, at each end
+
+
+@dataclass(frozen=True)
+class FeatureScale:
+    """How one measure becomes a standardised feature: fill, transform, clip, centre, divide."""
+
+    measure: str
+    transform: str
+    fill: float  # weighted median of the measure, given to those where it is missing
+    low: float  # bounds of the transformed measure
+    high: float
+    mean: float  # weighted, of the clipped measure
+    deviation: float
+
+
+def fit_scales(
+    columns: Mapping[str, Floats], weights: Floats, features: Sequence[Feature]
+) -> tuple[tuple[FeatureScale, ...], tuple[str, ...]]:
+    """Scales of the features that vary, and the names of those that do not (or are all missing)."""
+    scales, dropped = [], []
+    for feature in features:
+        scale = _fit(feature, columns[feature.measure], weights)
+        if scale is None:
+            dropped.append(feature.measure)
+        else:
+            scales.append(scale)
+    return tuple(scales), tuple(dropped)
+
+
+def scale_matrix(columns: Mapping[str, Floats], scales: Sequence[FeatureScale]) -> Floats:
+    """Standardised features, shape (n_customers, n_features); no NaN."""
+    n_rows = len(columns[scales[0].measure])
+    matrix = np.empty((n_rows, len(scales)))
+    for index, scale in enumerate(scales):
+        raw = columns[scale.measure]
+        values = transformed(np.where(np.isnan(raw), scale.fill, raw), scale.transform)
+        matrix[:, index] = (np.clip(values, scale.low, scale.high) - scale.mean) / scale.deviation
+    return matrix
+
+
+def transformed(values: Floats, transform: str) -> Floats:
+    """Values on the scale that the feature asks for; `log` is log(1 + x) of x >= 0."""
+    if transform == "identity":
+        return values
+    if transform == "log":
+        return np.log1p(np.maximum(values, 0.0))
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def weighted_quantile(values: Floats, weights: Floats, share: float) -> float:
+    """The smallest value at which the cumulative weight reaches `share` of the whole."""
+    return float(np.quantile(values, share, method="inverted_cdf", weights=weights))
+
+
+def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
+    known = ~np.isnan(raw)
+    if not known.any():
+        return None
+    fill = weighted_quantile(raw[known], weights[known], 0.5)
+    values = transformed(np.where(known, raw, fill), feature.transform)
+    low = weighted_quantile(values, weights, WINSOR_TAIL)
+    high = weighted_quantile(values, weights, 1 - WINSOR_TAIL)
+    clipped = np.clip(values, low, high)
+    mean = float(np.average(clipped, weights=weights))
+    deviation = float(np.sqrt(np.average((clipped - mean) ** 2, weights=weights)))
+    if deviation <= 1e-9 * max(1.0, abs(mean)):
+        return None
+    return FeatureScale(feature.measure, feature.transform, fill, low, high, mean, deviation)
