@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format docs bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -35,6 +35,9 @@ check: $(VENV)/.dev ## Lint, types and import layers
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Write docs/axes.md from the axis records
+	@$(BIN)/python -c "from segpipe.axes.document import axes_markdown; print(axes_markdown(), end='')" > docs/axes.md
 
 bench: $(VENV)/.dev ## Measure speed and memory, results in benchmarks/results/
 	@$(BIN)/python benchmarks/speed.py

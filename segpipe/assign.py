@@ -22,6 +22,7 @@ from segpipe.schema import CUSTOMER_FEATURES, METRICS, strength_column
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.intp]
 
 
 @dataclass
@@ -29,21 +30,19 @@ class Tally:
     """Counts over the whole population, filled while batches pass."""
 
     n_customers: int = 0
-    customers: dict[str, Codes | Floats] = field(default_factory=dict)  # axis → (vocabulary,)
-    lifetime_value: dict[str, Floats] = field(default_factory=dict)
+    customers: dict[str, Counts] = field(default_factory=dict)  # axis → (vocabulary,)
     n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
 
 
 def assign_batches(
     engine: Connection, model: Model, batch_size: int, tally: Tally
 ) -> Iterator[pa.RecordBatch]:
-    """Membership batches of all customers in the order of their ids; `tally` is filled on the way."""
+    """Membership batches of all customers, ordered by id; `tally` is filled on the way."""
     measures = needed_measures(model)
     _check_measures(engine, measures)
     columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
     query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
-    reader = engine.execute(query).to_arrow_reader(batch_size)
-    for batch in reader:
+    for batch in engine.sql(query).to_arrow_reader(batch_size):
         yield assign_batch(model, batch, tally)
 
 
@@ -53,14 +52,13 @@ def assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.Record
         name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
         for name in needed_measures(model)
     }
-    value = batch.column("lifetime_value").to_numpy(zero_copy_only=False)
     arrays = [batch.column("customer_id"), *(batch.column(metric) for metric in METRICS)]
     names = ["customer_id", *METRICS]
     tally.n_customers += batch.num_rows
     for axis in model.axes:
         codes, strengths = assign_axis(axis, columns, batch.num_rows, tally)
         vocabulary = axis.vocabulary()
-        _count(tally, axis.name, codes, value, len(vocabulary))
+        _count(tally, axis.name, codes, len(vocabulary))
         arrays += [pa.DictionaryArray.from_arrays(codes, pa.array(vocabulary)), pa.array(strengths)]
         names += [axis.name, strength_column(axis.name)]
     return pa.RecordBatch.from_arrays(arrays, names=names)
@@ -109,11 +107,11 @@ def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes,
     return codes.astype(np.int32), strengths
 
 
-def _count(tally: Tally, axis: str, codes: Codes, value: Floats, size: int) -> None:
+def _count(tally: Tally, axis: str, codes: Codes, size: int) -> None:
     counts = np.bincount(codes, minlength=size)
-    values = np.bincount(codes, weights=value, minlength=size)
-    tally.customers[axis] = tally.customers.get(axis, 0) + counts
-    tally.lifetime_value[axis] = tally.lifetime_value.get(axis, 0) + values
+    if axis in tally.customers:
+        counts += tally.customers[axis]
+    tally.customers[axis] = counts
 
 
 def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:

@@ -78,7 +78,7 @@ class ClusterSettings:
     max_k: int = 6
     restarts: int = 10
     min_segment_share: float = 0.02  # of the eligible population
-    min_reproducibility: float = 0.8  # adjusted Rand index between two halves of the sample
+    min_reproducibility: float = 0.65  # adjusted Rand index of two halves; Steinley (2004)
     min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
     clustered_silhouette: float = 0.5  # and a reasonable structure from here
 

@@ -89,7 +89,7 @@ def discover_axis(
         return _unavailable(axis, "no feature varies", rules, dropped)
     points = scale_matrix(own, scales)
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
-    partition = choose_partition(points, own_weights, settings, axis_seed)
+    partition = choose_partition(points, own_weights, settings, axis_seed, axis.min_segments)
     segments = _segments(axis, inputs, scales, points, own, own_weights, partition)
     model = AxisModel(
         name=axis.name,

@@ -28,3 +28,13 @@ class MissingExtraError(SegpipeError):
     """An optional part was asked for whose extra is not installed."""
 
     exit_status = 2
+
+
+class StageError(SegpipeError):
+    """A stage failed for a reason that segpipe did not foresee."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(
+            f"The stage {stage} failed ({reason}). The previous run stays in force;"
+            " mend the cause and run again."
+        )

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from segpipe.axes import MEASURES, Claim, Prototype
+from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix, weighted_quantile
-from segpipe.axes import Feature
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
@@ -34,7 +33,7 @@ class SegmentName:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The eligible customers of one axis: raw measures (n,), weights (n,), labels (n,) of 0..k-1."""
+    """The eligible customers of one axis: raw measures, weights, labels 0..k-1; each (n,)."""
 
     columns: Mapping[str, Floats]
     weights: Floats
@@ -61,7 +60,7 @@ class Evidence:
         return weighted_quantile(values[known], self.weights[known], share)
 
     def places(self, measure: str) -> Floats:
-        """Mean of the standardised measure in each segment; 0 where it does not vary; shape (k,)."""
+        """Mean of the standardised measure in each segment, 0 where it is constant; shape (k,)."""
         scales, _ = fit_scales(self.columns, self.weights, (Feature(measure),))
         if not scales:
             return np.zeros(self.n_segments)
@@ -141,13 +140,21 @@ def _places(
 def _composed(centroid: Floats, scales: Sequence[FeatureScale], taken: set[str]) -> str:
     """A name from the strongest deviations: two, or more until nobody else has it."""
     order = np.argsort(-np.abs(centroid), kind="stable")
-    words = [f"{'high' if centroid[i] > 0 else 'low'}_{scales[i].measure}" for i in order]
+    words = [f"{'high' if centroid[i] > 0 else 'low'}_{_word(scales[i].measure)}" for i in order]
     for count in range(min(2, len(words)), len(words) + 1):
         name = "_".join(words[:count])
         if name not in taken:
             return name
     number = next(n for n in range(2, len(taken) + 3) if f"{'_'.join(words)}_{n}" not in taken)
     return f"{'_'.join(words)}_{number}"
+
+
+def _word(measure: str) -> str:
+    """The measure without what only tells its unit: weekend_order_share is weekend."""
+    bare = measure.removeprefix("n_")
+    for ending in ("_order_share", "_line_share", "_amount_share", "_share", "_days"):
+        bare = bare.removesuffix(ending)
+    return bare
 
 
 def _figures(
@@ -157,7 +164,17 @@ def _figures(
     order = np.argsort(-np.abs(centroid), kind="stable")[:2]
     told = []
     for index in order:
-        measure = scales[index].measure
-        own, usual = evidence.medians(measure)[segment], evidence.quantile(measure, 0.5)
-        told.append(f"{MEASURES[measure].label} {own:.4g} (all: {usual:.4g})")
+        measure = MEASURES[scales[index].measure]
+        own = evidence.medians(measure.name)[segment]
+        usual = evidence.quantile(measure.name, 0.5)
+        told.append(f"{measure.label} {_told(own, measure)} (all: {_told(usual, measure)})")
     return ", ".join(told)
+
+
+def _told(value: float, measure: Measure) -> str:
+    """The figure in words of its unit."""
+    if measure.unit == "share":
+        return f"{value:.0%}"
+    if measure.unit == "log ratio":
+        return f"{np.exp(value):.2f} times"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

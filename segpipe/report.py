@@ -100,6 +100,7 @@ class LoadInfo:
     n_updated: int
     n_absent_kept: int
     n_absent_deleted: int
+    notes: tuple[str, ...] = ()  # plain sentences: why rows were updated in place …
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ PURCHASE_VALUE = Axis(
     name="purchase_value",
     question="What are they worth?",
     group="marketing",
+    min_segments=4,  # two or three tiers have no top fifth: docs/decisions/0004
     features=(
         Feature("lifetime_value", "signed_log"),
         Feature("avg_order_value", "signed_log"),

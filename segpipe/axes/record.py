@@ -78,6 +78,7 @@ class Axis:
     prototypes: tuple[Prototype, ...]
     eligibility: tuple[Eligibility, ...] = ()  # the first that fails gives the state
     only_with: tuple[str, ...] = ()  # the axis exists only where these inputs do
+    min_segments: int = 2  # fewer only where no finer partition holds
 
     def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
         """Features that these inputs can feed."""

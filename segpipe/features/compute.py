@@ -45,7 +45,7 @@ TICKET_KINDS = {
 class Reference:
     """Figures of the population that a single customer's measures are held against."""
 
-    as_of: date
+    as_of: date  # when they were learnt
     category_prices: dict[str, float]  # category → median unit price
     shop_price: float  # median unit price over all lines; 1.0 where none has a price
     biggest_channels: tuple[str, ...]  # by orders, ties by name
@@ -67,7 +67,7 @@ def compute_features(
     keep = _Tables(engine)
     backend = keep.backend
     all_lines = backend.table(ORDER_LINES.name)
-    as_of = as_of or (reference.as_of if reference else _day_after_newest(engine))
+    as_of = as_of or _day_after_newest(engine)
     lines = grains.up_to(all_lines, as_of)
     orders = keep("orders", grains.orders(lines))
     sequence = keep("sequence", grains.order_sequence(orders, as_of))

@@ -1,0 +1,92 @@
+"""docs/axes.md, made from the axis records; a test holds the file to what this gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from segpipe.axes.catalogue import AXES
+from segpipe.axes.measures import MEASURES
+from segpipe.axes.record import Axis, Claim, Feature, Prototype
+from segpipe.axes.support import SUPPORT_HISTORY
+
+_HEAD = """\
+# The axes
+
+Made from the records in `segpipe/axes/` by `make docs`; do not edit.
+
+Names of axes, segments and states are public: SQL is written against them. Each customer has
+exactly one segment or state on every axis. A *state* is given to those who are not eligible, with
+strength 1. `unavailable` (the input lacks what the axis needs, or no feature varies) and
+`no_structure` (no partition of the eligible customers is reproducible) are given to all of them,
+with strength 0. Where no claim of the vocabulary holds for a segment, its name is composed from its two
+strongest deviations, such as `high_orders_low_recency`.
+
+Rules that hold everywhere: ratios are missing where their denominator is not above zero; a missing
+feature is given the population-weighted median of the eligible customers; features are transformed,
+clipped to their weighted 1st and 99th percentile, then standardised by weighted mean and deviation.
+`log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A claim compares the segment's weighted
+median with a quantile of the eligible customers, or with a fixed value. Dates, weekdays and hours
+are the shop's wall clock; `as_of` counts as a whole day: orders on it are in, and an order of the
+day before is one day old.
+"""
+
+_METRICS = """\
+## Metrics on each profile
+
+| column | meaning |
+|---|---|
+| `lifetime_value` | amounts charged less everything refunded, returns included |
+| `total_orders` | orders with at least one purchase line |
+| `avg_order_value` | lifetime_value / total_orders |
+| `days_since_last_purchase` | as_of - date of the last order |
+| `customer_tenure_days` | as_of - date of the first order |
+| `churn_risk_score` | min(1, recency / (2 × expected gap)); the expected gap, at least a day, is \
+(gaps × own mean gap + 2 × median of all customers' mean gaps) / (gaps + 2) |
+"""
+
+
+def axes_markdown() -> str:
+    """The whole document."""
+    parts = [_HEAD, _METRICS]
+    parts += ["\n".join(_axis(number, axis)) for number, axis in enumerate(AXES, start=1)]
+    parts.append("\n".join(_axis(len(AXES) + 1, SUPPORT_HISTORY)))
+    parts.append("\n".join(_measures()))
+    return "\n".join(parts)
+
+
+def _axis(number: int, axis: Axis) -> Iterator[str]:
+    yield f"## {number}. {axis.name}\n"
+    yield f"{axis.question} ({axis.group})"
+    if axis.only_with:
+        yield f"\nThe axis exists only with: {', '.join(axis.only_with)}."
+    for rule in axis.eligibility:
+        asked = f" (with {', '.join(rule.needs)})" if rule.needs else ""
+        yield f"\nEligible: `{rule.measure}` >= {rule.at_least}, else `{rule.state}`{asked}."
+    if axis.min_segments > 2:
+        yield f"\nAt least {axis.min_segments} segments, where a partition that fine holds."
+    yield "\n| feature | transform | where |\n|---|---|---|"
+    for feature in axis.features:
+        yield f"| `{feature.measure}` | {feature.transform} | {_where(feature)} |"
+    yield "\n| segment | its customers | claims | where |\n|---|---|---|---|"
+    for prototype in axis.prototypes:
+        claims = "; ".join(_claim(claim) for claim in prototype.claims)
+        yield f"| `{prototype.name}` | {prototype.description} | {claims} | {_where(prototype)} |"
+    yield ""
+
+
+def _measures() -> Iterator[str]:
+    yield "## Measures\n\n| measure | unit | definition |\n|---|---|---|"
+    for measure in MEASURES.values():
+        yield f"| `{measure.name}` | {measure.unit} | {measure.definition} |"
+    yield ""
+
+
+def _where(part: Feature | Prototype) -> str:
+    needs = [f"with {need}" for need in part.needs]
+    return ", ".join([*needs, *(f"without {need}" for need in part.unless)]) or "always"
+
+
+def _claim(claim: Claim) -> str:
+    if claim.value is not None:
+        return f"`{claim.measure}` {claim.side} {claim.value:.3g}"
+    return f"`{claim.measure}` {claim.side} the {claim.quantile:.0%} quantile"

@@ -1,0 +1,5 @@
+"""The command line: thin over the library, it computes nothing of its own."""
+
+from segpipe.cli.main import main
+
+__all__ = ["main"]

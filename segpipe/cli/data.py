@@ -1,0 +1,49 @@
+"""`segpipe generate`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("path", type=_FILE)
+@click.option("--customers", default=93_564, show_default=True, help="How many customers.")
+@click.option("--seed", default=42, show_default=True, help="Same seed, same bytes.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Day of the newest orders.")
+@click.option("--tickets", "tickets_path", type=_FILE, help="Also write support tickets here.")
+@click.option("--truth", "truth_path", type=_FILE, help="Also write the planted segments here.")
+@click.option(
+    "--unstructured", multiple=True, metavar="AXIS", help="Plant this axis without segments."
+)
+def generate(
+    path: Path,
+    customers: int,
+    seed: int,
+    until: datetime | None,
+    tickets_path: Path | None,
+    truth_path: Path | None,
+    unstructured: tuple[str, ...],
+) -> None:
+    """Write synthetic order lines with planted segments to PATH (.csv, .csv.gz or .parquet).
+
+    Example: segpipe generate product_sales_order.csv --customers 93564 --truth truth.csv
+    """
+    from segpipe.generate import UNTIL, generate_order_lines
+
+    made = generate_order_lines(
+        path,
+        customers,
+        seed,
+        tickets_path=tickets_path,
+        truth_path=truth_path,
+        unstructured=frozenset(unstructured),
+        until=until.date() if until else UNTIL,
+    )
+    click.echo(
+        f"{path}: {made.lines:,} lines, {made.orders:,} orders, {made.customers:,} customers"
+    )

@@ -1,0 +1,110 @@
+"""`segpipe db`: the database and its schema."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+
+
+@click.group()
+def db() -> None:
+    """Look after the database.
+
+    Example: psql "$(segpipe db url)"
+    """
+
+
+@db.command()
+@_URL
+def upgrade(database_url: str | None) -> None:
+    """Bring the tables to the newest schema.
+
+    Example: segpipe db upgrade
+    """
+    from segpipe import migrate
+    from segpipe.store import resolve_url
+
+    before = migrate.upgrade(resolve_url(database_url)[0])
+    click.echo(f"Schema {before.head}, was {before.current or 'empty'}.")
+
+
+@db.command()
+@_URL
+def status(database_url: str | None) -> None:
+    """Tell where the database is, and how its schema stands.
+
+    Example: segpipe db status
+    """
+    from segpipe import embedded, migrate, postgres
+    from segpipe.config import home_path
+
+    url = postgres.database_url(database_url)
+    if url is None:
+        found = embedded.status(home_path())
+        running = f"running, process {found.pid}" if found.is_running else "stopped"
+        click.echo(f"Embedded PostgreSQL in {found.data_path}: {running}.")
+        url = found.url
+    if url is None:
+        click.echo("Start it with: segpipe db start")
+        return
+    schema = migrate.status(url)
+    told = (
+        "current" if schema.is_current else f"to be upgraded to {schema.head}: segpipe db upgrade"
+    )
+    click.echo(f"{postgres.redact(url)}\nSchema {schema.current or 'empty'}, {told}.")
+
+
+@db.command()
+@_URL
+def url(database_url: str | None) -> None:
+    """Print the URL and nothing else; the embedded server is started if need be.
+
+    Example: psql "$(segpipe db url)"
+    """
+    from segpipe.store import resolve_url
+
+    click.echo(resolve_url(database_url)[0])
+
+
+@db.command()
+def start() -> None:
+    """Start the embedded server.
+
+    Example: segpipe db start
+    """
+    from segpipe import embedded
+    from segpipe.config import home_path
+
+    click.echo(f"Embedded PostgreSQL is running: {embedded.start(home_path())}")
+
+
+@db.command()
+def stop() -> None:
+    """Stop the embedded server; its data stays.
+
+    Example: segpipe db stop
+    """
+    from segpipe import embedded
+    from segpipe.config import home_path
+
+    was_running = embedded.stop(home_path())
+    click.echo("Embedded PostgreSQL is stopped." if was_running else "It was not running.")
+
+
+@db.command()
+@_URL
+def shell(database_url: str | None) -> None:
+    """Open psql on the database.
+
+    Example: segpipe db shell
+    """
+    from segpipe import embedded, postgres
+    from segpipe.store import resolve_url
+
+    address = resolve_url(database_url)[0]
+    os.environ |= postgres.secrets(address)  # a process's arguments are public, these are not
+    program = str(embedded.psql_path())
+    os.execv(program, [program, postgres.redact(address)])  # noqa: S606 - psql, without a shell

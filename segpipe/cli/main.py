@@ -1,0 +1,55 @@
+"""The command group and its edge, where an error becomes one plain line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from segpipe import __version__
+from segpipe.cli.data import generate
+from segpipe.cli.database import db
+from segpipe.cli.queries import runs, show, sql
+from segpipe.cli.run import demo, run
+from segpipe.errors import SegpipeError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="segpipe")
+def cli() -> None:
+    """Give every customer a segment on each of 13 behavioural axes, in PostgreSQL.
+
+    Example: segpipe run --csv-path product_sales_order.csv
+    """
+
+
+for command in (run, demo, generate, runs, show, sql, db):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> None:
+    """Run a command and exit: 0, 1 (failed), 2 (bad input), 130 (interrupted)."""
+    try:
+        cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave("interrupted; the previous run stays in force.", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SegpipeError as error:
+        _leave(str(error), error.exit_status)
+    except BrokenPipeError:
+        # The reader of the output has gone, as `| head` does; that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if os.environ.get("SEGPIPE_DEBUG"):
+            raise
+        told = f"unforeseen {type(error).__name__}: {error} (SEGPIPE_DEBUG=1 shows where)."
+        _leave(told, 1)
+
+
+def _leave(message: str, status: int) -> None:
+    click.echo(f"segpipe: error: {message}", err=True)
+    sys.exit(status)

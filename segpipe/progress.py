@@ -1,0 +1,120 @@
+"""Progress of long work: bars on a terminal, plain log lines elsewhere, nothing when quiet.
+
+Everything goes to standard error, so that standard output stays the report.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+LOG = logging.getLogger("segpipe")
+
+
+class Progress(Protocol):
+    """What a stage tells while it works."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def step(self, done: str) -> None:
+        """A part of the stage is done."""
+
+    def advance(self, done: int, total: int) -> None:
+        """`done` of `total` customers have passed."""
+
+
+class Quiet:
+    """Tells nothing."""
+
+    def stage(self, name: str) -> None:
+        """Nothing."""
+
+    def step(self, done: str) -> None:
+        """Nothing."""
+
+    def advance(self, done: int, total: int) -> None:
+        """Nothing."""
+
+
+class PlainLines:
+    """One log line a stage, and one each tenth of the customers."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._tenth = 0
+
+    def stage(self, name: str) -> None:
+        """Log the stage's start."""
+        self._stage, self._tenth = name, 0
+        LOG.info("%s: started", name)
+
+    def step(self, done: str) -> None:
+        """Log what was done, for those who ask for details."""
+        LOG.debug("%s: %s", self._stage, done)
+
+    def advance(self, done: int, total: int) -> None:
+        """Log each further tenth."""
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._tenth:
+            self._tenth = tenth
+            LOG.info("%s: %s of %s customers", self._stage, f"{done:,}", f"{total:,}")
+
+
+class Bars:
+    """A live line on the terminal: stage, what was done last, a bar where the total is known."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self.rich = RichProgress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[said]}"),
+            console=Console(stderr=True),
+        )
+        self._task: TaskID | None = None
+
+    def stage(self, name: str) -> None:
+        """Fill the bar of the stage before, and begin a new one."""
+        if self._task is not None:
+            task = self.rich.tasks[self._task]
+            self.rich.update(self._task, total=task.total or 1, completed=task.total or 1, said="")
+        self._task = self.rich.add_task(name, total=None, said="")
+
+    def step(self, done: str) -> None:
+        """Show what was done last."""
+        if self._task is not None:
+            self.rich.update(self._task, said=done)
+
+    def advance(self, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            said = f"{done:,} of {total:,} customers"
+            self.rich.update(self._task, total=total, completed=done, said=said)
+
+
+@contextmanager
+def open_progress(*, is_quiet: bool) -> Iterator[Progress]:
+    """The progress that suits standard error."""
+    if is_quiet:
+        yield Quiet()
+    elif sys.stderr.isatty():
+        bars = Bars()
+        with bars.rich:
+            yield bars
+    else:
+        logging.basicConfig(
+            stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
+        )
+        LOG.setLevel(logging.INFO)
+        yield PlainLines()
