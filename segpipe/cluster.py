@@ -21,6 +21,7 @@ from segpipe.silhouette import silhouette_scores
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 MIN_SPLIT = 60  # customers below which two halves say nothing
+_HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is ordered by id
 _TIE_DIGITS = 4
 _ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance
 _HALF_RESTARTS = 4  # a half that is stuck in a poor optimum only makes the test stricter
@@ -58,9 +59,11 @@ def choose_partition(
     fits = [_fit(points, weights, k, settings.restarts, seed) for k in ks]
     labels = [nearest(points, centroids) for centroids in fits]
     scores = silhouette_scores(points, weights, labels)
+    can_split = _can_split(points, largest)
+    agreements = [_reproducibility(points, weights, k, seed) if can_split else None for k in ks]
     candidates = tuple(
-        _candidate(points, weights, settings, seed, fit, label, score)
-        for fit, label, score in zip(fits, labels, scores, strict=True)
+        _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
+        for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
     )
     return _chosen(fits, candidates, settings, min_segments)
 
@@ -95,19 +98,14 @@ def _fit(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> F
     return centroids[np.lexsort(centroids.T[::-1])]
 
 
-def _candidate(
-    points: Floats,
-    weights: Floats,
-    settings: ClusterSettings,
-    seed: int,
-    centroids: Floats,
-    labels: Labels,
-    score: float,
-) -> CandidateInfo:
-    k = len(centroids)
+def _smallest_share(labels: Labels, weights: Floats, k: int) -> float:
     shares = np.bincount(labels, weights=weights, minlength=k) / weights.sum()
-    smallest = float(shares.min())
-    agreement = _reproducibility(points, weights, k, seed)
+    return float(shares.min())
+
+
+def _candidate(
+    smallest: float, k: int, score: float, agreement: float | None, settings: ClusterSettings
+) -> CandidateInfo:
     passed_over = None
     if smallest < settings.min_segment_share:
         passed_over = f"smallest segment {smallest:.1%} below {settings.min_segment_share:.0%}"
@@ -116,14 +114,18 @@ def _candidate(
     return CandidateInfo(k, score, smallest, agreement, passed_over)
 
 
-def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float | None:
+def _can_split(points: Floats, largest_k: int) -> bool:
+    """Whether each half has enough distinct customers for every K."""
+    if len(points) < MIN_SPLIT:
+        return False
+    return all(len(np.unique(points[half], axis=0)) > largest_k for half in _HALVES)
+
+
+def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:
     """Adjusted Rand index of all points labelled by two models, each fitted on one half."""
-    halves = [slice(0, None, 2), slice(1, None, 2)]
-    if len(points) < MIN_SPLIT or any(len(np.unique(points[h], axis=0)) <= k for h in halves):
-        return None
     first, second = (
         nearest(points, _fit(points[half], weights[half], k, _HALF_RESTARTS, seed))
-        for half in halves
+        for half in _HALVES
     )
     return float(adjusted_rand_score(first, second))
 
