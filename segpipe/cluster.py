@@ -145,8 +145,7 @@ def _chosen(
         return Partition(None, best.silhouette, candidates, "no structure", reason)
     index = max(eligible, key=lambda i: (round(candidates[i].silhouette, _TIE_DIGITS), -i))
     score = candidates[index].silhouette
-    verdict, reason = _verdict(score, settings)
-    return Partition(fits[index], score, candidates, verdict, reason)
+    return Partition(fits[index], score, candidates, *_verdict(score, settings))
 
 
 def _verdict(score: float, settings: ClusterSettings) -> tuple[str, str | None]:

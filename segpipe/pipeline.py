@@ -11,7 +11,7 @@ import platform
 import resource
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from time import perf_counter
 from typing import Any
@@ -92,8 +92,8 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
             return _run_stages(settings, stages, engine, store, run_id, given)
         except BaseException as error:
             failure = _failure(error, stages.current)
-            if store is not None and run_id is not None:
-                _tell_ledger(store, run_id, stages.current, failure)
+            if run_id is not None:
+                _tell_ledger(settings.load.database_url, run_id, stages.current, failure)
             if failure is error:
                 raise
             raise failure from error
@@ -295,12 +295,13 @@ def _failure(error: BaseException, stage: str) -> BaseException:
     return StageError(stage, f"{type(error).__name__}: {error}")
 
 
-def _tell_ledger(store: Connection, run_id: int, stage: str, failure: BaseException) -> None:
-    """The ledger keeps the reason; where the database is what failed, it keeps `running`."""
-    try:
+def _tell_ledger(url: str | None, run_id: int, stage: str, failure: BaseException) -> None:
+    """The ledger keeps the reason; a database that is down keeps `running`.
+
+    Over a connection of its own, for the run's may be what failed.
+    """
+    with suppress(SegpipeError), open_store(url) as store:
         fail_run(store, run_id, stage, str(failure) or type(failure).__name__)
-    except SegpipeError:
-        return
 
 
 def _peak_memory_mb() -> float:

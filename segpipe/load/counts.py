@@ -1,0 +1,90 @@
+"""Sizes of the segments, counted in the batches that are published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from segpipe.load.records import SegmentDefinition
+from segpipe.postgres import Connection, Jsonb
+
+
+@dataclass(frozen=True)
+class SegmentCounts:
+    """Customers and lifetime value by (axis, segment); `add` counts one more batch."""
+
+    axes: tuple[str, ...]
+    n_customers: dict[tuple[str, str], int] = field(default_factory=dict)
+    lifetime_value: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count the customers of a batch."""
+        values = batch["lifetime_value"].to_numpy(zero_copy_only=False)
+        for axis in self.axes:
+            codes = batch[axis].indices.to_numpy(zero_copy_only=False)
+            names = batch[axis].dictionary.to_pylist()
+            counts = np.bincount(codes, minlength=len(names)).tolist()
+            sums = np.bincount(codes, weights=values, minlength=len(names)).tolist()
+            for name, n_customers, total in zip(names, counts, sums, strict=True):
+                if n_customers:
+                    key = (axis, name)
+                    self.n_customers[key] = self.n_customers.get(key, 0) + n_customers
+                    self.lifetime_value[key] = self.lifetime_value.get(key, 0.0) + total
+
+    def total(self, axis: str) -> int:
+        """Customers counted on an axis: all of them, for each has one segment or state."""
+        return sum(n for (found, _), n in self.n_customers.items() if found == axis)
+
+
+def write_counts(connection: Connection, store_id: str, run_id: int, counts: SegmentCounts) -> None:
+    """Store the sizes; part of the publishing transaction."""
+    rows = [
+        (store_id, run_id, axis, segment, n_customers, _cents(counts, axis, segment))
+        for (axis, segment), n_customers in counts.n_customers.items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO segment_counts VALUES (%s, %s, %s, %s, %s, %s)", rows)
+
+
+def write_definitions(
+    connection: Connection,
+    store_id: str,
+    run_id: int,
+    definitions: Sequence[SegmentDefinition],
+    counts: SegmentCounts,
+) -> None:
+    """Store what the segments are, with their sizes; part of the publishing transaction."""
+    rows = []
+    for item in definitions:
+        n_customers = counts.n_customers.get((item.axis, item.segment), 0)
+        n_all = counts.total(item.axis)
+        rows.append(
+            (
+                store_id,
+                run_id,
+                item.axis,
+                item.segment_id,
+                item.segment,
+                item.kind,
+                item.description,
+                Jsonb(item.centroid) if item.centroid is not None else None,
+                n_customers,
+                n_customers / n_all if n_all else 0.0,
+                _cents(counts, item.axis, item.segment),
+                item.silhouette,
+            )
+        )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO segment_definitions VALUES"
+            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            rows,
+        )
+
+
+def _cents(counts: SegmentCounts, axis: str, segment: str) -> float:
+    """Sum without the last digits, in which the order of the batches would show."""
+    return round(counts.lifetime_value.get((axis, segment), 0.0), 2)

@@ -1,0 +1,231 @@
+"""A store's next partition: made beside the table, given its indexes, swapped in at the end.
+
+Takes the publishing transaction's connection; every step is undone by its rollback.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from hashlib import md5
+from typing import Any
+
+from segpipe.errors import DatabaseError
+from segpipe.load.rows import COLUMNS
+from segpipe.postgres import (
+    Connection,
+    DeadlockError,
+    DependentObjectsError,
+    LockTimeoutError,
+    PrivilegeError,
+    sql,
+)
+
+_IDENTIFIER = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
+_INDEX_DEFINITION = re.compile(
+    rf"CREATE (UNIQUE )?INDEX {_IDENTIFIER} ON (?:ONLY )?{_IDENTIFIER}(?:\.{_IDENTIFIER})?"
+    " (USING .*)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Parent:
+    """customer_profiles as it is in this database, with what its users have added."""
+
+    oid: int
+    name: sql.Identifier
+    schema: str
+    columns: str  # their definitions, as CREATE TABLE takes them
+    has_own_columns: bool
+    is_referenced: bool  # by a foreign key
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A table that holds the profiles of one store."""
+
+    schema: str
+    name: str
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Name with its schema, quoted."""
+        return sql.Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What takes whose place: `old` is None at a store's first publication."""
+
+    parent: Parent
+    store_id: str
+    old: Partition | None
+    new: Partition
+
+
+def find_parent(connection: Connection) -> Parent:
+    """customer_profiles of the search path, read from the catalog, which takes no lock on it.
+
+    CREATE TABLE … LIKE would keep one to the end, and two stores publishing at once would wait
+    for each other.
+    """
+    row = connection.execute(
+        """
+        SELECT c.oid, n.nspname, c.relname,
+            (SELECT string_agg(concat_ws(' ',
+                    quote_ident(attname), format_type(atttypid, atttypmod),
+                    CASE WHEN attcollation <> typcollation
+                        THEN 'COLLATE ' || attcollation::regcollation END,
+                    CASE WHEN attgenerated <> ''
+                        THEN 'GENERATED ALWAYS AS (' || pg_get_expr(adbin, adrelid) || ') STORED'
+                        ELSE 'DEFAULT ' || pg_get_expr(adbin, adrelid) END,
+                    CASE WHEN attnotnull THEN 'NOT NULL' END), ', ' ORDER BY attnum)
+                FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+                LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+            || (SELECT coalesce(string_agg(format(', CONSTRAINT %%I %%s', conname,
+                    pg_get_constraintdef(oid)), ''), '')
+                FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c'),
+            EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+                AND NOT attisdropped AND attname <> ALL(%s)),
+            EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f')
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = 'customer_profiles'::regclass
+        """,
+        [list(COLUMNS)],
+    ).fetchone()
+    assert row is not None  # noqa: S101 - a missing table has been refused by regclass
+    oid, schema, name, columns, has_own_columns, is_referenced = row
+    return Parent(
+        oid, sql.Identifier(schema, name), schema, columns, has_own_columns, is_referenced
+    )
+
+
+def find_partition(connection: Connection, parent: Parent, store_id: str) -> Partition | None:
+    """Partition of the store that is in force."""
+    bound = "FOR VALUES IN ('" + store_id.replace("'", "''") + "')"
+    row = connection.execute(
+        """
+        SELECT n.nspname, c.relname
+        FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE inhparent = %s AND pg_get_expr(c.relpartbound, c.oid) = %s
+        """,
+        [parent.oid, bound],
+    ).fetchone()
+    return Partition(row[0], row[1]) if row else None
+
+
+def create_partition(
+    connection: Connection, parent: Parent, store_id: str, run_id: int
+) -> Partition:
+    """New table for the run's profiles; its check on store_id spares the attach a scan."""
+    store_hash = md5(store_id.encode(), usedforsecurity=False).hexdigest()[:10]
+    new = Partition(parent.schema, f"customer_profiles_{store_hash}_r{run_id}")
+    statement = sql.SQL("CREATE TABLE {} ({}, CHECK (store_id = {}))").format(
+        new.identifier, sql.SQL(_as_template(parent.columns)), sql.Literal(store_id)
+    )
+    connection.execute(statement)
+    return new
+
+
+def build_indexes(connection: Connection, parent: Parent, new: Partition) -> None:
+    """Give the partition whatever indexes the parent has, its users' own included."""
+    rows = connection.execute(
+        """
+        SELECT pg_get_indexdef(indexrelid), pg_get_constraintdef(con.oid)
+        FROM pg_index LEFT JOIN pg_constraint AS con
+            ON conindid = indexrelid AND contype IN ('p', 'u', 'x') AND conrelid = indrelid
+        WHERE indrelid = %s AND indisvalid ORDER BY indisprimary DESC, indexrelid
+        """,
+        [parent.oid],
+    ).fetchall()
+    for definition, constraint in rows:
+        connection.execute(_index_statement(new, definition, constraint))
+    # The scalar columns only: those of jsonb cost five times more, and autovacuum comes soon.
+    scalars = [name for name in COLUMNS if not name.startswith(("segment_", "dominant_", "member"))]
+    connection.execute(
+        sql.SQL("ANALYZE {} ({})").format(
+            new.identifier, sql.SQL(", ").join(map(sql.Identifier, scalars))
+        )
+    )
+
+
+def swap(connection: Connection, exchange: Exchange, patience_seconds: float) -> None:
+    """Put the new partition in the old one's place; waits for readers a second at a time.
+
+    Whoever comes while the lock is awaited queues behind it, hence many short waits and not a
+    long one. Raises DatabaseError when readers have not let go after `patience_seconds`.
+    """
+    deadline = time.monotonic() + patience_seconds
+    pause = 0.1
+    while (refusal := _try_exchange(connection, exchange)) is not None:
+        if time.monotonic() + pause > deadline:
+            raise DatabaseError(
+                "Other sessions have kept customer_profiles locked for"
+                f" {patience_seconds:.0f} seconds, so the run was not published and the"
+                " previous one stays in force. End their transactions and run it again."
+            ) from refusal
+        time.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+def drop_older(connection: Connection, exchange: Exchange) -> None:
+    """Drop the tables of runs before the old one; what is in use waits for the next time."""
+    kept = exchange.old.name if exchange.old else ""
+    rows = connection.execute(
+        "SELECT run_id, profiles_table FROM segmentation_runs"
+        " WHERE store_id = %s AND profiles_table IS NOT NULL AND profiles_table <> %s",
+        [exchange.store_id, kept],
+    ).fetchall()
+    for run_id, name in rows:
+        table = Partition(exchange.parent.schema, name)
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '1s'")
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
+                connection.execute(
+                    "UPDATE segmentation_runs SET profiles_table = NULL WHERE run_id = %s",
+                    [run_id],
+                )
+        except (LockTimeoutError, DependentObjectsError, PrivilegeError):
+            continue
+
+
+def _try_exchange(connection: Connection, exchange: Exchange) -> Exception | None:
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")
+            _exchange(connection, exchange)
+    except (LockTimeoutError, DeadlockError) as error:
+        return error
+    return None
+
+
+def _exchange(connection: Connection, exchange: Exchange) -> None:
+    parent, store = exchange.parent.name, sql.Literal(exchange.store_id)
+    if exchange.old:
+        detach = sql.SQL("ALTER TABLE {} DETACH PARTITION {}")
+        connection.execute(detach.format(parent, exchange.old.identifier))
+    attach = sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})")
+    connection.execute(attach.format(parent, exchange.new.identifier, store))
+
+
+def _index_statement(new: Partition, definition: str, constraint: str | None) -> Any:  # noqa: ANN401 - psycopg's Composed
+    if constraint:
+        return sql.SQL("ALTER TABLE {} ADD {}").format(
+            new.identifier, sql.SQL(_as_template(constraint))
+        )
+    parts = _INDEX_DEFINITION.fullmatch(definition)
+    if not parts:
+        raise DatabaseError(f"An index of customer_profiles cannot be rebuilt: {definition}.")
+    return sql.SQL("CREATE {}INDEX ON {} {}").format(
+        sql.SQL(parts[1] or ""), new.identifier, sql.SQL(_as_template(parts[2]))
+    )
+
+
+def _as_template(text: str) -> Any:  # noqa: ANN401 - str of the catalog, where LiteralString is asked
+    """SQL that the server itself has written, which needs no quoting."""
+    return text

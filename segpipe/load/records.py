@@ -1,0 +1,33 @@
+"""What a run hands over to be stored beside the profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the ledger says of a run; None where it is not known yet."""
+
+    as_of: date | None = None
+    input_hash: str | None = None
+    rows_read: int | None = None
+    rows_rejected: int | None = None
+    seed: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SegmentDefinition:
+    """One segment, or named state, of one axis; its sizes are counted while publishing."""
+
+    axis: str
+    segment_id: int  # permanent within store and axis
+    segment: str
+    kind: str  # segment or state
+    description: str
+    centroid: dict[str, float] | None = None  # feature → value in raw units
+    silhouette: float | None = None

@@ -1,0 +1,132 @@
+"""Membership batches as the text that COPY reads, made as vectors, never a row at a time.
+
+Takes a membership batch; gives bytes, one line a customer. Names and axes are escaped once a
+dictionary entry, strengths come from a table of the 10,001 texts from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segpipe.errors import InputError
+from segpipe.schema import METRICS, strength_column
+
+COLUMNS = (
+    "customer_id",
+    "segment_memberships",
+    "dominant_segments",
+    "membership_strengths",
+    *METRICS,
+    "created_at",
+    "store_id",
+    "run_id",
+    "last_updated",
+)
+_MAX_ROWS = 50_000  # a line is some 1.4 KB, and Arrow's strings end at 2 GB
+_STEPS = 10_000  # strengths are kept to four decimals
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """What is the same in every line of a publication."""
+
+    axes: tuple[str, ...]
+    now: str  # the run's one timestamp
+    end: str  # store, run and time, with which every line ends
+    strengths: dict[str, pa.Array] = field(repr=False)  # axis → `"axis":0.95` of each step
+
+    @staticmethod
+    def of(axes: Sequence[str], store_id: str, run_id: int, now: str) -> RowFormat:
+        """Format of the lines of one run of one store."""
+        steps = range(_STEPS + 1)
+        texts = pa.array([f"{step / _STEPS:.4f}".rstrip("0").rstrip(".") for step in steps])
+        strengths = {
+            axis: pc.binary_join_element_wise(_json_text(axis) + ":", texts, "") for axis in axes
+        }
+        end = f"{_escape(store_id)}\t{run_id}\t{now}\n"
+        return RowFormat(tuple(axes), now, end, strengths)
+
+
+def copy_lines(
+    batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat
+) -> Iterator[memoryview]:
+    """Lines of a batch in COPY's text format, columns in the order of COLUMNS.
+
+    created_at (n_rows,) holds the texts of the timestamps. Raises InputError for a missing value
+    and for a number that is not finite.
+    """
+    for start in range(0, batch.num_rows, _MAX_ROWS):
+        part = batch.slice(start, _MAX_ROWS)
+        yield _lines(part, created_at.slice(start, _MAX_ROWS), row_format)
+
+
+def _lines(batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat) -> memoryview:
+    memberships = _json_object([_named(batch, axis) for axis in row_format.axes])
+    strengths = _json_object(
+        [_strengths(batch, axis, row_format.strengths[axis]) for axis in row_format.axes]
+    )
+    lines = pc.binary_join_element_wise(
+        _escape_all(batch["customer_id"]),
+        memberships,
+        memberships,
+        strengths,
+        *(_number(batch, name) for name in METRICS),
+        created_at,
+        row_format.end,
+        "\t",
+    )
+    if lines.null_count:
+        raise InputError("A membership batch holds an empty value; every customer needs them all.")
+    offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset :][: len(lines) + 1]
+    return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
+
+
+def _named(batch: pa.RecordBatch, axis: str) -> pa.Array:
+    """`"axis":"segment"` of each row."""
+    column = batch[axis]
+    entries = [_json_text(axis) + ":" + _json_text(name) for name in column.dictionary.to_pylist()]
+    return pc.take(pa.array(entries, pa.string()), column.indices)
+
+
+def _strengths(batch: pa.RecordBatch, axis: str, texts: pa.Array) -> pa.Array:
+    """`"axis":0.95` of each row."""
+    values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InputError(f"A strength on axis {axis} is not between 0 and 1.")
+    return pc.take(texts, pa.array(np.rint(values * _STEPS).astype(np.int32)))
+
+
+def _json_object(members: list[pa.Array]) -> pa.Array:
+    return pc.binary_join_element_wise("{", pc.binary_join_element_wise(*members, ","), "}", "")
+
+
+def _number(batch: pa.RecordBatch, name: str) -> pa.Array:
+    column = batch[name]
+    if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
+        raise InputError(f"A membership batch holds a {name} that is not a finite number.")
+    return column.cast(pa.string())
+
+
+def _json_text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\\", "\\\\")
+
+
+_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+
+
+def _escape(text: str) -> str:
+    for found, written in _ESCAPES:
+        text = text.replace(found, written)
+    return text
+
+
+def _escape_all(texts: pa.Array) -> pa.Array:
+    for found, written in _ESCAPES:
+        texts = pc.replace_substring(texts, found, written)
+    return texts

@@ -1,0 +1,166 @@
+"""The ledger: takes what is known of a run, gives its number; and what was stored of past runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segpipe.errors import DatabaseError
+from segpipe.load.records import RunFacts
+from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
+
+
+def start_run(connection: Connection, store_id: str, facts: RunFacts | None = None) -> int:
+    """Number of a new run, which stands as `running` in the ledger from now on.
+
+    Raises DatabaseError, before any work is done, for a role that could not publish at the end.
+    """
+    facts = facts or RunFacts()
+    with plain_errors(), connection.transaction():
+        _refuse_without_rights(connection)
+        row = connection.execute(
+            "INSERT INTO segmentation_runs (store_id) VALUES (%s) RETURNING run_id", [store_id]
+        ).fetchone()
+        assert row is not None  # noqa: S101 - INSERT … RETURNING gives one row
+        record_facts(connection, row[0], facts)
+    return int(row[0])
+
+
+def record_facts(connection: Connection, run_id: int, facts: RunFacts) -> None:
+    """Write what is known by now; what is None or empty stays as it is."""
+    with plain_errors():
+        connection.execute(
+            """
+            UPDATE segmentation_runs SET
+                as_of = coalesce(%s, as_of), input_hash = coalesce(%s, input_hash),
+                rows_read = coalesce(%s, rows_read),
+                rows_rejected = coalesce(%s, rows_rejected), seed = coalesce(%s, seed),
+                parameters = parameters || %s, versions = versions || %s
+            WHERE run_id = %s
+            """,
+            [
+                facts.as_of,
+                facts.input_hash,
+                facts.rows_read,
+                facts.rows_rejected,
+                facts.seed,
+                Jsonb(facts.parameters),
+                Jsonb(facts.versions),
+                run_id,
+            ],
+        )
+
+
+def record_report(connection: Connection, run_id: int, report: dict[str, Any]) -> None:
+    """Store the run's report, plain values only, once the last stage has spoken."""
+    with plain_errors():
+        connection.execute(
+            "UPDATE segmentation_runs SET report = %s WHERE run_id = %s", [Jsonb(report), run_id]
+        )
+
+
+def fail_run(connection: Connection, run_id: int, stage: str, error: str) -> None:
+    """Mark a running run as failed; a published one stays published."""
+    with plain_errors():
+        connection.execute(
+            "UPDATE segmentation_runs SET status = 'failed', failed_stage = %s, error = %s,"
+            " finished_at = clock_timestamp() WHERE run_id = %s AND status = 'running'",
+            [stage, error.replace("\0", ""), run_id],
+        )
+
+
+def mark_published(
+    connection: Connection, run_id: int, model: dict[str, Any] | None, profiles_table: str
+) -> None:
+    """Close the run's row; part of the publishing transaction."""
+    connection.execute(
+        """
+        UPDATE segmentation_runs AS run SET
+            status = 'published', finished_at = clock_timestamp(), model = %s,
+            profiles_table = %s, failed_stage = NULL, error = NULL,
+            previous_run_id = (
+                SELECT run_id FROM segmentation_runs
+                WHERE store_id = run.store_id AND status = 'published'
+                ORDER BY finished_at DESC LIMIT 1
+            )
+        WHERE run_id = %s
+        """,
+        [Json(model) if model is not None else None, profiles_table, run_id],
+    )
+
+
+def latest_published(connection: Connection, store_id: str) -> int | None:
+    """Number of the run in force, None before the first."""
+    with plain_errors():
+        row = connection.execute(
+            "SELECT run_id FROM segmentation_runs WHERE store_id = %s AND status = 'published'"
+            " ORDER BY finished_at DESC LIMIT 1",
+            [store_id],
+        ).fetchone()
+    return int(row[0]) if row else None
+
+
+def read_model(connection: Connection, run_id: int) -> dict[str, Any] | None:
+    """Model document of a run, None where it has none."""
+    with plain_errors():
+        row = connection.execute(
+            "SELECT model FROM segmentation_runs WHERE run_id = %s", [run_id]
+        ).fetchone()
+    return row[0] if row else None
+
+
+def list_runs(
+    connection: Connection, store_id: str | None = None, limit: int = 20
+) -> list[dict[str, Any]]:
+    """Runs, newest first, without their model and report; n_customers counts what was published."""
+    with plain_errors():
+        return fetch_dicts(
+            connection,
+            """
+            SELECT run_id, store_id, status, started_at, finished_at, as_of, input_hash, rows_read,
+                rows_rejected, seed, failed_stage, error, previous_run_id, profiles_table,
+                (
+                    SELECT sum(n_customers)::bigint FROM segment_counts AS counts
+                    WHERE counts.run_id = runs.run_id AND counts.store_id = runs.store_id
+                    GROUP BY axis LIMIT 1
+                ) AS n_customers
+            FROM segmentation_runs AS runs
+            WHERE %(store_id)s::text IS NULL OR store_id = %(store_id)s
+            ORDER BY run_id DESC LIMIT %(limit)s
+            """,
+            {"store_id": store_id, "limit": limit},
+        )
+
+
+def show_customer(connection: Connection, store_id: str, customer_id: str) -> dict[str, Any] | None:
+    """Profile of a customer as column → value, None where there is none."""
+    with plain_errors():
+        rows = fetch_dicts(
+            connection,
+            "SELECT * FROM customer_profiles WHERE store_id = %s AND customer_id = %s",
+            [store_id, customer_id],
+        )
+    return rows[0] if rows else None
+
+
+def _refuse_without_rights(connection: Connection) -> None:
+    row = connection.execute(
+        """
+        SELECT pg_has_role(current_user, relowner, 'USAGE'),
+            has_schema_privilege(relnamespace, 'CREATE'),
+            quote_ident(current_user), quote_ident(pg_get_userbyid(relowner)),
+            quote_ident(relnamespace::regnamespace::text)
+        FROM pg_class WHERE oid = 'customer_profiles'::regclass
+        """
+    ).fetchone()
+    assert row is not None  # noqa: S101 - a missing table has been refused by regclass
+    is_owner, may_create, role, owner, schema = row
+    if not is_owner:
+        raise DatabaseError(
+            f"The role {role} may not publish: customer_profiles belongs to {owner}."
+            f" Connect as {owner}, or let it allow this with: GRANT {owner} TO {role};"
+        )
+    if not may_create:
+        raise DatabaseError(
+            f"The role {role} may not create tables in schema {schema}. An owner of the schema"
+            f" can allow it with: GRANT CREATE ON SCHEMA {schema} TO {role};"
+        )

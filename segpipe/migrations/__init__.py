@@ -1,0 +1,1 @@
+"""Alembic environment; the statements themselves are in `sql/schema/`."""

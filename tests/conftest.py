@@ -1,0 +1,95 @@
+"""A real PostgreSQL for every worker, and a fresh database for every test that asks for one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import pyarrow as pa
+import pytest
+
+from segpipe import embedded, migrate, postgres
+from segpipe.postgres import Connection
+from segpipe.schema import METRICS, strength_column
+
+
+@pytest.fixture(autouse=True)
+def _no_database_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "SEGPIPE_HOME", "PGOPTIONS", "PGPASSWORD", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """URL of the worker's own server; its folder is short, as a socket's name must be."""
+    home = Path(tempfile.mkdtemp(prefix="segpipe-"))
+    try:
+        url = embedded.start(home)
+        with postgres.connect(url) as connection:  # no test pulls the plug of this one
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """URL of an empty database, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    with postgres.connect(server_url) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield server_url.replace("/postgres?", f"/{name}?")
+    with postgres.connect(server_url) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Connection]:
+    """Connection to a fresh database that has segpipe's tables."""
+    with postgres.connect(database_url) as connection:
+        migrate.upgrade(connection)
+        yield connection
+
+
+class Rows(Protocol):
+    """Makes a membership batch: ids, and what every row of it has in common."""
+
+    def __call__(
+        self, ids: Sequence[str], value: float = 10.0, segments: Mapping[str, str] | None = None
+    ) -> pa.RecordBatch: ...
+
+
+AXES = ("purchase_value", "price_sensitivity", "loyalty_trajectory")
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """Batches on the axes `AXES`; the strength is 0.12345 on all of them."""
+
+    def make(
+        ids: Sequence[str], value: float = 10.0, segments: Mapping[str, str] | None = None
+    ) -> pa.RecordBatch:
+        names = {
+            "purchase_value": "whale",
+            "price_sensitivity": "deal_hunter",
+            "loyalty_trajectory": "declining",
+            **(segments or {}),
+        }
+        n = len(ids)
+        columns: dict[str, pa.Array] = {"customer_id": pa.array(ids, pa.string())}
+        for metric, kind in METRICS.items():
+            is_double = kind == "DOUBLE"
+            columns[metric] = pa.array([value] * n, pa.float64() if is_double else pa.int32())
+        for axis, name in names.items():
+            codes = pa.array([1] * n, pa.int8())
+            columns[axis] = pa.DictionaryArray.from_arrays(codes, ["nobody", name])
+            columns[strength_column(axis)] = pa.array([0.12345] * n)
+        return pa.RecordBatch.from_pydict(columns)
+
+    return make

@@ -1,0 +1,104 @@
+"""The schema: made once, by one process, in the current schema, and only where it is allowed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from segpipe import migrate, postgres
+from segpipe.errors import DatabaseError
+from segpipe.postgres import Connection
+
+
+def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.head()]
+
+
+def test_an_upgrade_is_done_once(database_url: str) -> None:
+    assert migrate.status(database_url).current is None
+    assert migrate.upgrade(database_url).current is None
+    assert migrate.upgrade(database_url).is_current
+    assert migrate.status(database_url).is_current
+
+
+def test_a_look_at_tables_that_are_current_imports_no_alembic(database: Connection) -> None:
+    code = (
+        "import sys; from segpipe import migrate; migrate.upgrade(sys.argv[1]);"
+        " sys.exit('alembic' in sys.modules or 'sqlalchemy' in sys.modules)"
+    )
+    info = database.info
+    url = f"postgresql://{info.user}@/{info.dbname}?host={info.host}&port={info.port}"
+    subprocess.run([sys.executable, "-c", code, url], check=True)
+
+
+def test_many_upgrades_at_once_do_not_clash(database_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(migrate.upgrade, [database_url] * 4))
+    assert sum(before.current is None for before in found) >= 1
+    assert migrate.status(database_url).is_current
+
+
+def test_every_table_and_column_says_what_it_means(database: Connection) -> None:
+    rows = postgres.fetch_dicts(
+        database,
+        """
+        SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        WHERE relname = 'customer_profiles' AND attnum >= 0
+            AND col_description(pg_class.oid, attnum) IS NULL
+        UNION ALL
+        SELECT relname, '' FROM pg_class
+        WHERE relname IN ('customer_profiles', 'segmentation_runs', 'segment_definitions',
+            'segment_counts', 'current_profiles') AND obj_description(oid) IS NULL
+        """,
+    )
+    assert rows == []
+
+
+def test_tables_go_into_the_current_schema(database: Connection, database_url: str) -> None:
+    database.execute("CREATE SCHEMA shop")
+    url = database_url + "&options=-csearch_path%3Dshop,public"
+    assert migrate.upgrade(url).current is None
+    with postgres.connect(url) as connection:
+        found = postgres.fetch_one(connection, "SELECT to_regclass('shop.customer_profiles')::oid")
+        assert found != (None,)
+
+
+def test_a_version_table_of_the_shops_own_alembic_is_left_alone(database_url: str) -> None:
+    with postgres.connect(database_url) as connection:
+        connection.execute("CREATE TABLE alembic_version AS SELECT 'theirs' AS version_num")
+        migrate.upgrade(connection)
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert found == [("theirs",)]
+
+
+def test_a_role_that_may_not_create_is_told_the_grant(database_url: str) -> None:
+    with postgres.connect(database_url) as connection:
+        role = "r" + connection.info.dbname
+        connection.execute(f"CREATE ROLE {role}".encode())
+        try:
+            connection.execute(f"SET ROLE {role}".encode())
+            grant = f"GRANT CREATE ON SCHEMA public TO {role};"
+            with pytest.raises(DatabaseError, match=grant):
+                migrate.upgrade(connection)
+        finally:
+            connection.execute(f"RESET ROLE; DROP ROLE {role}".encode())
+
+
+def test_a_search_path_that_leads_nowhere_is_said(database_url: str) -> None:
+    with pytest.raises(DatabaseError, match="No schema of the search_path"):
+        migrate.upgrade(database_url + "&options=-csearch_path%3Dnowhere")
+
+
+def test_tables_of_a_newer_segpipe_are_refused(database: Connection) -> None:
+    database.execute("UPDATE segpipe_schema_version SET version_num = '9999'")
+    with pytest.raises(DatabaseError, match="Install the newer segpipe"):
+        migrate.upgrade(database)

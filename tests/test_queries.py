@@ -1,0 +1,87 @@
+"""The example queries: each runs, answers rightly, and takes its parameters bound."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import AXES, Rows
+
+from segpipe import load, queries
+from segpipe.errors import InputError
+from segpipe.postgres import Connection
+
+
+@pytest.fixture
+def published(database: Connection, rows: Rows) -> Connection:
+    run_id = load.start_run(database, "default")
+    batches = [
+        rows(["b"], value=900.0),
+        rows(["a"], value=950.0),
+        rows(["c"], value=400.0),
+        rows(["d'; DROP"], segments={"price_sensitivity": "full_price_buyer"}),
+    ]
+    load.publish(database, run_id, "default", batches, axes=AXES)
+    return database
+
+
+def test_every_query_runs_and_begins_with_its_question(published: Connection) -> None:
+    for query in queries.list_queries():
+        assert query.question.endswith((".", "?")), query.name
+        given = dict.fromkeys(query.parameters, "a")
+        assert queries.run_query(published, query.name, given).rows, query.name
+
+
+@pytest.mark.parametrize("form", ["", "_gin"])
+def test_both_forms_answer_alike(published: Connection, form: str) -> None:
+    whales = queries.run_query(published, f"whales_who_wait_for_discounts{form}")
+    assert whales.rows == [("a", 950.0), ("b", 900.0), ("c", 400.0)]
+    declining = queries.run_query(published, f"declining_worth_keeping{form}")
+    assert declining.columns == ("customer_id", "lifetime_value", "days_since_last_purchase")
+    assert [row[0] for row in declining.rows] == ["a", "b"]
+
+
+def test_the_words_that_people_have_learned_are_there() -> None:
+    assert queries.read_query("whales_who_wait_for_discounts").sql == (
+        "SELECT customer_id, lifetime_value FROM customer_profiles"
+        " WHERE segment_memberships->>'purchase_value' = 'whale'"
+        " AND segment_memberships->>'price_sensitivity' = 'deal_hunter'"
+        " ORDER BY lifetime_value DESC LIMIT 1000;"
+    )
+    assert queries.read_query("declining_worth_keeping").sql == (
+        "SELECT customer_id, lifetime_value, days_since_last_purchase FROM customer_profiles"
+        " WHERE segment_memberships->>'loyalty_trajectory' = 'declining'"
+        " AND lifetime_value > 500 ORDER BY days_since_last_purchase DESC;"
+    )
+
+
+def test_a_parameter_is_bound_and_not_pasted(published: Connection) -> None:
+    result = queries.run_query(published, "one_customer", {"customer_id": "d'; DROP"})
+    assert {row[2]: row[3] for row in result.rows} == {
+        "purchase_value": "whale",
+        "price_sensitivity": "full_price_buyer",
+        "loyalty_trajectory": "declining",
+    }
+
+
+def test_a_limit_says_that_there_is_more(published: Connection) -> None:
+    result = queries.run_query(published, "whales_who_wait_for_discounts", limit=2)
+    assert (len(result.rows), result.has_more) == (2, True)
+    assert not queries.run_query(published, "whales_who_wait_for_discounts", limit=3).has_more
+
+
+def test_wrong_parameters_are_named(database: Connection) -> None:
+    with pytest.raises(InputError, match="parameters: customer_id; found: none"):
+        queries.run_query(database, "one_customer")
+    with pytest.raises(InputError, match="parameters: none; found: x"):
+        queries.run_query(database, "run_history", {"x": "1"})
+
+
+def test_an_unknown_query_lists_the_near_ones() -> None:
+    with pytest.raises(InputError, match="segment_sizes"):
+        queries.read_query("segment_size")
+    with pytest.raises(InputError, match="run_history"):
+        queries.read_query("../0001")
+
+
+def test_a_percent_sign_and_colons_in_words_are_left_alone() -> None:
+    text = "SELECT a::text, ':b' -- :c\nWHERE x LIKE '%y' AND z = :d"
+    assert queries.bound(text) == "SELECT a::text, ':b' -- :c\nWHERE x LIKE '%%y' AND z = %(d)s"
