@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from segpipe.cluster import squared_distances
 from segpipe.engine import Connection, quote
-from segpipe.errors import InputError
 from segpipe.model import AxisModel, Model
 from segpipe.scale import scale_matrix
 from segpipe.schema import CUSTOMER_FEATURES, METRICS, strength_column
@@ -39,7 +38,6 @@ def assign_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of all customers, ordered by id; `tally` is filled on the way."""
     measures = needed_measures(model)
-    _check_measures(engine, measures)
     columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
     query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
     for batch in engine.sql(query).to_arrow_reader(batch_size):
@@ -120,13 +118,3 @@ def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:
         missing = int(np.isnan(values).sum())
         if missing:
             filled[measure] = filled.get(measure, 0) + missing
-
-
-def _check_measures(engine: Connection, measures: tuple[str, ...]) -> None:
-    """A model made with more inputs than this file has cannot be applied to it."""
-    described = engine.execute(f"DESCRIBE {CUSTOMER_FEATURES.name}").fetchall()
-    present = {row[0] for row in described}
-    missing = [measure for measure in measures if measure not in present]
-    if missing:
-        msg = f"The model needs measures that this input cannot give: {', '.join(missing)}."
-        raise InputError(f"{msg} Discover anew without --model.")

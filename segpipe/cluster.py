@@ -52,7 +52,7 @@ def choose_partition(
     go to the smaller K.
     """
     n_distinct = len(np.unique(points, axis=0))
-    largest = min(settings.max_k, n_distinct - 1)
+    largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
         return Partition(None, None, (), "no structure", f"only {n_distinct} distinct customers")
     ks = range(settings.min_k, largest + 1)
@@ -118,7 +118,7 @@ def _can_split(points: Floats, largest_k: int) -> bool:
     """Whether each half has enough distinct customers for every K."""
     if len(points) < MIN_SPLIT:
         return False
-    return all(len(np.unique(points[half], axis=0)) > largest_k for half in _HALVES)
+    return all(len(np.unique(points[half], axis=0)) >= largest_k for half in _HALVES)
 
 
 def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:

@@ -61,8 +61,16 @@ def discover(
         progress(axis.name)
         return found
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as threads:
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(os.cpu_count(), initializer=_limit_own_threads) as threads,
+    ):
         return list(threads.map(one, axes))
+
+
+def _limit_own_threads() -> None:
+    """OpenMP's limit holds for the thread that sets it, so that the caller's does not reach here."""
+    threadpool_limits(1, user_api="openmp")
 
 
 def discover_axis(

@@ -123,7 +123,7 @@ def _run_stages(
         sample, discovered = _discover(settings, stages, engine, source)
         model = _model(settings, source, reference, discovered)
     else:
-        model = _checked(given, settings)
+        model = _checked(given, settings, source)
     if settings.model_out_path:
         write_model(model, settings.model_out_path)
     tally = Tally()
@@ -171,7 +171,11 @@ def _model(
     )
 
 
-def _checked(given: Model, settings: RunSettings) -> Model:
+def _checked(given: Model, settings: RunSettings, source: SourceInfo) -> Model:
+    missing = [name for name in given.inputs if name not in source.inputs]
+    if missing:
+        msg = f"The model was made with {', '.join(missing)}, which this input lacks;"
+        raise InputError(f"{msg} discover anew without --model.")
     if given.timezone != settings.source.timezone:
         msg = f"The model was made in time zone {given.timezone}, this run has"
         raise InputError(f"{msg} {settings.source.timezone}; give --timezone {given.timezone}.")

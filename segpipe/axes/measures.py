@@ -53,7 +53,7 @@ _CATALOGUE = (
         "top_category_share",
         "share of the main category",
         "share",
-        "largest category's lines / lines",
+        "largest category's lines / lines with a category",
     ),
     ("n_products", "products", "count", "distinct products bought"),
     ("products_per_line", "new products per line", "ratio", "n_products / lines with a product"),
@@ -100,8 +100,8 @@ _CATALOGUE = (
         "lines that repeat",
         "share",
         (
-            "lines of a product bought in an earlier order / lines after the first order;"
-            " missing for one order"
+            "lines of a product bought in an earlier order / lines with a product after the first"
+            " order; missing for one order"
         ),
     ),
     (
@@ -196,13 +196,13 @@ _CATALOGUE = (
         "splurge_order_share",
         "orders over twice their usual",
         "share",
-        "orders above twice the customer's mean order value / n_orders",
+        "orders above twice the mean value of the customer's orders / n_orders",
     ),
     ("full_price_line_share", "lines without a discount", "share", "of n_lines"),
     ("n_tickets", "support tickets", "count", "tickets created up to as_of"),
     ("tickets_per_order", "tickets per order", "ratio", "n_tickets / n_orders"),
     ("messages_per_ticket", "messages per ticket", "ratio", "of tickets that tell"),
-    ("hours_to_resolve", "hours to resolve", "hours", "mean over resolved tickets"),
+    ("hours_to_resolve", "hours to resolve", "hours", "mean over tickets resolved up to as_of"),
     ("reopened_share", "reopened tickets", "share", "of tickets that tell"),
     ("satisfaction_mean", "satisfaction", "1 to 5", "mean over rated tickets"),
     ("ticket_email_share", "tickets by e-mail", "share", "of tickets with a channel"),

@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from segpipe.axes import MEASURES
 from segpipe.engine import Connection, quote
 from segpipe.errors import InputError
 from segpipe.features import grains, measures
@@ -141,7 +142,7 @@ def _joined(parts: list[ir.Table]) -> ir.Table:
 
 
 def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
-    """The metrics that are published, then every measure as a double, ordered by customer."""
+    """Every measure as a double, NULL where the input lacks it; then the published metrics."""
     n_gaps = table.n_orders - 1
     own_gaps = (table.mean_gap_days * n_gaps).fill_null(0.0)
     expected = (own_gaps + GAP_WEIGHT * reference.median_gap_days) / (n_gaps + GAP_WEIGHT)
@@ -152,8 +153,10 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
         "days_since_last_purchase": table.recency_days.cast("int32"),
         "customer_tenure_days": table.tenure_days.cast("int32"),
     }
-    names = [name for name in table.columns if name != "customer_id"]
-    doubles = {name: table[name].cast("float64") for name in names}
+    known = set(table.columns)
+    doubles = {
+        name: (table[name] if name in known else ibis.null()).cast("float64") for name in MEASURES
+    }
     return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
 
 
@@ -228,10 +231,16 @@ def _info(engine: Connection, as_of: date) -> FeatureInfo:
     ).fetchall()[0]
     return_only, future = engine.execute(
         f"""
-        SELECT count(DISTINCT customer_id)
-                   FILTER (customer_id NOT IN (SELECT customer_id FROM {CUSTOMER_FEATURES.name})),
-               count(*) FILTER (ordered_local >= CAST($as_of AS DATE) + INTERVAL 1 DAY)
-        FROM {ORDER_LINES.name}
+        SELECT count(DISTINCT customer_id) FILTER (
+                   NOT is_future
+                   AND customer_id NOT IN (SELECT customer_id FROM {CUSTOMER_FEATURES.name})
+               ),
+               count(*) FILTER (is_future)
+        FROM (
+            SELECT customer_id,
+                   ordered_local >= CAST($as_of AS DATE) + INTERVAL 1 DAY AS is_future
+            FROM {ORDER_LINES.name}
+        )
         """,
         {"as_of": as_of},
     ).fetchall()[0]

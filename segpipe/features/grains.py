@@ -65,33 +65,37 @@ def order_sequence(orders: ir.Table, as_of: date) -> ir.Table:
 
 
 def keyed_lines(lines: ir.Table, orders: ir.Table) -> ir.Table:
-    """Purchase lines with the order_key of their order."""
+    """Purchase lines with the number of their order."""
     bought = lines.filter(~lines.is_return)
-    keys = orders.select("customer_id", "order_id", "order_key")
-    joined = bought.join(keys, ["customer_id", "order_id"])
+    numbers = orders.select("customer_id", "order_id", "order_number")
+    joined = bought.join(numbers, ["customer_id", "order_id"])
     return joined.select(
-        "customer_id", "order_key", "product_id", "category", "quantity", "unit_price"
+        "customer_id", "order_number", "product_id", "category", "quantity", "unit_price"
     )
 
 
 def products_of_orders(keyed: ir.Table) -> ir.Table:
-    """Customer × product: lines, orders, quantity, and lines in the first order that had it."""
+    """Customer × product: lines, orders, quantity, lines in the first order that had it.
+
+    `n_opening_lines` are those in the customer's very first order.
+    """
     known = keyed.filter(keyed.product_id.notnull())
-    per_order = known.group_by("customer_id", "product_id", "order_key").aggregate(
+    per_order = known.group_by("customer_id", "product_id", "order_number").aggregate(
         n_lines=known.count(), quantity=known.quantity.sum()
     )
     return per_order.group_by("customer_id", "product_id").aggregate(
         n_lines=per_order.n_lines.sum(),
         n_orders=per_order.count(),
         quantity=per_order.quantity.sum().cast("float64"),
-        n_first_lines=per_order.n_lines.argmin(per_order.order_key),
+        n_first_lines=per_order.n_lines.argmin(per_order.order_number),
+        n_opening_lines=per_order.n_lines.sum(where=per_order.order_number == 1).fill_null(0),
     )
 
 
 def categories_of_orders(keyed: ir.Table) -> ir.Table:
     """Customer × category: lines and orders."""
     known = keyed.filter(keyed.category.notnull())
-    per_order = known.group_by("customer_id", "category", "order_key").aggregate(
+    per_order = known.group_by("customer_id", "category", "order_number").aggregate(
         n_lines=known.count()
     )
     return per_order.group_by("customer_id", "category").aggregate(

@@ -139,9 +139,6 @@ def month_measures(months: ir.Table) -> ir.Table:
 
 def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
     """Breadth and repetition over products."""
-    first = sequence.filter(sequence.order_number == 1).select(
-        "customer_id", n_lines_of_first_order="n_lines"
-    )
     n_orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
     units = (products.quantity * UNITS).round().cast("int64")
     sums = products.group_by("customer_id").aggregate(
@@ -150,18 +147,17 @@ def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
         n_product_orders=products.n_orders.sum(),
         n_lines=products.n_lines.sum(),
         n_repeat_lines=(products.n_lines - products.n_first_lines).sum(),
+        n_later_lines=(products.n_lines - products.n_opening_lines).sum(),
         quantity=units.sum().cast("float64"),
         quantity_squared=(units.cast("decimal(38, 0)") * units).sum().cast("float64"),
     )
-    joined = sums.join(first, "customer_id").join(n_orders, "customer_id")
+    joined = sums.join(n_orders, "customer_id")
     return joined.select(
         "customer_id",
         "n_products",
         products_per_line=ratio(joined.n_products, joined.n_lines),
         repeat_product_share=ratio(joined.n_repeated, joined.n_products),
-        repeat_line_share=_at_most_one(
-            ratio(joined.n_repeat_lines, joined.n_lines - joined.n_lines_of_first_order)
-        ),
+        repeat_line_share=ratio(joined.n_repeat_lines, joined.n_later_lines),
         orders_per_product=ratio(joined.n_product_orders, joined.n_products),
         products_per_order=ratio(joined.n_product_orders, joined.n_customer_orders),
         product_concentration=ratio(joined.quantity_squared, joined.quantity * joined.quantity),

@@ -18,23 +18,22 @@ def ticket_measures(
     tickets: ir.Table, sequence: ir.Table, as_of: date, kinds: dict[str, list[str]]
 ) -> ir.Table:
     """One row a customer with orders; without tickets the count is 0, the rest missing."""
-    seen = tickets.filter(tickets.created_at < ibis.timestamp(as_of) + ibis.interval(days=1))
-    word = seen.channel.lower().strip()
-    minutes = (
-        ((seen.resolved_at.epoch_seconds() - seen.created_at.epoch_seconds()).cast("float64") / 60)
-        .round()
-        .cast("int64")
-    )
+    end = ibis.timestamp(as_of) + ibis.interval(days=1)
+    seen = tickets.filter(tickets.created_at < end)
+    word = seen.channel.strip().lower().replace(" ", "_")
+    seconds = seen.resolved_at.epoch_seconds() - seen.created_at.epoch_seconds()
+    minutes = (seconds.cast("float64") / 60).round().cast("int64")
+    is_resolved = (seen.resolved_at >= seen.created_at) & (seen.resolved_at < end)
     of_kind: dict[str, Any] = {
         f"n_{kind}": word.isin(names).sum() if names else ibis.literal(0)
         for kind, names in kinds.items()
     }
     sums = seen.group_by("customer_id").aggregate(
         n=seen.count(),
-        n_resolved=seen.resolved_at.count(),
+        n_resolved=is_resolved.sum(),
         n_counted=seen.message_count.count(),
         messages=seen.message_count.sum(),
-        minutes=minutes.sum().cast("float64"),
+        minutes=minutes.sum(where=is_resolved).cast("float64"),
         n_reopened=seen.is_reopened.sum(),
         n_told_reopened=seen.is_reopened.count(),
         n_with_channel=seen.channel.count(),

@@ -1,0 +1,179 @@
+#!/bin/bash
+# Segments the customers of $CSV_PATH once, for cron. Usage: monthly_resegment.sh [ENV_FILE]
+#
+# Settings come from ENV_FILE, else $SEGPIPE_ENV, else cron/segpipe.env of this checkout; see
+# cron/segpipe.env.example. Relative paths in it are relative to the checkout.
+# The last line, in the log and on the terminal (what cron mails), says what came of it:
+#   segpipe: OK at TIME: WHAT WAS PUBLISHED; log: FILE
+#   segpipe: FAILED at TIME with status N: WHAT FAILED; log: FILE
+# Exit status: 0 published, 75 another run is going on, 128 + N ended by signal N, else what failed.
+
+set -Eeuo pipefail
+own_umask=$(umask) # for the run, whose embedded server may work as another user
+umask 077          # for the logs
+# cron gives a short PATH, or none
+PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
+export PATH
+
+log=""
+raw=""
+child=""
+MORE_OPTIONS=()
+last_word=""
+
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+
+# Says the last line, once, and leaves with `status`.
+finish() { # status, text
+    local status=$1 text=$2 line
+    last_word=said
+    if [ "$status" -eq 0 ]; then
+        line="segpipe: OK at $(now): $text; log: $log"
+        if printf '%s\n' "$line" >>"$log"; then
+            printf '%s\n' "$line"
+            exit 0
+        fi
+        status=74 text="published ($text), but the log cannot be written"
+    fi
+    line="segpipe: FAILED at $(now) with status $status: $text; log: ${log:-none}"
+    if [ -n "$log" ]; then printf '%s\n' "$line" >>"$log" || true; fi
+    printf '%s\n' "$line" >&2
+    exit "$status"
+}
+
+# Whatever ends this script without a last line is a failure that nobody foresaw.
+# shellcheck disable=SC2329 # called by a trap
+on_exit() {
+    local status=$?
+    trap - EXIT ERR
+    if [ -n "$raw" ]; then rm -f -- "$raw"; fi
+    if [ -z "$last_word" ]; then
+        if [ "$status" -eq 0 ]; then status=70; fi
+        finish "$status" "the script stopped at line ${failed_line:-unknown}"
+    fi
+    exit "$status"
+}
+
+# shellcheck disable=SC2329 # called by traps
+on_signal() { # name, number
+    trap '' HUP INT TERM
+    if [ -n "$child" ]; then
+        kill -s TERM "$child" 2>/dev/null || true
+        wait "$child" || true
+        mask >>"$log"
+    fi
+    finish "$((128 + $2))" "ended by signal $1; the previous run stays in force"
+}
+
+# What the run wrote, without passwords.
+mask() {
+    sed -E -e 's#(://[^:/@[:space:]]+):[^[:space:]]*@#\1:***@#g' \
+        -e 's#([Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd]=)[^[:space:]&]+#\1***#g' "$raw"
+}
+
+absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$2/$1" ;; esac }
+
+read_settings() { # env file
+    local file=$1 mode
+    if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+        finish 2 "no settings file $file; copy cron/segpipe.env.example there and fill it in"
+    fi
+    set -a # what it sets is for the run too
+    # shellcheck source=/dev/null
+    . "$file" || finish 2 "the settings file $file could not be read as shell settings"
+    set +a
+    mode=$(ls -lnd -- "$file")
+    case ${mode:7:1} in
+        r)
+            case ${DATABASE_URL:-} in
+                *://*:*@*)
+                    warning="$file holds a password and everybody can read it; run: chmod 600 $file"
+                    ;;
+                *) ;;
+            esac
+            ;;
+        *) ;;
+    esac
+    if [ -z "${CSV_PATH:-}" ]; then
+        finish 2 "$file does not set CSV_PATH, the file of order lines"
+    fi
+}
+
+# The options of the run, from the settings. DATABASE_URL goes by the environment: arguments are
+# visible to everybody on the machine.
+set_options() {
+    options=(--csv-path "$CSV_PATH")
+    if [ -n "${STORE_ID:-}" ]; then options+=(--store-id "$STORE_ID"); fi
+    if [ -n "${SOURCE:-}" ]; then options+=(--source "$SOURCE"); fi
+    if [ -n "${TICKETS_PATH:-}" ]; then options+=(--tickets "$TICKETS_PATH"); fi
+    if [ -n "${SAMPLE_SIZE:-}" ]; then options+=(--sample-size "$SAMPLE_SIZE"); fi
+    if [ -n "${BATCH_SIZE:-}" ]; then options+=(--batch-size "$BATCH_SIZE"); fi
+    options+=(${MORE_OPTIONS[@]+"${MORE_OPTIONS[@]}"})
+}
+
+failed_line=""
+warning=""
+trap 'failed_line=$LINENO' ERR
+trap on_exit EXIT
+trap 'on_signal HUP 1' HUP
+trap 'on_signal INT 2' INT
+trap 'on_signal TERM 15' TERM
+
+here=$PWD
+checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+settings=$(absolute "${1:-${SEGPIPE_ENV:-$checkout/cron/segpipe.env}}" "$here")
+cd -- "$checkout"
+read_settings "$settings"
+
+LOG_DIR=$(absolute "${LOG_DIR:-logs}" "$checkout")
+mkdir -p -- "$LOG_DIR" || finish 73 "the folder of the logs, $LOG_DIR, cannot be made"
+log="$LOG_DIR/segpipe-$(date -u +%Y%m%dT%H%M%SZ)-$$.log"
+if ! (: >>"$log") 2>/dev/null; then
+    log=""
+    finish 73 "no log can be written in $LOG_DIR"
+fi
+if [ -n "$warning" ]; then printf 'segpipe: warning: %s\n' "$warning" | tee -a "$log" >&2; fi
+
+# One run at a time; the lock goes with this script, however it ends.
+LOCK_FILE=$(absolute "${LOCK_FILE:-$LOG_DIR/monthly_resegment.lock}" "$checkout")
+command -v flock >/dev/null || finish 69 "flock was not found; install util-linux"
+mkdir -p -- "$(dirname -- "$LOCK_FILE")" || finish 73 "the lock file $LOCK_FILE cannot be made"
+exec 9>>"$LOCK_FILE" || finish 73 "the lock file $LOCK_FILE cannot be opened"
+flock -n 9 || finish 75 "another run holds $LOCK_FILE; it goes on, this one did nothing"
+
+python=${SEGPIPE_PYTHON:-.venv/bin/python}
+case $python in
+    */*) python=$(absolute "$python" "$checkout") ;;
+    *) python=$(command -v "$python") || python=$SEGPIPE_PYTHON ;;
+esac
+if [ ! -x "$python" ]; then
+    finish 127 "no Python at $python; run make test in $checkout, or set SEGPIPE_PYTHON"
+fi
+
+set_options
+raw=$(mktemp "$LOG_DIR/.segpipe-output.XXXXXX")
+# Into a file and not a pipe: the embedded server, which outlives the run, would hold a pipe open.
+# 9>&-: and it would hold the lock.
+(
+    umask "$own_umask"
+    exec env PYTHONUNBUFFERED=1 "$python" scripts/load_efficient_segments_to_db.py "${options[@]}"
+) >"$raw" 2>&1 </dev/null 9>&- &
+child=$!
+status=0
+wait "$child" || status=$?
+child=""
+mask >>"$log" || finish 74 "the output of the run cannot be written to the log"
+
+if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
+    finish "$status" "the run was ended by signal $((status - 128)); the previous run stays in force"
+elif [ "$status" -ne 0 ]; then
+    reason=$(mask | sed -n '/[^[:space:]]/p' | tail -n 1)
+    reason=${reason#segpipe: error: }
+    finish "$status" "${reason:-the run said nothing}"
+fi
+# An exit status of 0 is not enough: the report must say what was published.
+published=$(sed -n 's/^Published  *\(run [0-9][0-9]* of store .*\)$/\1/p' "$raw" | tail -n 1)
+if [ -z "$published" ]; then
+    finish 70 "the run ended without saying that it published anything"
+fi
+finish 0 "$published"

@@ -1,0 +1,163 @@
+"""Order lines of made-up orders: products, prices to the cent, discounts, refunds, returns.
+
+Takes Traits and Orders; gives Lines, arrays over all lines of the block, with return lines last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from segpipe.generate import traits as t
+from segpipe.generate.catalogue import N_DEPARTMENTS, N_LUXURIES, N_PRODUCTS, N_USUAL, price_cents
+from segpipe.generate.orders import Orders
+from segpipe.generate.traits import Flags, Ints, Traits
+
+_WINDOW = 41  # a customer's products of a category lie so near each other in number, and in price
+_WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ
+_TASTE_MIDDLE = np.array([30, 120, 210, 120])  # product number that is paid for: cheap, usual, dear
+_REFUND_SHARE = 0.6  # of a refunded line
+_RETURN_LINE_SHARE = 0.15  # of the refunds without a discount: sent back as a line of its own
+_RETURN_DELAY_SECONDS = (2 * 86_400, 20 * 86_400)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Arrays of shape (n_lines,); amounts in cents."""
+
+    customer: Ints
+    order: Ints
+    at: Ints  # seconds since 1970
+    channel: Ints
+    product: Ints  # index into the catalogue's arrays
+    quantity: Ints  # below 0: a return
+    price: Ints
+    discount: Ints
+    sales: Ints  # price * quantity - discount
+    refund: Ints
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What the products and quantities of lines are drawn from."""
+
+    rng: np.random.Generator
+    traits: Traits
+    loose: frozenset[str]  # axes without structure
+    customer: Ints
+    number: Ints  # of the line within its customer, from 0
+    is_luxury: Flags
+
+    @property
+    def n(self) -> int:
+        return len(self.customer)
+
+    @property
+    def n_customers(self) -> int:
+        return len(self.traits.n_orders)
+
+
+def make_lines(
+    rng: np.random.Generator, traits: Traits, orders: Orders, end: int, loose: frozenset[str]
+) -> Lines:
+    """Give the lines of all orders, and return lines no later than `end` (seconds since 1970)."""
+    order = np.arange(len(orders.n_lines)).repeat(orders.n_lines)
+    first_of_order = np.cumsum(orders.n_lines) - orders.n_lines
+    place = np.arange(len(order)) - first_of_order[order]  # within the order
+    customer = orders.customer[order]
+    draft = _Draft(
+        rng=rng,
+        traits=traits,
+        loose=loose,
+        customer=customer,
+        number=np.arange(len(order)) - first_of_order[orders.first][customer],
+        is_luxury=orders.is_splurge[order] & (place == 0),
+    )
+    product = _products(draft)
+    quantity = _quantities(draft)
+    price = price_cents()[product]
+    discount = np.rint(price * quantity * orders.discount_share[order]).astype(np.int64)
+    sales = price * quantity - discount
+    # the last lines of an order, so that a splurge, its first, is kept
+    is_refunded = place >= (orders.n_lines - orders.n_refunds)[order]
+    is_sent_back = is_refunded & (discount == 0) & (rng.random(len(order)) < _RETURN_LINE_SHARE)
+    refund = np.where(is_refunded & ~is_sent_back, np.rint(sales * _REFUND_SHARE), 0)
+    bought = Lines(
+        customer=customer,
+        order=order,
+        at=orders.at[order],
+        channel=orders.channel[order],
+        product=product,
+        quantity=quantity,
+        price=price,
+        discount=discount,
+        sales=sales,
+        refund=refund.astype(np.int64),
+    )
+    return _with_returns(rng, bought, is_sent_back, end)
+
+
+def _with_returns(rng: np.random.Generator, bought: Lines, is_sent_back: Flags, end: int) -> Lines:
+    back = {f.name: getattr(bought, f.name)[is_sent_back] for f in fields(Lines)}
+    delay = rng.integers(*_RETURN_DELAY_SECONDS, len(back["at"]))
+    back["at"] = np.maximum(np.minimum(back["at"] + delay, end), back["at"])
+    back["quantity"] = -back["quantity"]
+    back["sales"] = -back["sales"]
+    return Lines(
+        **{name: np.concatenate((getattr(bought, name), rows)) for name, rows in back.items()}
+    )
+
+
+def _products(draft: _Draft) -> Ints:
+    """Product of each line, by the customer's assortment, tier and taste."""
+    rng, n, customer, traits = draft.rng, draft.n_customers, draft.customer, draft.traits
+    if "category_exploration" in draft.loose:
+        department, offset = _loose_choice(draft)
+    else:
+        department, offset = _choice(traits.assortment[customer], draft.number)
+    department = (rng.integers(0, N_DEPARTMENTS, n)[customer] + department) % N_DEPARTMENTS
+    if "value_sophistication" in draft.loose:
+        middle = np.clip(np.rint(rng.normal(120, 35, n)), 21, 218).astype(np.int64)
+    else:
+        middle = _TASTE_MIDDLE[traits.taste]
+    start = rng.integers(0, _WINDOW, n)
+    window = (start[customer] + offset * _WINDOW_STEP) % _WINDOW - _WINDOW // 2
+    luxury = N_USUAL + (start % N_LUXURIES)[customer]
+    number = np.where(draft.is_luxury, luxury, middle[customer] + window)
+    product: Ints = (traits.tier[customer] * N_DEPARTMENTS + department) * N_PRODUCTS + number
+    return product
+
+
+def _choice(assortment: Ints, line: Ints) -> tuple[Ints, Ints]:
+    """Department and product offset of a customer's line-th line, both counted from 0."""
+    staple = line - line // 4  # staples so far: three lines of four
+    is_new = line % 4 == 3
+    cases = [assortment == code for code in range(4)]
+    offset = np.select(cases, [line % 3, np.where(is_new, 4 + line // 4, staple % 4), line, line])
+    second = np.where(is_new, (line // 4) % 2, staple % 4 == 3)
+    zero = np.zeros_like(line)
+    department = np.select(cases, [zero, second, zero, line])
+    return department, offset
+
+
+def _loose_choice(draft: _Draft) -> tuple[Ints, Ints]:
+    """Everybody repeats some products over some departments, more or less of each."""
+    rng, n = draft.rng, draft.n_customers
+    n_departments = np.clip(np.rint(4 * np.exp(0.3 * rng.standard_normal(n))), 2, 9)
+    n_known = np.clip(np.rint(9 * np.exp(0.3 * rng.standard_normal(n))), 4, 24)
+    offset = (rng.random(draft.n) * n_known[draft.customer]).astype(np.int64)
+    return offset % n_departments.astype(np.int64)[draft.customer], offset
+
+
+def _quantities(draft: _Draft) -> Ints:
+    """Deal hunters stock up, and a single order is a full one, so that tiers stay apart."""
+    rng, traits = draft.rng, draft.traits
+    if "purchase_value" in draft.loose:
+        drawn = np.rint(9 * np.exp(0.7 * rng.standard_normal(draft.n_customers)))
+        units: Ints = np.maximum(drawn, 1).astype(np.int64)
+        return units[draft.customer]
+    of_price = np.where(traits.price == t.ALL_DEALS, 2, 1)
+    usual = of_price * np.where(traits.n_orders == 1, 3, 1)
+    quantity: Ints = usual[draft.customer] + (rng.random(draft.n) < 0.1)
+    return quantity

@@ -1,0 +1,99 @@
+"""Files into one table of the engine, each parsed once.
+
+Takes files, presets and the SELECT that types a part; gives what was read of each part, and later
+the records that were refused. Nothing here knows whether order lines or tickets are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from segpipe.engine import Connection, EngineError
+from segpipe.errors import InputError
+from segpipe.source.files import InputFile
+from segpipe.source.presets import Preset
+from segpipe.source.read import Part, open_parts
+from segpipe.source.rejects import Broken, Reject, count_reasons, take_broken, take_refused
+
+
+@dataclass(frozen=True)
+class PartRead:
+    """Rows of a part in the table: `n_rows` of them from `first_row`, and what never got there."""
+
+    part: Part
+    first_row: int
+    n_rows: int
+    broken: Broken
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Every refused record: counted by reason, and (up to a limit a part) one by one."""
+
+    rejects: tuple[Reject, ...]
+    reasons: Counter[str]
+
+
+def ingest(
+    engine: Connection,
+    table: str,
+    files: tuple[InputFile, ...],
+    presets: tuple[Preset, ...],
+    name: str | None,
+    select: Callable[[Part], str],
+    scratch: Path,
+    progress: Callable[[str], None],
+) -> tuple[tuple[PartRead, ...], tuple[str, ...]]:
+    """Give what `select` made of each part of `files` in a new `table`, and notes.
+
+    Raises InputError when files differ in preset, or have no rows.
+    """
+    reads: list[PartRead] = []
+    notes: list[str] = []
+    n_total = 0
+    for file in files:
+        n_before = n_total
+        for part in open_parts(engine, file, presets, name, scratch, notes):
+            progress(f"reading {part.label} as {part.mapping.preset.name}")
+            if reads and reads[0].part.mapping.preset != part.mapping.preset:
+                raise InputError(_presets_differ(reads[0].part, part))
+            n_rows = _fill(engine, table, part, select(part), is_first=not reads)
+            broken = take_broken(engine, part, n_rows)
+            reads.append(PartRead(part, n_total, n_rows, broken))
+            n_total += n_rows
+        if n_total == n_before and not any(read.broken.n_records for read in reads):
+            raise InputError(f"{file.path} holds a header only; expected rows below it.")
+    return tuple(reads), tuple(notes)
+
+
+def collect_refused(engine: Connection, table: str, reads: tuple[PartRead, ...]) -> Refused:
+    """Give the refused records of all parts, by part and line."""
+    reasons = count_reasons(engine, table)
+    rejects: list[Reject] = []
+    for read in reads:
+        reasons += read.broken.reasons
+        own = [*read.broken.rejects]
+        if reasons:
+            own += take_refused(engine, table, read.part, read.first_row, read.n_rows, read.broken)
+        rejects += sorted(own, key=lambda reject: reject.line)
+    return Refused(tuple(rejects), reasons)
+
+
+def _fill(engine: Connection, table: str, part: Part, select: str, *, is_first: bool) -> int:
+    into = f"CREATE TABLE {table} AS" if is_first else f"INSERT INTO {table}"
+    try:
+        count = engine.execute(f"{into} {select}").fetchone()
+    except EngineError as error:
+        msg = f"{part.label} cannot be read: {str(error).splitlines()[0]}"
+        raise InputError(msg) from error
+    return int(count[0]) if count else 0
+
+
+def _presets_differ(first: Part, other: Part) -> str:
+    return (
+        f"{first.label} is of the preset {first.mapping.preset.name}, {other.label} of "
+        f"{other.mapping.preset.name}; read them in two runs, or name one preset for both."
+    )

@@ -1,0 +1,169 @@
+"""Paths and a preset to typed order lines: the source stage.
+
+Takes SourceSettings; gives the tables `order_lines` (and `tickets`) of the schema and SourceInfo.
+Every file is parsed once, straight into the table; what does not count is then taken out of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from segpipe.config import SourceSettings
+from segpipe.engine import Connection, literal
+from segpipe.errors import InputError
+from segpipe.report import SourceInfo
+from segpipe.schema import AMOUNT, ORDER_LINES
+from segpipe.source.files import InputFile, find_files
+from segpipe.source.intake import PartRead, Refused, collect_refused, ingest
+from segpipe.source.orders import filled_lines
+from segpipe.source.presets import Preset, load_presets
+from segpipe.source.read import Part
+from segpipe.source.rejects import write_rejects
+from segpipe.source.summary import Outcome, count_outcome, summarise
+from segpipe.source.tickets import TicketsRead, read_tickets
+from segpipe.source.typed import typed_lines
+
+_LINES = ORDER_LINES.name
+_TYPED = "source_lines"  # lines that need their order's other lines to be understood
+
+
+def read_order_lines(
+    engine: Connection,
+    settings: SourceSettings,
+    progress: Callable[[str], None] | None = None,
+) -> SourceInfo:
+    """Create `order_lines` and, where tickets are given, `tickets`; give what was read.
+
+    Raises InputError, after the rejects file was written, when too many rows are rejected, no
+    order line is left, or amounts are in several currencies.
+    """
+    say = progress or (lambda _: None)
+    files, notes = find_files(settings.paths)
+    with tempfile.TemporaryDirectory(prefix="segpipe-source-") as folder:
+        scratch = Path(folder)
+        reads, more_notes = _read_lines(engine, files, settings, scratch, say)
+        refused = collect_refused(engine, _LINES, reads)
+        tickets = read_tickets(engine, settings, scratch, say)
+    rejects = refused.rejects + tickets.refused.rejects
+    rejects_path = write_rejects(rejects, settings.rejects_path, files[0].path) if rejects else None
+    n_broken = sum(read.broken.n_records for read in reads)
+    outcome = count_outcome(engine, _LINES, n_broken)
+    _refuse_rejected(refused, outcome.n_rows, settings, "rows", rejects_path)
+    _refuse_rejected(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path)
+    _refuse_unusable(outcome)
+    _keep_lines(engine)
+    return summarise(
+        engine,
+        paths=settings.paths,
+        parts=tuple(read.part for read in reads),
+        input_hash=_input_hash(files, tickets),
+        outcome=outcome,
+        reasons=dict(sorted(refused.reasons.items())),
+        rejects_path=rejects_path,
+        n_tickets=tickets.n_tickets,
+        has_tickets=settings.tickets_path is not None,
+        notes=(*notes, *more_notes, *tickets.notes),
+    )
+
+
+def _read_lines(
+    engine: Connection,
+    files: tuple[InputFile, ...],
+    settings: SourceSettings,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> tuple[tuple[PartRead, ...], tuple[str, ...]]:
+    """Give what was read of each part; `order_lines` then holds every record, with its fate."""
+
+    def select(part: Part) -> str:
+        typed = typed_lines(part.mapping, part.relation, settings.timezone)
+        preset = part.mapping.preset
+        return typed if preset.has_order_columns else _finished(typed, preset)
+
+    presets = load_presets(settings.preset_paths)
+    engine.execute(f"DROP TABLE IF EXISTS {_LINES}; DROP TABLE IF EXISTS {_TYPED}")
+    # Which table the records go to depends on the preset, which is known once they are read.
+    reads, notes = ingest(engine, _TYPED, files, presets, settings.preset, select, scratch, say)
+    mapping = reads[0].part.mapping
+    if mapping.preset.has_order_columns:
+        say("bringing order columns to lines")
+        engine.execute(
+            f"CREATE TABLE {_LINES} AS {_finished(filled_lines(mapping, _TYPED), mapping.preset)}"
+        )
+        engine.execute(f"DROP TABLE {_TYPED}")
+    else:
+        engine.execute(f"ALTER TABLE {_TYPED} RENAME TO {_LINES}")
+    return reads, notes
+
+
+def _finished(typed: str, preset: Preset) -> str:
+    """SELECT of order lines, and of what decides whether they stay, from typed lines."""
+    is_return = "amount < 0 OR quantity < 0"
+    if preset.return_prefix:
+        is_return += f" OR starts_with(upper(order_id), {literal(preset.return_prefix.upper())})"
+    values = {
+        "line_amount": f"CASE WHEN is_return THEN 0::{AMOUNT} ELSE amount END",
+        "quantity": "abs(quantity)",
+        "discount_amount": f"CASE WHEN is_return THEN 0::{AMOUNT} ELSE discount END",
+        "refund_amount": "CASE WHEN is_return THEN greatest(abs(amount), refund) ELSE refund END",
+        "unit_price": (
+            "CASE WHEN is_return OR quantity = 0 THEN NULL WHEN price >= 0 THEN price::DOUBLE "
+            "ELSE (amount + discount)::DOUBLE / quantity::DOUBLE END"
+        ),
+    }
+    columns = ", ".join(
+        f"({values.get(name, name)})::{kind} AS {name}"
+        for name, kind in ORDER_LINES.columns.items()
+    )
+    marked = f"SELECT *, {is_return} AS is_return FROM ({typed})"
+    return f"SELECT {columns}, fate, was_negative, currency FROM ({marked})"
+
+
+def _keep_lines(engine: Connection) -> None:
+    """Take out what does not count; nothing is copied, for the table may be most of memory."""
+    engine.execute(f"DELETE FROM {_LINES} WHERE fate IS NOT NULL")
+    for column in ("fate", "was_negative", "currency"):
+        engine.execute(f"ALTER TABLE {_LINES} DROP COLUMN {column}")
+
+
+def _refuse_rejected(
+    refused: Refused, n_rows: int, settings: SourceSettings, what: str, path: Path | None
+) -> None:
+    n_rejected = refused.reasons.total()
+    limit = settings.max_reject_share
+    if n_rejected == 0 or n_rejected <= limit * n_rows:
+        return
+    reason, n_reason = min(refused.reasons.items(), key=lambda item: (-item[1], item[0]))
+    msg = (
+        f"{n_rejected:,} of {n_rows:,} {what} ({n_rejected / n_rows:.1%}) were rejected, more than "
+        f"the {limit:.1%} allowed; most often: {reason} ({n_reason:,}). They are listed in {path}. "
+        f"Repair the file, name another preset, or raise max_reject_share."
+    )
+    raise InputError(msg)
+
+
+def _refuse_unusable(outcome: Outcome) -> None:
+    if len(outcome.currencies) > 1:
+        msg = (
+            f"The amounts are in several currencies: {', '.join(outcome.currencies)}; expected "
+            f"one. Convert them first, or read one currency a run."
+        )
+        raise InputError(msg)
+    if outcome.n_kept == 0:
+        msg = (
+            f"No order line is left of {outcome.n_rows:,} rows: {outcome.n_rejected:,} were "
+            f"rejected, {outcome.n_guests:,} have no customer id, {outcome.n_uncharged:,} were "
+            f"never charged. Check that the preset fits the file."
+        )
+        raise InputError(msg)
+
+
+def _input_hash(files: tuple[InputFile, ...], tickets: TicketsRead) -> str:
+    """SHA-256 over the files' own, sorted, so that the order they are named in does not matter."""
+    hashes = sorted(file.sha256 for file in files)
+    if tickets.sha256:
+        hashes += ["tickets", tickets.sha256]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""Which preset reads a file, by its header.
+
+Takes a header and presets; gives a Mapping, or an error that lists what is missing and names the
+preset that comes nearest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from segpipe.errors import InputError
+from segpipe.source.presets import FORMULAS, Preset, normalised
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A preset applied to a header: canonical name → positions in the header, in their order."""
+
+    preset: Preset
+    header: tuple[str, ...]
+    positions: dict[str, tuple[int, ...]]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Required canonical names that the header does not give."""
+        return tuple(name for name in self.preset.required if not self._gives(name))
+
+    @property
+    def n_matched(self) -> int:
+        """Columns of the header that the preset reads."""
+        return len({position for found in self.positions.values() for position in found})
+
+    @property
+    def is_after_refunds(self) -> bool:
+        """Whether amounts are net of refunds, because the column they come from is."""
+        name = "line_amount" if "line_amount" in self.positions else "quantity"
+        first = self.positions.get(name, ())[:1]
+        net = {normalised(header) for header in self.preset.after_refunds}
+        return any(normalised(self.header[position]) in net for position in first)
+
+    def _gives(self, name: str) -> bool:
+        if name in self.positions:
+            return True
+        formula = self.preset.line_amount_from
+        # Quantity is left to its default of 1, so that only the price is indispensable.
+        parts = FORMULAS[formula] if name == "line_amount" and formula else ()
+        return bool(parts) and all(part in self.positions for part in parts if part != "quantity")
+
+
+def map_header(preset: Preset, header: tuple[str, ...]) -> Mapping:
+    """Give the positions of the preset's columns in `header`; of equal headers the first."""
+    known: dict[str, int] = {}
+    for position, name in enumerate(header):
+        known.setdefault(normalised(name), position)
+    positions = {}
+    for canonical, names in preset.columns.items():
+        found = [known[normalised(name)] for name in names if normalised(name) in known]
+        if found:
+            positions[canonical] = tuple(dict.fromkeys(found))
+    return Mapping(preset, header, positions)
+
+
+def recognise(
+    what: str, header: tuple[str, ...], presets: tuple[Preset, ...], name: str | None
+) -> Mapping:
+    """Give the mapping of the preset called `name`, else of the one that reads most columns.
+
+    Raises InputError when a required column is missing or no preset has that name.
+    """
+    candidates = [map_header(preset, header) for preset in presets if not preset.line_pattern]
+    if name is not None:
+        chosen = map_header(_named(name, presets), header)
+        if chosen.missing:
+            raise InputError(_missing_message(what, chosen, candidates))
+        return chosen
+    whole = [candidate for candidate in candidates if not candidate.missing]
+    if not whole:
+        raise InputError(_missing_message(what, _nearest(candidates), candidates))
+    return max(whole, key=_rank)
+
+
+def _named(name: str, presets: tuple[Preset, ...]) -> Preset:
+    for preset in presets:
+        if preset.name == name:
+            return preset
+    known = [preset.name for preset in presets]
+    close = get_close_matches(name, known, 1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise InputError(f"There is no preset {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def _rank(mapping: Mapping) -> tuple[int, bool]:
+    return mapping.n_matched, not mapping.preset.is_builtin
+
+
+def _nearest(candidates: list[Mapping]) -> Mapping:
+    return max(
+        candidates,
+        key=lambda mapping: (
+            mapping.n_matched / len(mapping.preset.columns)
+            - len(mapping.missing) / len(mapping.preset.required),
+            *_rank(mapping),
+        ),
+    )
+
+
+def _missing_message(what: str, wanted: Mapping, candidates: list[Mapping]) -> str:
+    missing = "; ".join(f"{name} ({_headers(wanted.preset, name)})" for name in wanted.missing)
+    header = ", ".join(wanted.header[:40]) + (", ..." if len(wanted.header) > 40 else "")
+    found = f"{what} lacks required columns: {missing}. It has: {header}. "
+    if len(candidates) == 1:
+        return found + "Rename its columns."
+    return (
+        f"{found}The nearest preset is {_nearest(candidates).preset.name}; rename the columns, "
+        f"name another preset, or write a mapping of your own (docs/sources.md)."
+    )
+
+
+def _headers(preset: Preset, name: str) -> str:
+    names = list(preset.columns.get(name, ()))
+    if name == "line_amount" and preset.line_amount_from:
+        names.append(
+            " and ".join(
+                preset.columns[part][0]
+                for part in FORMULAS[preset.line_amount_from]
+                if part in preset.columns
+            )
+        )
+    return " or ".join(names)

@@ -1,0 +1,274 @@
+"""Laws of the feature stage, and its measures at the edges."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from core_fixtures import AS_OF, Row, engine_of, features_of, fetched, line
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.axes import MEASURES
+from segpipe.errors import InputError
+from segpipe.features import compute_features
+
+FEW = settings(max_examples=3, deadline=None)  # an example takes half a second
+CENTS = st.integers(0, 90_000).map(lambda cents: Decimal(cents) / 100)
+SOME_INPUTS = frozenset({"category", "channel", "refund"})
+
+
+@st.composite
+def order_lines(draw: st.DrawFn) -> list[Row]:
+    """Lines whose order has one customer, one time and one channel."""
+    rows = []
+    for order in range(draw(st.integers(1, 30))):
+        customer = draw(st.sampled_from("abcdef"))
+        day, hour = draw(st.integers(1, 28)), draw(st.integers(0, 23))
+        at = f"{draw(st.sampled_from(('2024-03', '2024-10', '2024-12', '2025-02')))}-{day:02}"
+        is_return = draw(st.integers(0, 5)) == 0
+        channel = draw(st.sampled_from((None, "web", "pos", "phone", "kiosk")))
+        for _ in range(draw(st.integers(1, 4))):
+            rows.append(
+                line(
+                    customer,
+                    f"o{order}",
+                    f"{at} {hour:02}:30",
+                    is_return=is_return,
+                    line_amount=0 if is_return else draw(CENTS),
+                    quantity=draw(st.integers(0, 3)),
+                    discount_amount=0 if is_return else draw(st.sampled_from((0, 1, "2.5"))),
+                    refund_amount=draw(CENTS) if is_return else draw(st.sampled_from((0, 0, 1))),
+                    product_id=draw(st.sampled_from((None, "p1", "p2", "p3"))),
+                    category=draw(st.sampled_from((None, "c1", "c2"))),
+                    channel=channel,
+                    unit_price=None if is_return else draw(st.sampled_from((0, 3, 7.1, 900))),
+                )
+            )
+    rows.append(line("z", "last", "2025-02-28 10:00"))
+    return rows
+
+
+@given(rows=order_lines(), seed=st.integers(0, 99))
+@FEW
+def test_order_of_rows_and_number_of_threads_change_no_bit(rows: list[Row], seed: int) -> None:
+    shuffled = random.Random(seed).sample(rows, len(rows))  # noqa: S311 - a test's shuffle
+    first = features_of(rows, as_of=AS_OF, threads=1)
+    assert features_of(shuffled, as_of=AS_OF, threads=2) == first
+    assert list(first) == sorted(first)
+
+
+def test_row_order_and_threads_change_no_bit_of_a_large_table() -> None:
+    draw = random.Random(7)  # noqa: S311 - made-up orders
+    rows = [
+        line(
+            f"c{draw.randrange(900)}",
+            f"o{i // 3}",
+            f"2024-{1 + i % 12:02}-{1 + i % 28:02} {i % 24:02}:{i % 60:02}",
+            line_amount=f"{draw.uniform(0, 999):.2f}",
+            discount_amount=f"{draw.uniform(0, 9):.2f}",
+            product_id=f"p{draw.randrange(60)}",
+            category=f"c{draw.randrange(9)}",
+            channel=draw.choice(("web", "pos", "phone")),
+            unit_price=repr(draw.uniform(0.01, 999)),
+        )
+        for i in range(20_000)
+    ]
+    first = features_of(rows, threads=1)
+    draw.shuffle(rows)
+    assert features_of(rows, threads=2) == first
+
+
+@pytest.fixture
+def _host_in_auckland(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+EVENING = [
+    line("a", "o1", "2024-12-31 23:30", ordered_local="2025-01-01 00:30"),
+    line("a", "o2", "2025-01-05 16:30", ordered_local="2025-01-05 17:30"),
+    line("b", "o3", "2025-01-31 23:59", ordered_local="2025-02-01 00:59"),
+]
+
+
+@pytest.mark.usefixtures("_host_in_auckland")
+def test_time_zone_of_the_host_changes_nothing() -> None:
+    with engine_of(EVENING) as engine:
+        info, _ = compute_features(engine, frozenset(), None)
+        found = fetched(engine)
+    assert info.as_of == date(2025, 2, 2)
+    assert found["a"]["tenure_days"] == 32  # from the shop's New Year's Day
+    assert found["a"]["nov_dec_order_share"] == 0
+    assert found["a"]["weekend_order_share"] == 0.5
+    assert found["b"]["recency_days"] == 1
+
+
+def test_time_zone_of_the_engine_changes_nothing() -> None:
+    with engine_of(EVENING) as engine:
+        compute_features(engine, frozenset(), None)
+        in_utc = fetched(engine)
+        engine.execute("SET TimeZone = 'Pacific/Auckland'")
+        compute_features(engine, frozenset(), None)
+        assert fetched(engine) == in_utc
+
+
+def test_a_basket_of_four_lines_is_one_order() -> None:
+    found = features_of([line("a", "o1", "2025-01-01 12:00") for _ in range(4)])["a"]
+    assert (found["total_orders"], found["n_lines"]) == (1, 4)
+    assert found["avg_order_value"] == found["largest_order_value"] == 40
+
+
+def test_one_order_id_under_two_customers_is_two_orders() -> None:
+    found = features_of([line(who, "o1", "2025-01-01 12:00") for who in ("a", "b")])
+    assert [found[who]["total_orders"] for who in ("a", "b")] == [1, 1]
+
+
+def test_orders_on_as_of_are_in_and_later_ones_out() -> None:
+    rows = [
+        line("a", "o1", "2025-01-01 12:00"),
+        line("a", "o2", "2025-03-01 23:59"),
+        line("a", "o3", "2025-03-02 00:00"),
+        line("b", "o4", "2025-03-02 00:00"),
+        line("r", "o5", "2025-01-01 00:00", is_return=True),
+    ]
+    with engine_of(rows) as engine:
+        info, _ = compute_features(engine, frozenset(), AS_OF)
+        found = fetched(engine)
+    assert found["a"]["total_orders"] == 2
+    assert found["a"]["recency_days"] == 0
+    assert set(found) == {"a"}
+    assert (info.n_future_lines, info.n_return_only_customers) == (2, 1)  # b is not return-only
+
+
+@given(rows=order_lines())
+@FEW
+def test_later_lines_change_nothing(rows: list[Row]) -> None:
+    later = [line(who, "later", "2025-03-02 08:00", line_amount=999) for who in "az"]
+    assert features_of([*rows, *later], as_of=AS_OF) == features_of(rows, as_of=AS_OF)
+
+
+@given(rows=order_lines())
+@FEW
+def test_no_measure_is_nan_no_share_above_1_and_value_adds_up(rows: list[Row]) -> None:
+    found = features_of(rows, as_of=AS_OF)
+    shares = {name for name, measure in MEASURES.items() if measure.unit == "share"}
+    shares -= {"refund_amount_share"}  # more may be given back than was charged
+    for customer in found.values():
+        assert all(v is None or isinstance(v, str) or math.isfinite(v) for v in customer.values())
+        assert all(customer[name] is None or 0 <= customer[name] <= 1 for name in shares)
+        assert 0 <= customer["churn_risk_score"] <= 1
+    charged = sum(
+        Decimal(str(row["line_amount"])) - Decimal(str(row["refund_amount"]))
+        for row in rows
+        if row["customer_id"] in found
+    )
+    assert sum(c["lifetime_value"] for c in found.values()) == pytest.approx(float(charged))
+
+
+def test_a_population_of_one_customer_with_one_order() -> None:
+    found = features_of([line("a", "o1", "2025-01-01 12:00")])["a"]
+    assert found["customer_tenure_days"] == found["days_since_last_purchase"] == 1
+    assert found["mean_gap_days"] is None
+    assert found["churn_risk_score"] == 0.5  # a day of an expected gap of a day
+
+
+def test_all_customers_with_one_order() -> None:
+    found = features_of([line(f"c{day}", "o", f"2025-01-{day:02} 10:00") for day in range(1, 29)])
+    assert len(found) == 28
+    assert all(c["gap_trend"] is None and c["repeat_line_share"] is None for c in found.values())
+
+
+@pytest.mark.parametrize("amount", [0, 25])
+def test_all_amounts_equal(amount: int) -> None:
+    rows = [
+        line(f"c{i % 5}", f"o{i}", f"2025-01-{1 + i:02} 10:00", line_amount=amount)
+        for i in range(20)
+    ]
+    for customer in features_of(rows).values():
+        assert customer["lifetime_value"] == 4 * amount
+        assert customer["discount_amount_share"] == (0 if amount else None)
+        assert customer["order_value_trend"] == (0 if amount else None)
+        assert customer["splurge_order_share"] == 0
+
+
+def test_an_equal_rhythm_is_perfectly_regular() -> None:
+    rows = [line("a", f"o{i}", f"2025-01-{1 + 3 * i:02} 10:00") for i in range(7)]
+    found = features_of(rows)["a"]
+    assert found["gap_regularity"] == 1
+    assert found["gap_trend"] == 0
+
+
+def test_orders_at_one_moment_have_no_gap_to_divide_by() -> None:
+    found = features_of([line("a", f"o{i}", "2025-01-01 10:00") for i in range(4)])["a"]
+    assert found["mean_gap_days"] == 0
+    assert found["gap_regularity"] is found["gap_trend"] is found["recency_over_gap"] is None
+
+
+def test_lines_without_a_product_are_in_no_product_measure() -> None:
+    rows = [
+        *(line("a", "o1", "2025-01-01 10:00", product_id=None) for _ in range(3)),
+        line("a", "o1", "2025-01-01 10:00", product_id="p1"),
+        *(line("a", "o2", "2025-01-02 10:00", product_id=p) for p in ("p1", "p2", "p3")),
+        line("a", "o3", "2025-01-03 10:00", product_id=None),
+    ]
+    found = features_of(rows)["a"]
+    assert found["repeat_line_share"] == pytest.approx(1 / 3)  # p1 of p1, p2, p3
+    assert found["products_per_line"] == pytest.approx(3 / 4)
+
+
+@pytest.mark.parametrize("inputs", [frozenset(), SOME_INPUTS], ids=["none", "some"])
+def test_measures_of_absent_inputs_are_missing_columns_never_absent_ones(
+    inputs: frozenset[str],
+) -> None:
+    found = features_of([line("a", "o1", "2025-01-01 10:00")], inputs=inputs)["a"]
+    assert set(MEASURES) <= set(found)
+    assert found["n_products"] is found["n_tickets"] is None
+    assert (found["n_categories"] is None) == ("category" not in inputs)
+
+
+@pytest.mark.parametrize("n_channels", [2, 4])
+def test_shares_of_the_biggest_channels_exist_for_any_number_of_channels(n_channels: int) -> None:
+    rows = [line("a", f"o{i}", "2025-01-01 10:00", channel=f"ch{i}") for i in range(n_channels)]
+    found = features_of(rows)["a"]
+    shares = [found[f"channel_{rank}_share"] for rank in (1, 2, 3)]
+    assert shares == ([1 / n_channels] * n_channels + [None] * 3)[:3]
+
+
+def test_with_a_reference_nothing_is_learnt_from_the_population() -> None:
+    rows = [line("a", "o1", "2025-01-01 10:00"), line("b", "o2", "2025-01-02 10:00", unit_price=40)]
+    with engine_of(rows) as engine:
+        _, learnt = compute_features(engine, frozenset({"category"}), AS_OF)
+    assert learnt.category_prices == {"c1": 25.0}
+    alone = features_of(rows[:1], inputs=frozenset({"category"}), as_of=AS_OF, reference=learnt)
+    assert alone["a"]["price_position"] == pytest.approx(math.log(10 / 25), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "as_of", "told"),
+    [
+        ([line("a", "o1", "2025-01-01 10:00", is_return=True)], None, "returns only"),
+        ([line("a", "o1", "2025-03-02 10:00")], AS_OF, "later --as-of"),
+    ],
+)
+def test_a_population_without_orders_is_refused(
+    rows: list[Row], as_of: date | None, told: str
+) -> None:
+    with engine_of(rows) as engine, pytest.raises(InputError, match=told):
+        compute_features(engine, frozenset(), as_of)
+
+
+def test_only_the_features_stay_in_the_engine() -> None:
+    with engine_of([line("a", "o1", "2025-01-01 10:00")]) as engine:
+        compute_features(engine, SOME_INPUTS, None)
+        tables: list[tuple[Any, ...]] = engine.execute("SHOW TABLES").fetchall()
+    assert {name for (name,) in tables} == {"order_lines", "tickets", "customer_features"}

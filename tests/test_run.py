@@ -1,0 +1,232 @@
+"""Whole runs: the report, what is published, and the laws that hold for any run."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import (
+    AXIS_NAMES,
+    ROOT,
+    Outcome,
+    assert_whole,
+    call,
+    profiles,
+    segpipe,
+    shop_lines,
+    spawn,
+    write_shop,
+)
+
+from segpipe import postgres
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return write_shop(tmp_path / "shop.csv", shop_lines(150))
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    outcome = call(capsys, "run", *arguments, "--quiet", "--json")
+    assert outcome.status == 0, outcome.err
+    report: dict[str, Any] = json.loads(outcome.out)
+    return report
+
+
+def test_a_run_publishes_what_its_report_says(
+    capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
+) -> None:
+    report = run_json(capsys, "--csv-path", shop, "--database-url", database_url)
+    found = profiles(database_url)
+    assert_whole(found)
+    assert report["source"]["preset"] == "canonical"
+    assert report["source"]["n_rows_read"] == len(shop.read_text().splitlines()) - 1
+    assert report["features"]["n_customers"] == len(found) == report["load"]["n_inserted"]
+    assert [axis["name"] for axis in report["axes"]] == AXIS_NAMES
+    for axis in report["axes"]:
+        names = [profile["segment_memberships"][axis["name"]] for profile in found]
+        shares = {name: names.count(name) / len(names) for name in set(names)}
+        assert axis["shares"] == pytest.approx(shares)
+
+
+def test_the_text_report_names_preset_axes_and_stages(
+    capsys: pytest.CaptureFixture[str], shop: Path
+) -> None:
+    outcome = call(capsys, "run", "--csv-path", shop, "--dry-run", "--quiet")
+    for words in ("preset canonical", "dry run", "Silhouette", "cluster", "Peak memory"):
+        assert words in outcome.out
+    for name in AXIS_NAMES:
+        assert name in outcome.out
+
+
+def test_row_order_batches_threads_and_files_change_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
+) -> None:
+    lines = shop_lines(150)
+    whole = write_shop(tmp_path / "whole.csv", lines)
+    random.Random(3).shuffle(lines)  # noqa: S311 - a made-up shop
+    write_shop(tmp_path / "part1.csv", lines[:200])
+    write_shop(tmp_path / "part2.csv", lines[200:])
+    first = run_json(capsys, "--csv-path", whole, "--database-url", database_url)
+    before = profiles(database_url)
+    options = ("--batch-size", 7, "--threads", 1, "--database-url", database_url)
+    second = run_json(capsys, "--csv-path", tmp_path / "part*.csv", *options)
+    assert first["model_hash"] == second["model_hash"]
+    for old, new in zip(before, profiles(database_url), strict=True):
+        ignored = {"run_id", "last_updated"}
+        assert {k: v for k, v in old.items() if k not in ignored} == {
+            k: v for k, v in new.items() if k not in ignored
+        }
+
+
+def test_the_time_zone_of_the_host_changes_nothing(shop: Path) -> None:
+    hashes = set()
+    for zone in ("UTC", "Pacific/Kiritimati"):
+        outcome = segpipe("run", "--csv-path", shop, "--dry-run", "--json", TZ=zone)
+        assert outcome.status == 0, outcome.err
+        hashes.add(json.loads(outcome.out)["model_hash"])
+    assert len(hashes) == 1
+
+
+def test_another_seed_draws_another_sample(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write_shop(tmp_path / "shop.csv", shop_lines(300))
+    options = ("--csv-path", path, "--dry-run", "--sample-size", 120)
+    one = run_json(capsys, *options, "--seed", 1)
+    two = run_json(capsys, *options, "--seed", 2)
+    assert one["model_hash"] != two["model_hash"]
+    assert one["sample"]["n_drawn"] == 120
+
+
+def test_a_dry_run_opens_no_database(shop: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    outcome = segpipe("run", "--csv-path", shop, "--dry-run", SEGPIPE_HOME=str(home))
+    assert outcome.status == 0
+    assert "nothing, this was a dry run" in outcome.out
+    assert not home.exists()
+
+
+def test_a_second_month_keeps_created_at_and_the_absent(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
+) -> None:
+    lines = shop_lines(60)
+    write_shop(tmp_path / "one.csv", lines)
+    write_shop(tmp_path / "two.csv", [row for row in lines if not row.startswith("c0000,")])
+    one = run_json(capsys, "--csv-path", tmp_path / "one.csv", "--database-url", database_url)
+    before = {p["customer_id"]: p for p in profiles(database_url)}
+    two = run_json(capsys, "--csv-path", tmp_path / "two.csv", "--database-url", database_url)
+    after = {p["customer_id"]: p for p in profiles(database_url)}
+    assert after["c0000"] == before["c0000"]
+    assert after["c0001"]["created_at"] == before["c0001"]["created_at"]
+    assert after["c0001"]["last_updated"] > before["c0001"]["last_updated"]
+    assert after["c0001"]["run_id"] == two["load"]["run_id"] > one["load"]["run_id"]
+    assert two["load"]["n_absent_kept"] == 1
+    with postgres.connect(database_url) as connection:
+        current = connection.execute("SELECT count(*) FROM current_profiles").fetchall()[0][0]
+    assert current == len(after) - 1
+    options = ("--database-url", database_url, "--absent", "delete")
+    three = run_json(capsys, "--csv-path", tmp_path / "two.csv", *options)
+    assert three["load"]["n_absent_deleted"] == 1
+    assert len(profiles(database_url)) == len(after) - 1
+
+
+def test_a_model_assigns_without_discovering(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path, database_url: str
+) -> None:
+    url = ("--database-url", database_url)
+    made = run_json(capsys, "--csv-path", shop, *url, "--model-out", tmp_path / "model.json")
+    before = profiles(database_url)
+    used = run_json(capsys, "--csv-path", shop, *url, "--model", tmp_path / "model.json")
+    assert used["sample"] is None
+    assert used["model_hash"] == made["model_hash"]
+    names = [profile["segment_memberships"] for profile in before]
+    assert [profile["segment_memberships"] for profile in profiles(database_url)] == names
+
+
+def test_a_run_that_fails_is_told_by_the_ledger_and_harms_nothing(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path, database_url: str
+) -> None:
+    run_json(capsys, "--csv-path", shop, "--database-url", database_url)
+    before = profiles(database_url)
+    outcome = call(
+        capsys, "run", "--csv-path", tmp_path / "gone.csv", "--database-url", database_url
+    )
+    assert outcome.status == 2
+    assert profiles(database_url) == before
+    listed = call(capsys, "runs", "--database-url", database_url, "--json")
+    newest = json.loads(listed.out)[0]
+    assert newest["status"] == "failed"
+    assert newest["failed_stage"] == "source"
+
+
+def test_tickets_bring_their_axis_and_vocabulary(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path, database_url: str
+) -> None:
+    rng = random.Random(5)  # noqa: S311 - a made-up shop
+    rows = ["customer_id,created_at,channel,resolved_at,message_count,satisfaction,reopened"]
+    for customer in range(0, 150, 2):
+        channel = rng.choice(["email", "chat", "phone", "self_service"])
+        rows += [
+            f"c{customer:04d},2024-06-{day:02d}T10:00:00,{channel},"
+            f"2024-06-{day:02d}T{10 + rng.randrange(9)}:30:00,{rng.randint(1, 9)},"
+            f"{rng.randint(1, 5)},{rng.random() < 0.2}"
+            for day in range(1, 1 + rng.randint(1, 6))
+        ]
+    tickets = tmp_path / "tickets.csv"
+    tickets.write_text("\n".join(rows) + "\n")
+    options = ("--tickets", tickets, "--database-url", database_url)
+    report = run_json(capsys, "--csv-path", shop, *options)
+    assert [axis["name"] for axis in report["axes"]] == [*AXIS_NAMES, "support_history"]
+    found = {p["customer_id"]: p["segment_memberships"] for p in profiles(database_url)}
+    assert found["c0001"]["support_history"] == "no_tickets"
+    assert found["c0001"]["communication_preference"] == "no_contact"
+    assert found["c0000"]["support_history"] != "no_tickets"
+    preferred = {names["communication_preference"] for names in found.values()}
+    assert preferred & {"email_preferred", "chat_preferred", "phone_preferred", "self_service"}
+
+
+def test_an_axis_of_the_user_joins_the_others(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    path = tmp_path / "rfm.toml"
+    path.write_text(example)
+    report = run_json(capsys, "--csv-path", shop, "--dry-run", "--axis-file", path)
+    assert report["axes"][-1]["name"] == "rfm"
+    assert report["axes"][-1]["shares"]
+
+
+def test_settings_come_from_a_file_under_the_options(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "segpipe.toml"
+    config.write_text(f'[source]\npaths = ["{shop}"]\n[sample]\nseed = 7\n[cluster]\nmax_k = 3\n')
+    report = run_json(capsys, "--config", config, "--dry-run", "--seed", 8)
+    assert report["seed"] == 8
+    tried = [c["n_clusters"] for axis in report["axes"] for c in axis["candidates"]]
+    assert max(tried) == 3
+
+
+def test_as_of_leaves_later_orders_out(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
+    report = run_json(capsys, "--csv-path", shop, "--dry-run", "--as-of", "2024-06-30")
+    assert report["features"]["as_of"] == "2024-06-30"
+    assert report["features"]["n_future_lines"] > 0
+
+
+def test_the_script_of_the_cron_jobs_is_the_same_door(shop: Path, tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "load_efficient_segments_to_db.py"
+    options = ("--csv-path", shop, "--sample-size", "5000", "--batch-size", "5000", "--dry-run")
+    through: Outcome = spawn(sys.executable, script, *options, "--json")
+    assert through.status == 0, through.err
+    direct = segpipe("run", *options, "--json")
+    same = "model_hash"
+    assert json.loads(through.out)[same] == json.loads(direct.out)[same]
+    failed = spawn(sys.executable, script, "--csv-path", tmp_path / "no.csv", "--dry-run")
+    assert failed.status == 2
+    assert "Traceback" not in failed.err
