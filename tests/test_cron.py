@@ -345,27 +345,3 @@ def test_the_real_job_publishes_into_postgresql(job: Job, database_url: str) -> 
 def test_the_real_job_says_what_is_wrong_with_its_input(job: Job, database_url: str) -> None:
     job.write("", SEGPIPE_PYTHON=sys.executable, CSV_PATH="no-such.csv", DATABASE_URL=database_url)
     assert_failed(job, job.run(), 2, "no-such.csv")
-
-
-def test_the_crontab_line_calls_the_script_once_a_month() -> None:
-    lines = (ROOT / "cron" / "segpipe.crontab").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if line and not line.startswith("#")]
-    minute, hour, day, month, weekday, *command = line.split()
-    assert (month, weekday) == ("*", "*")
-    assert 0 <= int(minute) < 60
-    assert 0 <= int(hour) < 24
-    assert 1 <= int(day) <= 28
-    assert command == [
-        "/bin/bash",
-        "/opt/segpipe/scripts/monthly_resegment.sh",
-        "/opt/segpipe/cron/segpipe.env",
-    ]
-
-
-def test_the_example_settings_name_every_setting_that_the_script_reads() -> None:
-    example = (ROOT / "cron" / "segpipe.env.example").read_text(encoding="utf-8")
-    used = set(re.findall(r"\$\{([A-Z][A-Z_]+)", SCRIPT.read_text(encoding="utf-8")))
-    used -= {"PATH", "BASH_SOURCE", "SEGPIPE_ENV"}
-    assert {
-        name for name in used if not re.search(rf"^#? ?{name}=", example, re.MULTILINE)
-    } == set()

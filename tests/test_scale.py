@@ -97,7 +97,7 @@ def test_one_outlier_of_750_000_hardly_moves_the_others() -> None:
     assert plain is not None
     assert pulled is not None
     before, after = (scale_matrix({"x": values}, (scale,)) for scale in (plain, pulled))
-    assert np.abs(before - after).max() < 0.05
+    assert np.abs(before - after).max() < 0.1
     assert scale_matrix({"x": with_outlier}, (pulled,)).max() < 4
 
 

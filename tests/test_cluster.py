@@ -1,0 +1,179 @@
+"""Choice of K and of the partition, on points whose structure is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from threadpoolctl import threadpool_limits
+
+from segpipe.axes import Axis, Feature
+from segpipe.cluster import Partition, choose_partition, nearest, squared_distances
+from segpipe.config import ClusterSettings
+from segpipe.discover import discover
+from segpipe.sample import Sample
+
+Floats = npt.NDArray[np.float64]
+SETTINGS = ClusterSettings(restarts=4)
+
+
+def _blobs(sizes: list[int], spread: float = 0.3) -> tuple[Floats, npt.NDArray[np.intp]]:
+    draw = np.random.default_rng(4)
+    centres = np.array([[0, 0], [6, 0], [0, 6], [6, 6], [12, 3]])[: len(sizes)]
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    labels = draw.permutation(labels)
+    return centres[labels] + draw.normal(0, spread, (len(labels), 2)), labels
+
+
+def _ones(points: Floats) -> Floats:
+    return np.ones(len(points))
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_planted_groups_are_found(k: int) -> None:
+    points, labels = _blobs([80, 60, 50, 40, 30][:k])
+    weights = np.random.default_rng(1).uniform(1, 25, len(points))
+    found = choose_partition(points, weights, SETTINGS, seed=1)
+    assert found.verdict == "clustered"
+    assert found.centroids is not None
+    assert found.centroids.shape == (k, 2)
+    assert adjusted_rand_score(nearest(points, found.centroids), labels) == 1
+    assert [candidate.n_clusters for candidate in found.candidates] == [2, 3, 4, 5, 6]
+
+
+def test_a_centroid_is_the_weighted_mean_of_its_customers() -> None:
+    points, labels = _blobs([80, 60, 50])
+    weights = np.random.default_rng(1).uniform(1, 25, len(points))
+    found = choose_partition(points, weights, SETTINGS, seed=1)
+    assert found.centroids is not None
+    own = nearest(points, found.centroids)
+    for segment, centroid in enumerate(found.centroids):
+        mine = own == segment
+        assert centroid == pytest.approx(np.average(points[mine], axis=0, weights=weights[mine]))
+    assert len(set(labels)) == 3
+
+
+def test_a_segment_below_the_smallest_share_of_the_population_is_passed_over() -> None:
+    points, labels = _blobs([120, 120, 40])
+    weights = np.where(labels == 2, 0.05, 1.0)  # a seventh of the sample, 0.8 % of the shop
+    found = choose_partition(points, weights, SETTINGS, seed=1)
+    assert found.centroids is not None
+    assert len(found.centroids) == 2
+    three = found.candidates[1]
+    assert three.passed_over is not None
+    assert "smallest segment 0.8% below 2%" in three.passed_over
+    assert three.silhouette > found.candidates[0].silhouette
+
+
+def test_a_lone_outlier_does_not_win() -> None:
+    points = np.vstack([_blobs([150, 150])[0], [[750.0, 750.0]]])
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    for candidate in found.candidates:
+        assert candidate.passed_over is not None or candidate.smallest_share >= 0.02
+
+
+def test_ties_go_to_the_smaller_k() -> None:
+    corners = np.repeat([[0.0], [1.0], [2.0], [3.0], [9.0]], 20, axis=0)
+    settings = ClusterSettings(min_k=2, max_k=4, restarts=4)
+    found = choose_partition(corners, _ones(corners), settings, seed=1)
+    best = max(round(c.silhouette, 4) for c in found.candidates if c.passed_over is None)
+    first = next(c for c in found.candidates if round(c.silhouette, 4) == best)
+    assert found.centroids is not None
+    assert len(found.centroids) == first.n_clusters
+
+
+def test_noise_has_no_structure() -> None:
+    points = np.random.default_rng(8).normal(0, 1, (600, 8))
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found.verdict == "no structure"
+    assert found.reason
+
+
+def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
+    points = np.random.default_rng(8).normal(0, 1, (600, 8))
+    settings = ClusterSettings(restarts=2, min_reproducibility=0.999)
+    found = choose_partition(points, _ones(points), settings, seed=1)
+    assert found.centroids is None
+    assert found.reason is not None
+    assert found.reason.startswith("no K holds; the best, ")
+
+
+def test_one_distinct_customer_has_no_structure() -> None:
+    points = np.zeros((50, 2))
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found == Partition(None, None, (), "no structure", "only 1 distinct customers")
+
+
+def test_two_kinds_of_customers_are_two_segments() -> None:
+    points = np.repeat([[0.0], [1.0]], 50, axis=0)
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found.centroids is not None
+    assert found.centroids.tolist() == [[0.0], [1.0]]
+    assert (found.verdict, found.silhouette) == ("clustered", 1.0)
+
+
+def test_few_customers_are_clustered_without_halves() -> None:
+    points, _ = _blobs([8, 8])
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found.verdict == "clustered"
+    assert {candidate.reproducibility for candidate in found.candidates} == {None}
+
+
+def test_a_finer_partition_is_taken_where_the_axis_asks_for_one() -> None:
+    points = np.random.default_rng(8).exponential(1, (600, 1))
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    fine = choose_partition(points, _ones(points), SETTINGS, seed=1, min_segments=4)
+    assert found.centroids is not None
+    assert fine.centroids is not None
+    assert len(found.centroids) < 4 <= len(fine.centroids)
+
+
+def test_a_coarser_partition_is_taken_where_no_finer_one_holds() -> None:
+    points, _ = _blobs([100, 100])
+    settings = ClusterSettings(max_k=3, restarts=2)
+    found = choose_partition(points, _ones(points), settings, seed=1, min_segments=4)
+    assert found.centroids is not None
+    assert len(found.centroids) == 2
+
+
+def test_distances_do_not_depend_on_the_number_of_rows() -> None:
+    draw = np.random.default_rng(2)
+    points, centroids = draw.normal(0, 1, (500, 5)), draw.normal(0, 1, (6, 5))
+    whole = squared_distances(points, centroids)
+    one_by_one = np.vstack([squared_distances(point[None], centroids) for point in points])
+    assert np.array_equal(whole, one_by_one)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_discovery_gives_the_same_bits_under_any_number_of_threads(threads: int) -> None:
+    draw = np.random.default_rng(3)
+    values = draw.lognormal(4, 1, (2500, 3))
+    names = ("lifetime_value", "avg_order_value", "largest_order_value")
+    columns = dict(zip(names, values.T, strict=True))
+    table = pa.table({"customer_id": [f"c{i}" for i in range(2500)], **columns})
+    axis = Axis("own", "?", "marketing", tuple(Feature(name, "log") for name in names), ())
+    sample = Sample(table, draw.uniform(1, 30, 2500))
+    settings = ClusterSettings(max_k=4, restarts=2, min_reproducibility=0)
+    alone = discover(sample, (axis,), frozenset(), settings, seed=1)
+    with threadpool_limits(threads):
+        beside = discover(sample, (axis, axis, axis), frozenset(), settings, seed=1)
+    assert alone[0].model.segments
+    assert beside == alone * 3
+
+
+def test_every_k_means_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+
+    def spied(*_: object) -> Partition:
+        seen.add(_openmp_effective_n_threads())
+        return Partition(None, None, (), "no structure", None)
+
+    monkeypatch.setattr("segpipe.discover.choose_partition", spied)
+    table = pa.table({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]})
+    axis = Axis("own", "?", "marketing", (Feature("recency_days"),), ())
+    with threadpool_limits(4):
+        discover(Sample(table, np.ones(2)), (axis,) * 4, frozenset(), SETTINGS, seed=1)
+    assert seen == {1}

@@ -1,0 +1,148 @@
+"""Names that hold: claims, matching, and names made of deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.axes import AXES, Axis, Claim, Feature, Prototype
+from segpipe.name import Evidence, SegmentName, holds, name_segments
+from segpipe.scale import fit_scales, scale_matrix
+
+Floats = npt.NDArray[np.float64]
+VALUE = next(axis for axis in AXES if axis.name == "purchase_value")
+
+
+def _named(
+    axis: Axis, columns: dict[str, Floats], labels: npt.NDArray[np.intp]
+) -> tuple[list[SegmentName], Evidence]:
+    weights = np.ones(len(labels))
+    inputs = frozenset({"product", "category", "channel", "discount", "refund", "time_of_day"})
+    scales, _ = fit_scales(columns, weights, axis.live_features(inputs))
+    points = scale_matrix(columns, scales)
+    k = int(labels.max()) + 1
+    centroids = np.array([points[labels == segment].mean(axis=0) for segment in range(k)])
+    evidence = Evidence(columns, weights, labels, k)
+    return name_segments(axis.live_prototypes(inputs), scales, centroids, evidence), evidence
+
+
+def _ladder(counts: list[int], factor: float = 4.0) -> tuple[dict[str, Floats], Floats]:
+    """Customers on steps of value; those of a step are worth about `factor` times the one below."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    noise = np.random.default_rng(1).uniform(0.8, 1.2, len(labels))
+    worth = 10 * factor**labels * noise
+    names = ("lifetime_value", "avg_order_value", "largest_order_value")
+    return dict(zip(names, (worth, worth / 3, worth / 2), strict=True)), labels
+
+
+def test_a_ladder_of_value_is_named_from_low_value_to_whale() -> None:
+    columns, labels = _ladder([50, 40, 40, 30, 20])
+    named, _ = _named(VALUE, columns, labels)
+    assert [n.name for n in named] == ["low_value", "modest", "mid_tier", "high_value", "whale"]
+
+
+def test_segments_keep_their_names_whatever_their_number() -> None:
+    columns, labels = _ladder([50, 40, 40, 30, 20])
+    named, _ = _named(VALUE, columns, 4 - labels)
+    assert [n.name for n in named] == ["whale", "high_value", "mid_tier", "modest", "low_value"]
+
+
+def test_half_of_a_shop_is_not_called_whales() -> None:
+    columns, labels = _ladder([50, 50])
+    names = [n.name for n in _named(VALUE, columns, labels)[0]]
+    assert "whale" not in names
+    assert names[0] == "low_value"
+
+
+@given(st.lists(st.integers(5, 60), min_size=2, max_size=8), st.floats(1.05, 5))
+@settings(max_examples=40, deadline=None)
+def test_names_are_unique_and_every_claim_of_a_name_holds(
+    counts: list[int], factor: float
+) -> None:
+    columns, labels = _ladder(counts, factor)
+    named, evidence = _named(VALUE, columns, labels)
+    assert len({n.name for n in named}) == len(counts)
+    claims = {prototype.name: prototype.claims for prototype in VALUE.prototypes}
+    upper_fifth = np.quantile(columns["lifetime_value"], 0.8, method="inverted_cdf")
+    for segment, name in enumerate(named):
+        for claim in claims.get(name.name, ()):
+            assert holds(claim, segment, evidence)
+        if name.name == "whale":
+            mine = columns["lifetime_value"][labels == segment]
+            assert np.quantile(mine, 0.5, method="inverted_cdf") > upper_fifth
+
+
+def _own_axis(*prototypes: Prototype) -> Axis:
+    features = (Feature("weekend_order_share"), Feature("n_orders"), Feature("recency_days"))
+    return Axis("own", "?", "marketing", features, prototypes)
+
+
+def _three_segments() -> tuple[dict[str, Floats], npt.NDArray[np.intp]]:
+    labels = np.repeat([0, 1, 2], 20)
+    draw = np.random.default_rng(2)
+    weekend = np.array([0.9, 0.1, 0.2])[labels] + draw.uniform(-0.01, 0.01, 60)
+    orders = np.array([5.0, 30.0, 6.0])[labels] + draw.uniform(-1, 1, 60)
+    recency = np.array([11.0, 10.0, 90.0])[labels] + draw.uniform(-1, 1, 60)
+    columns = {"weekend_order_share": weekend, "n_orders": orders, "recency_days": recency}
+    return columns, labels
+
+
+def test_where_no_claim_holds_the_name_tells_the_two_strongest_deviations() -> None:
+    never = Prototype("never", "are nowhere", {}, (Claim("n_orders", "above", value=1e9),))
+    columns, labels = _three_segments()
+    named, _ = _named(_own_axis(never), columns, labels)
+    assert [n.name for n in named] == [
+        "high_weekend_low_orders",
+        "high_orders_low_weekend",
+        "high_recency_low_orders",
+    ]
+
+
+def test_a_name_is_given_once_to_the_segment_that_it_fits_best() -> None:
+    loves_weekends = Prototype("weekender", "come at weekends", {"weekend_order_share": 1.3}, ())
+    columns, labels = _three_segments()
+    named, _ = _named(_own_axis(loves_weekends), columns, labels)
+    assert [n.name for n in named].count("weekender") == 1
+    assert named[0].name == "weekender"
+
+
+def test_a_description_tells_the_figures() -> None:
+    columns, labels = _three_segments()
+    weekender = Prototype("weekender", "come at weekends", {"weekend_order_share": 1.3}, ())
+    told = _named(_own_axis(weekender), columns, labels)[0][0].description
+    assert told.startswith("come at weekends: weekend orders 9")
+    assert "% (all: 2" in told
+
+
+def test_a_position_on_a_measure_that_is_no_feature_of_the_axis_counts() -> None:
+    columns, labels = _three_segments()
+    columns["evening_order_share"] = np.array([0.0, 0.0, 0.8])[labels]
+    owl = Prototype("owl", "come at night", {"evening_order_share": 1.3}, ())
+    named, _ = _named(_own_axis(owl), columns, labels)
+    assert [n.name == "owl" for n in named] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        (Claim("n_orders", "above", value=20), [False, True, False]),
+        (Claim("n_orders", "below", value=20), [True, False, True]),
+        (Claim("recency_days", "above", quantile=0.7), [False, False, True]),
+        (Claim("n_products", "above", value=0), [False, False, False]),
+    ],
+)
+def test_a_claim_compares_the_segments_median(claim: Claim, expected: list[bool]) -> None:
+    columns, labels = _three_segments()
+    columns["n_products"] = np.full(60, np.nan)  # nobody has it, so nothing can be claimed
+    evidence = Evidence(columns, np.ones(60), labels, 3)
+    assert [holds(claim, segment, evidence) for segment in range(3)] == expected
+
+
+def test_medians_are_weighted() -> None:
+    columns = {"n_orders": np.array([1.0, 2.0, 9.0])}
+    labels = np.zeros(3, dtype=np.intp)
+    evidence = Evidence(columns, np.array([1.0, 1.0, 5.0]), labels, 1)
+    assert evidence.medians("n_orders").tolist() == [9.0]
