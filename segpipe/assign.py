@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from segpipe.cluster import squared_distances
 from segpipe.engine import Connection, quote
 from segpipe.model import AxisModel, Model
+from segpipe.nearest import squared_distances
 from segpipe.scale import scale_matrix
 from segpipe.schema import CUSTOMER_FEATURES, METRICS, strength_column
 

@@ -15,6 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segpipe.config import ClusterSettings
+from segpipe.nearest import nearest
 from segpipe.report import CandidateInfo
 from segpipe.silhouette import silhouette_scores
 
@@ -51,7 +52,9 @@ def choose_partition(
     reproduce, are passed over, as are those below `min_segments` where a finer one holds; ties
     go to the smaller K.
     """
-    n_distinct = len(np.unique(points, axis=0))
+    can_split = len(points) >= MIN_SPLIT
+    parts = _HALVES if can_split else (slice(None),)
+    n_distinct = min(len(np.unique(points[part], axis=0)) for part in parts)
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
         return Partition(None, None, (), "no structure", f"only {n_distinct} distinct customers")
@@ -59,30 +62,12 @@ def choose_partition(
     fits = [_fit(points, weights, k, settings.restarts, seed) for k in ks]
     labels = [nearest(points, centroids) for centroids in fits]
     scores = silhouette_scores(points, weights, labels)
-    can_split = _can_split(points, largest)
     agreements = [_reproducibility(points, weights, k, seed) if can_split else None for k in ks]
     candidates = tuple(
         _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
         for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
     )
     return _chosen(fits, candidates, settings, min_segments)
-
-
-def nearest(points: Floats, centroids: Floats) -> Labels:
-    """Index of the nearest centroid of each point; ties to the lower index."""
-    labels: Labels = squared_distances(points, centroids).argmin(axis=1)
-    return labels
-
-
-def squared_distances(points: Floats, centroids: Floats) -> Floats:
-    """Squared Euclidean distances, shape (n, k).
-
-    Summed feature by feature: a matrix product would round differently with the batch's size.
-    """
-    squares = np.zeros((len(points), len(centroids)))
-    for feature in range(points.shape[1]):
-        squares += np.square(points[:, feature, None] - centroids[None, :, feature])
-    return squares
 
 
 def _fit(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> Floats:
@@ -112,13 +97,6 @@ def _candidate(
     elif agreement is not None and agreement < settings.min_reproducibility:
         passed_over = f"halves agree {agreement:.2f}, below {settings.min_reproducibility:.2f}"
     return CandidateInfo(k, score, smallest, agreement, passed_over)
-
-
-def _can_split(points: Floats, largest_k: int) -> bool:
-    """Whether each half has enough distinct customers for every K."""
-    if len(points) < MIN_SPLIT:
-        return False
-    return all(len(np.unique(points[half], axis=0)) >= largest_k for half in _HALVES)
 
 
 def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,13 @@ from segpipe.errors import InputError
 
 StageSettings = TypeVar("StageSettings")
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "load")
+_KINDS: dict[str, tuple[type | UnionType, str]] = {  # annotation → accepted, in words
+    "int": (int, "a whole number"),
+    "float": (int | float, "a number"),
+    "str": (str, "text"),
+    "date": (date, "a date such as 2025-06-30"),
+    "Path": (str | Path, "a path"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,9 @@ class ClusterSettings:
         _within("cluster.max_k", self.max_k, self.min_k, 20)
         _within("cluster.restarts", self.restarts, 1, 1000)
         _within("cluster.min_segment_share", self.min_segment_share, 0.0, 0.5)
+        _within("cluster.min_reproducibility", self.min_reproducibility, -1.0, 1.0)
+        _within("cluster.min_silhouette", self.min_silhouette, -1.0, 1.0)
+        _within("cluster.clustered_silhouette", self.clustered_silhouette, -1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -179,16 +190,14 @@ def _with_values(current: StageSettings, stage: str, values: dict[str, Any]) -> 
 def _typed(name: str, value: Any, kind: str) -> Any:  # noqa: ANN401 - TOML values have any type
     """Value as the annotation `kind` wants it; TOML knows neither paths nor tuples."""
     if "tuple" in kind:
-        items = (value,) if isinstance(value, str | Path) else tuple(value)
-        return tuple(Path(item) for item in items) if "Path" in kind else items
-    if "Path" in kind:
-        return Path(value)
-    if kind.startswith("float") and isinstance(value, int | float):
-        return float(value)
-    wanted = {"int": int, "str": str, "float": float, "date": date}[kind.split(" ", maxsplit=1)[0]]
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}; expected {wanted.__name__}.")
-    return value
+        items = value if isinstance(value, list | tuple) else (value,)
+        return tuple(_typed(name, item, "Path" if "Path" in kind else "str") for item in items)
+    wanted = kind.split(" ", maxsplit=1)[0]
+    accepted, told = _KINDS[wanted]
+    if not isinstance(value, accepted) or isinstance(value, bool | datetime):
+        raise InputError(f"{name} is {value!r}; expected {told}.")
+    made: dict[str, Any] = {"Path": Path, "float": float}
+    return made[wanted](value) if wanted in made else value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

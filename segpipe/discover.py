@@ -17,10 +17,11 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Eligibility
-from segpipe.cluster import Partition, choose_partition, nearest
+from segpipe.cluster import Partition, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.model import AxisModel, Segment
 from segpipe.name import Evidence, name_segments
+from segpipe.nearest import nearest
 from segpipe.report import CandidateInfo
 from segpipe.sample import Sample
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix
@@ -69,7 +70,7 @@ def discover(
 
 
 def _limit_own_threads() -> None:
-    """OpenMP's limit holds for the thread that sets it, so that the caller's does not reach here."""
+    """One thread a k-means: OpenMP's limit holds only for the thread that sets it."""
     threadpool_limits(1, user_api="openmp")
 
 

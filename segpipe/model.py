@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -137,4 +138,18 @@ def _axis(values: dict[str, Any]) -> AxisModel:
     parts["eligibility"] = tuple(Eligibility(**rule) for rule in rules)
     parts["scales"] = tuple(FeatureScale(**scale) for scale in parts["scales"])
     parts["segments"] = tuple(Segment(**segment) for segment in segments)
-    return AxisModel(**parts)
+    axis = AxisModel(**parts)
+    _check_numbers(axis)
+    return axis
+
+
+def _check_numbers(axis: AxisModel) -> None:
+    """A document that somebody edited must not assign nonsense; ValueError where it would."""
+    n_features = len(axis.scales)
+    for segment in axis.segments:
+        if len(segment.centroid) != n_features or not all(map(math.isfinite, segment.centroid)):
+            raise ValueError(f"{axis.name}: {segment.name!r} is not at {n_features} numbers")
+    for scale in axis.scales:
+        bounds = (scale.fill, scale.low, scale.high, scale.mean)
+        if not (all(map(math.isfinite, bounds)) and 0 < scale.deviation < math.inf):
+            raise ValueError(f"{axis.name}: scale of {scale.measure} is not made of numbers")

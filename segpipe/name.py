@@ -173,6 +173,8 @@ def _figures(
 
 def _told(value: float, measure: Measure) -> str:
     """The figure in words of its unit."""
+    if np.isnan(value):
+        return "unknown"
     if measure.unit == "share":
         return f"{value:.0%}"
     if measure.unit == "log ratio":

@@ -12,9 +12,11 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import version
+from threading import Thread
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -22,7 +24,6 @@ from segpipe import __version__
 from segpipe.assign import Tally, assign_batches
 from segpipe.axes import axes_for
 from segpipe.config import RunSettings
-from segpipe.discover import Discovery, discover
 from segpipe.engine import Connection as Engine
 from segpipe.engine import EngineError, open_engine
 from segpipe.errors import InputError, SegpipeError, StageError
@@ -51,6 +52,9 @@ from segpipe.report import (
 from segpipe.sample import draw_sample
 from segpipe.source import read_order_lines
 from segpipe.store import open_store
+
+if TYPE_CHECKING:
+    from segpipe.discover import Discovery
 
 _LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow", "scikit-learn")
 
@@ -107,6 +111,9 @@ def _run_stages(
     run_id: int | None,
     given: Model | None,
 ) -> RunReport:
+    # scikit-learn takes a second to import, and the engine parses without the interpreter.
+    if given is None:
+        Thread(target=import_module, args=("segpipe.discover",), daemon=True).start()
     with stages("source"):
         source = read_order_lines(engine, settings.source, stages.progress.step)
     with stages("features"):
@@ -150,6 +157,8 @@ def _run_stages(
 def _discover(
     settings: RunSettings, stages: Stages, engine: Engine, source: SourceInfo
 ) -> tuple[SampleInfo, list[Discovery]]:
+    from segpipe.discover import discover
+
     axes = axes_for(source.inputs, settings.features.axis_paths)
     with stages("sample"):
         sample, info = draw_sample(engine, settings.sample)

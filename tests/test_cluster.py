@@ -11,9 +11,10 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.cluster import Partition, choose_partition, nearest, squared_distances
+from segpipe.cluster import Partition, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.discover import discover
+from segpipe.nearest import nearest, squared_distances
 from segpipe.sample import Sample
 
 Floats = npt.NDArray[np.float64]
@@ -120,6 +121,14 @@ def test_few_customers_are_clustered_without_halves() -> None:
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     assert found.verdict == "clustered"
     assert {candidate.reproducibility for candidate in found.candidates} == {None}
+
+
+def test_one_customer_of_a_rare_kind_does_not_switch_the_halves_off() -> None:
+    points = np.random.default_rng(0).choice([0.0, 0.25, 0.5, 0.75, 1.0], size=(500, 1))
+    points = np.vstack([points, [[0.1]]])  # six kinds, of which one half knows five
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert [candidate.n_clusters for candidate in found.candidates] == [2, 3, 4, 5]
+    assert None not in {candidate.reproducibility for candidate in found.candidates}
 
 
 def test_a_finer_partition_is_taken_where_the_axis_asks_for_one() -> None:

@@ -34,23 +34,23 @@ def order_lines(draw: st.DrawFn) -> list[Row]:
         at = f"{draw(st.sampled_from(('2024-03', '2024-10', '2024-12', '2025-02')))}-{day:02}"
         is_return = draw(st.integers(0, 5)) == 0
         channel = draw(st.sampled_from((None, "web", "pos", "phone", "kiosk")))
-        for _ in range(draw(st.integers(1, 4))):
-            rows.append(
-                line(
-                    customer,
-                    f"o{order}",
-                    f"{at} {hour:02}:30",
-                    is_return=is_return,
-                    line_amount=0 if is_return else draw(CENTS),
-                    quantity=draw(st.integers(0, 3)),
-                    discount_amount=0 if is_return else draw(st.sampled_from((0, 1, "2.5"))),
-                    refund_amount=draw(CENTS) if is_return else draw(st.sampled_from((0, 0, 1))),
-                    product_id=draw(st.sampled_from((None, "p1", "p2", "p3"))),
-                    category=draw(st.sampled_from((None, "c1", "c2"))),
-                    channel=channel,
-                    unit_price=None if is_return else draw(st.sampled_from((0, 3, 7.1, 900))),
-                )
+        rows += [
+            line(
+                customer,
+                f"o{order}",
+                f"{at} {hour:02}:30",
+                is_return=is_return,
+                line_amount=0 if is_return else draw(CENTS),
+                quantity=draw(st.integers(0, 3)),
+                discount_amount=0 if is_return else draw(st.sampled_from((0, 1, "2.5"))),
+                refund_amount=draw(CENTS) if is_return else draw(st.sampled_from((0, 0, 1))),
+                product_id=draw(st.sampled_from((None, "p1", "p2", "p3"))),
+                category=draw(st.sampled_from((None, "c1", "c2"))),
+                channel=channel,
+                unit_price=None if is_return else draw(st.sampled_from((0, 3, 7.1, 900))),
             )
+            for _ in range(draw(st.integers(1, 4)))
+        ]
     rows.append(line("z", "last", "2025-02-28 10:00"))
     return rows
 

@@ -13,11 +13,12 @@ from segpipe.name import Evidence, SegmentName, holds, name_segments
 from segpipe.scale import fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
 VALUE = next(axis for axis in AXES if axis.name == "purchase_value")
 
 
 def _named(
-    axis: Axis, columns: dict[str, Floats], labels: npt.NDArray[np.intp]
+    axis: Axis, columns: dict[str, Floats], labels: Labels
 ) -> tuple[list[SegmentName], Evidence]:
     weights = np.ones(len(labels))
     inputs = frozenset({"product", "category", "channel", "discount", "refund", "time_of_day"})
@@ -29,9 +30,9 @@ def _named(
     return name_segments(axis.live_prototypes(inputs), scales, centroids, evidence), evidence
 
 
-def _ladder(counts: list[int], factor: float = 4.0) -> tuple[dict[str, Floats], Floats]:
+def _ladder(counts: list[int], factor: float = 4.0) -> tuple[dict[str, Floats], Labels]:
     """Customers on steps of value; those of a step are worth about `factor` times the one below."""
-    labels = np.repeat(np.arange(len(counts)), counts)
+    labels: Labels = np.repeat(np.arange(len(counts)), counts)
     noise = np.random.default_rng(1).uniform(0.8, 1.2, len(labels))
     worth = 10 * factor**labels * noise
     names = ("lifetime_value", "avg_order_value", "largest_order_value")
@@ -59,9 +60,7 @@ def test_half_of_a_shop_is_not_called_whales() -> None:
 
 @given(st.lists(st.integers(5, 60), min_size=2, max_size=8), st.floats(1.05, 5))
 @settings(max_examples=40, deadline=None)
-def test_names_are_unique_and_every_claim_of_a_name_holds(
-    counts: list[int], factor: float
-) -> None:
+def test_names_are_unique_and_every_claim_of_a_name_holds(counts: list[int], factor: float) -> None:
     columns, labels = _ladder(counts, factor)
     named, evidence = _named(VALUE, columns, labels)
     assert len({n.name for n in named}) == len(counts)
@@ -80,8 +79,8 @@ def _own_axis(*prototypes: Prototype) -> Axis:
     return Axis("own", "?", "marketing", features, prototypes)
 
 
-def _three_segments() -> tuple[dict[str, Floats], npt.NDArray[np.intp]]:
-    labels = np.repeat([0, 1, 2], 20)
+def _three_segments() -> tuple[dict[str, Floats], Labels]:
+    labels: Labels = np.repeat(np.arange(3), 20)
     draw = np.random.default_rng(2)
     weekend = np.array([0.9, 0.1, 0.2])[labels] + draw.uniform(-0.01, 0.01, 60)
     orders = np.array([5.0, 30.0, 6.0])[labels] + draw.uniform(-1, 1, 60)
@@ -115,6 +114,15 @@ def test_a_description_tells_the_figures() -> None:
     told = _named(_own_axis(weekender), columns, labels)[0][0].description
     assert told.startswith("come at weekends: weekend orders 9")
     assert "% (all: 2" in told
+
+
+def test_a_figure_that_nobody_of_the_segment_has_is_unknown() -> None:
+    columns, labels = _three_segments()
+    columns["recency_days"][labels == 2] = np.nan  # filled with the median of the others
+    columns["weekend_order_share"][:] = 0.5
+    columns["n_orders"][:] = 3.0
+    told = [n.description for n in _named(_own_axis(), columns, labels)[0]]
+    assert told[2].startswith("days since the last order unknown (all: 1")
 
 
 def test_a_position_on_a_measure_that_is_no_feature_of_the_axis_counts() -> None:

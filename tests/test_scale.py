@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segpipe.axes import Feature
+from segpipe.axes.record import Transform
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix, transformed, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
-TRANSFORMS = st.sampled_from(("identity", "log", "signed_log"))
+TRANSFORMS: st.SearchStrategy[Transform] = st.sampled_from(get_args(Transform))
 VALUES = arrays(np.float64, 40, elements=st.floats(-1e6, 1e6, allow_subnormal=False))
 COUNTS = arrays(np.int64, 40, elements=st.integers(1, 5))
 SOME = settings(max_examples=40, deadline=None)
 
 
-def _fitted(values: Floats, weights: Floats, transform: Any = "identity") -> FeatureScale | None:
+def _fitted(
+    values: Floats, weights: Floats, transform: Transform = "identity"
+) -> FeatureScale | None:
     scales, dropped = fit_scales({"x": values}, weights, (Feature("x", transform),))
     assert len(scales) + len(dropped) == 1
     return scales[0] if scales else None
@@ -30,7 +33,7 @@ def _fitted(values: Floats, weights: Floats, transform: Any = "identity") -> Fea
 @given(values=VALUES, weights=COUNTS, transform=TRANSFORMS)
 @SOME
 def test_weighted_mean_is_0_and_deviation_1_within_the_bounds(
-    values: Floats, weights: npt.NDArray[np.int64], transform: str
+    values: Floats, weights: npt.NDArray[np.int64], transform: Transform
 ) -> None:
     scale = _fitted(values, weights.astype(np.float64), transform)
     if scale is None:
@@ -47,7 +50,7 @@ def test_weighted_mean_is_0_and_deviation_1_within_the_bounds(
 @given(values=VALUES, counts=COUNTS, transform=TRANSFORMS)
 @SOME
 def test_a_weight_of_three_is_three_customers(
-    values: Floats, counts: npt.NDArray[np.int64], transform: str
+    values: Floats, counts: npt.NDArray[np.int64], transform: Transform
 ) -> None:
     weighted = _fitted(values, counts.astype(np.float64), transform)
     repeated = np.repeat(values, counts)

@@ -28,6 +28,7 @@ TICKETS: dict[str, list[dict[str, Any]]] = {
     "open": [{"resolved_at": "2025-03-02 08:00"}, {"resolved_at": "2025-02-01 10:00"}],
     "odd": [{"resolved_at": "2025-01-31 08:00"}, {"resolved_at": "2025-02-01 10:00"}],
 }
+STRANGE: dict[str, Any] = {}
 Found = dict[str, dict[str, Any]]
 
 
@@ -36,7 +37,7 @@ def found() -> Found:
     orders = [line(customer, "o1", "2025-01-01 12:00") for customer in TICKETS]
     tickets = [
         {"customer_id": customer, "created_at": "2025-02-01 08:00", **ticket}
-        for customer, given in {**TICKETS, "stranger": [{}]}.items()
+        for customer, given in (*TICKETS.items(), ("stranger", [STRANGE]))
         for ticket in given
     ]
     return features_of(orders, tickets, inputs=frozenset({"tickets"}), as_of=AS_OF)

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from segpipe.axes.marketing import MARKETING_AXES
 from segpipe.axes.measures import MEASURES
-from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Transform
 from segpipe.axes.support import SUPPORT_AXES, SUPPORT_HISTORY
 from segpipe.errors import InputError
 
 AXES: tuple[Axis, ...] = (*MARKETING_AXES, *SUPPORT_AXES)
 _ON_DEMAND = (SUPPORT_HISTORY,)
+_WORDS = {  # fields that take one of a few words
+    "group": ("marketing", "support"),
+    "side": ("above", "below"),
+    "transform": get_args(Transform),
+}
 
 Record = TypeVar("Record", Axis, Claim, Eligibility, Feature, Prototype)
 
@@ -46,15 +51,15 @@ def read_axis(path: Path) -> Axis:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"The axis file {path} cannot be read: {error}.") from error
     prototypes = []
-    for row in table.get("prototypes", []):
-        claims = tuple(_record(Claim, claim, path) for claim in row.get("claims", []))
+    for row in _rows(table, "prototypes", path):
+        claims = tuple(_record(Claim, claim, path) for claim in _rows(row, "claims", path))
         prototypes.append(_record(Prototype, {**row, "claims": claims}, path))
     parts = {
         "group": "marketing",
         **table,
-        "features": tuple(_record(Feature, row, path) for row in table.get("features", [])),
+        "features": tuple(_record(Feature, row, path) for row in _rows(table, "features", path)),
         "eligibility": tuple(
-            _record(Eligibility, row, path) for row in table.get("eligibility", [])
+            _record(Eligibility, row, path) for row in _rows(table, "eligibility", path)
         ),
         "prototypes": tuple(prototypes),
     }
@@ -63,20 +68,28 @@ def read_axis(path: Path) -> Axis:
     return axis
 
 
+def _rows(table: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    rows = table.get(key, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path}: {key} is one value or table; write each as its own [[{key}]].")
+    return rows
+
+
 def _record(kind: type[Record], values: dict[str, Any], path: Path) -> Record:
     known = [f.name for f in fields(kind)]
     unknown = [key for key in values if key not in known]
     if unknown:
         msg = f"{path}: unknown key {unknown[0]!r} of {kind.__name__.lower()};"
         raise InputError(f"{msg} known: {', '.join(known)}.")
-    typed: dict[str, Any] = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in values.items()
-    }
-    try:
-        return kind(**typed)
-    except TypeError as error:
-        msg = f"{path}: a {kind.__name__.lower()} lacks a key; it has {', '.join(values)}"
-        raise InputError(f"{msg}, of {', '.join(known)}.") from error
+    for key, value in values.items():
+        if key in _WORDS and value not in _WORDS[key]:
+            msg = f"{path}: {key} is {value!r}; expected"
+            raise InputError(f"{msg} {' or '.join(_WORDS[key])}.")
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in values:
+            raise InputError(f"{path}: the {kind.__name__.lower()} lacks the key {field.name!r}.")
+    typed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kind(**typed)
 
 
 def _check_measures(axis: Axis, path: Path) -> None:

@@ -18,8 +18,8 @@ Names of axes, segments and states are public: SQL is written against them. Each
 exactly one segment or state on every axis. A *state* is given to those who are not eligible, with
 strength 1. `unavailable` (the input lacks what the axis needs, or no feature varies) and
 `no_structure` (no partition of the eligible customers is reproducible) are given to all of them,
-with strength 0. Where no claim of the vocabulary holds for a segment, its name is composed from its two
-strongest deviations, such as `high_orders_low_recency`.
+with strength 0. Where no claim of the vocabulary holds for a segment, its name is composed from its
+two strongest deviations, such as `high_orders_low_recency`.
 
 Rules that hold everywhere: ratios are missing where their denominator is not above zero; a missing
 feature is given the population-weighted median of the eligible customers; features are transformed,

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from segpipe.postgres import Connection
 
 _URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
-_STORE = click.option("--store-id", default="default", show_default=True)
 _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
@@ -41,23 +40,27 @@ def runs(store_id: str | None, limit: int, database_url: str | None, *, as_json:
 
 @click.command()
 @click.argument("customer")
-@_STORE
+@click.option("--store-id", help="Where several stores have the customer.")
 @_URL
 @_JSON
-def show(customer: str, store_id: str, database_url: str | None, *, as_json: bool) -> None:
+def show(customer: str, store_id: str | None, database_url: str | None, *, as_json: bool) -> None:
     """Show the profile of one customer.
 
     Example: segpipe show 15362
     """
     from segpipe.errors import InputError
-    from segpipe.load import show_customer
+    from segpipe.load import show_customer, stores_of
     from segpipe.store import open_store
 
     with open_store(database_url) as store:
-        profile = show_customer(store, store_id, customer)
+        stores = stores_of(store, customer)
+        if store_id is None and len(stores) > 1:
+            found = ", ".join(stores)
+            raise InputError(f"Customer {customer!r} is in several stores ({found}); --store-id?")
+        profile = show_customer(store, store_id or (stores or ["default"])[0], customer)
     if profile is None:
-        msg = f"No profile of customer {customer!r} in store {store_id!r};"
-        raise InputError(f"{msg} check the id, or name another with --store-id.")
+        where = f"in store {store_id!r}" if store_id else "in any store"
+        raise InputError(f"There is no profile of customer {customer!r} {where}; check the id.")
     if as_json:
         click.echo(json.dumps(profile, indent=2, default=str, ensure_ascii=False))
         return

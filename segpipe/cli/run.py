@@ -152,7 +152,11 @@ def _show_queries(database_url: str | None) -> None:
     from segpipe.store import open_store
 
     with open_store(database_url) as store:
-        for name in ("whales_who_wait_for_discounts", "declining_worth_keeping", "segment_sizes"):
+        for name in (
+            "whales_who_wait_for_discounts",
+            "declining_worth_keeping",
+            "overlap_of_two_axes",
+        ):
             click.echo(f"\n{query_text(store, name, limit=5)}")
     click.echo("\nMore of them: segpipe sql. A shell on the database: segpipe db shell.")
 

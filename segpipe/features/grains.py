@@ -22,10 +22,7 @@ def up_to(lines: ir.Table, as_of: date) -> ir.Table:
 
 
 def orders(lines: ir.Table) -> ir.Table:
-    """One row per customer and order id; an order with n_lines 0 holds return lines only.
-
-    `order_key` numbers all orders by customer, time and id: within a customer it is the sequence.
-    """
+    """One row per customer and order id; an order with n_lines 0 holds return lines only."""
     bought = ~lines.is_return
     rolled = lines.group_by("customer_id", "order_id").aggregate(
         ordered_at=lines.ordered_at.min(where=bought),
@@ -38,9 +35,7 @@ def orders(lines: ir.Table) -> ir.Table:
         n_full_price_lines=(bought & (lines.discount_amount == 0)).sum(),
         channel=lines.channel.min(where=bought),
     )
-    in_order = ibis.window(order_by=["customer_id", "ordered_at", "order_id"])
     return rolled.mutate(
-        order_key=ibis.row_number().over(in_order),
         value_units=((rolled.amount - rolled.refund_amount) * UNITS).cast("int64"),
         gross_amount=rolled.amount + rolled.discount_amount,
     )
@@ -50,7 +45,7 @@ def order_sequence(orders: ir.Table, as_of: date) -> ir.Table:
     """Each purchase order with its number (from 1), the gap before it and its customer's totals."""
     bought = orders.filter(orders.n_lines > 0)
     own = ibis.window(group_by="customer_id")
-    steps = ibis.window(group_by="customer_id", order_by="order_key")
+    steps = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
     epoch = bought.ordered_at.epoch_seconds()
     local = bought.ordered_local.epoch_seconds()
     middle = (local.min().over(own) + ibis.timestamp(as_of).epoch_seconds()) / 2

@@ -11,6 +11,7 @@ from segpipe.load.runs import (
     record_report,
     show_customer,
     start_run,
+    stores_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "record_report",
     "show_customer",
     "start_run",
+    "stores_of",
 ]

@@ -142,6 +142,16 @@ def show_customer(connection: Connection, store_id: str, customer_id: str) -> di
     return rows[0] if rows else None
 
 
+def stores_of(connection: Connection, customer_id: str) -> list[str]:
+    """Stores that have a profile of this customer, by name."""
+    with plain_errors():
+        rows = connection.execute(
+            "SELECT store_id FROM customer_profiles WHERE customer_id = %s ORDER BY store_id",
+            [customer_id],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
 def _refuse_without_rights(connection: Connection) -> None:
     row = connection.execute(
         """

@@ -1,0 +1,123 @@
+"""Settings: a typing error is told, and never runs with a default."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from segpipe.config import (
+    ClusterSettings,
+    LoadSettings,
+    RunSettings,
+    SampleSettings,
+    SourceSettings,
+    home_path,
+    load_settings,
+)
+from segpipe.errors import InputError
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def test_without_a_file_and_options_everything_is_at_its_default() -> None:
+    assert load_settings(None, {}) == RunSettings()
+
+
+def test_a_file_is_read_and_options_win_over_it(toml: Path) -> None:
+    toml.write_text(
+        """
+        [source]
+        paths = ["a.csv", "b.csv"]
+        timezone = "Europe/Berlin"
+        tickets_path = "tickets.csv"
+        [features]
+        as_of = 2025-06-30
+        axis_paths = "own.toml"
+        [sample]
+        size = 900
+        seed = 7
+        [cluster]
+        min_silhouette = 0
+        [load]
+        absent = "delete"
+        """,
+        encoding="utf-8",
+    )
+    found = load_settings(toml, {"sample": {"size": 1000, "seed": None}})
+    assert found.source.paths == ("a.csv", "b.csv")
+    assert found.source.tickets_path == Path("tickets.csv")
+    assert found.features.as_of == date(2025, 6, 30)
+    assert found.features.axis_paths == (Path("own.toml"),)
+    assert found.sample == SampleSettings(size=1000, seed=7)
+    assert isinstance(found.cluster.min_silhouette, float)
+    assert found.load.absent == "delete"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[sample]\nsise = 3", r"Unknown key in \[sample\]: 'sise'\. Known: seed, size\."),
+        ("[simple]\nsize = 3", r"Unknown settings table: 'simple'\. Known: assign, cluster, "),
+        ("size = 3", "'size' outside a table"),
+        ("[sample\n", "is not TOML"),
+        ("[sample]\nsize = 99", r"sample\.size is 99; expected 100 to 100000"),
+        ("[sample]\nsize = '500'", r"sample\.size is '500'; expected a whole number"),
+        ("[sample]\nsize = true", "expected a whole number"),
+        ("[sample]\nsize = 500.5", "expected a whole number"),
+        ("[cluster]\nmin_silhouette = true", "expected a number"),
+        ("[cluster]\nmin_silhouette = nan", "min_silhouette is nan"),
+        ("[cluster]\nmin_segment_share = nan", "min_segment_share is nan"),
+        ("[cluster]\nmin_k = 5\nmax_k = 4", r"cluster\.max_k is 4; expected 5 to 20"),
+        ("[features]\nas_of = 2025-06-30T10:00:00", "expected a date such as"),
+        ("[features]\nas_of = '2025-06-30'", "expected a date such as"),
+        ("[features]\naxis_paths = [3]", "axis_paths is 3; expected a path"),
+        ("[source]\npaths = 3", "paths is 3; expected text"),
+        ("[source]\ntickets_path = 3", "tickets_path is 3; expected a path"),
+        ("[source]\ntimezone = 'Berlin'", "expected an IANA name such as Europe/Berlin"),
+        ("[load]\nabsent = 'drop'", "expected 'keep' or 'delete'"),
+    ],
+)
+def test_a_wrong_file_is_told_in_words(toml: Path, text: str, told: str) -> None:
+    toml.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=told):
+        load_settings(toml, {})
+
+
+def test_a_file_that_is_not_there_or_not_text_is_told(toml: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_settings(toml, {})
+    toml.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is not TOML"):
+        load_settings(toml, {})
+
+
+def test_options_are_checked_as_the_file_is() -> None:
+    with pytest.raises(InputError, match=r"seed is -1; expected 0 to 4294967295"):
+        load_settings(None, {"sample": {"seed": -1}})
+
+
+@pytest.mark.parametrize("length", [0, 101])
+def test_a_store_id_has_1_to_100_characters(length: int) -> None:
+    with pytest.raises(InputError, match=f"store_id has {length} characters"):
+        LoadSettings(store_id="s" * length)
+
+
+def test_settings_are_frozen_and_checked_wherever_they_are_made() -> None:
+    with pytest.raises(InputError, match="max_reject_share is 2"):
+        SourceSettings(max_reject_share=2)
+    with pytest.raises(InputError, match="restarts is 0"):
+        ClusterSettings(restarts=0)
+
+
+def test_home_is_in_the_working_folder_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert home_path() == tmp_path / ".segpipe"
+    monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "elsewhere"))
+    assert home_path() == tmp_path / "elsewhere"

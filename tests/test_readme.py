@@ -1,0 +1,116 @@
+"""The README is true: its commands run, its SQL answers, its options are those of the program."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from running import ROOT, segpipe, spawn
+
+from segpipe import embedded, postgres
+from segpipe.cli.main import cli
+from segpipe.generate import generate_order_lines
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = README.splitlines()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("segpipe ", "python scripts/"))]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder with an export, and the home of an embedded database on which it was run."""
+    folder = tmp_path_factory.mktemp("readme")
+    generate_order_lines(folder / "product_sales_order.csv", 300, seed=3)
+    home = folder / "home"
+    try:
+        first = segpipe(
+            "run", "--csv-path", folder / "product_sales_order.csv", SEGPIPE_HOME=str(home)
+        )
+        assert first.status == 0, first.err
+        yield folder, str(home)
+    finally:
+        embedded.stop(home)
+
+
+def test_the_first_command_and_its_output_are_on_the_first_screen() -> None:
+    assert LINES.index("make demo") < 20
+    assert next(i for i, line in enumerate(LINES) if line.startswith("Published")) < 40
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_runs(
+    command: str, workplace: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, home = workplace
+    monkeypatch.chdir(folder)
+    program, *arguments = shlex.split(command)
+    if program == "segpipe":
+        outcome = segpipe(*arguments, SEGPIPE_HOME=home)
+    else:
+        outcome = spawn(sys.executable, ROOT / arguments[0], *arguments[1:], SEGPIPE_HOME=home)
+    assert outcome.status == 0, outcome.err
+    assert outcome.out
+
+
+@pytest.mark.parametrize("query", [block for block in blocks("sql") if "SELECT" in block[:7]])
+def test_a_query_answers(query: str, workplace: tuple[Path, str]) -> None:
+    with postgres.connect(embedded.start(Path(workplace[1]))) as connection:
+        cursor = connection.execute(query.encode())
+        assert cursor.description
+
+
+def test_the_roles_of_the_readme_suffice(workplace: tuple[Path, str]) -> None:
+    """The statements of "Database rights" are run as they stand, then used."""
+    folder, home = workplace
+    url = embedded.start(Path(home))
+    statements = next(block for block in blocks("sql") if "CREATE ROLE" in block)
+    with postgres.connect(url) as connection:
+        connection.execute(b"CREATE DATABASE rights")
+    owner = url.replace("/postgres?", "/rights?")
+    with postgres.connect(owner) as connection:
+        connection.execute(statements.encode())
+    role = owner.replace("postgres:@", "segpipe@").replace("postgres@", "segpipe@")
+    path = folder / "product_sales_order.csv"
+    outcome = segpipe("run", "--csv-path", path, "--database-url", role)
+    assert outcome.status == 0, outcome.err
+    with postgres.connect(role) as connection:
+        connection.execute(b"GRANT SELECT ON ALL TABLES IN SCHEMA segments TO marketer")
+    with postgres.connect(role.replace("segpipe@", "marketer@")) as connection:
+        n = connection.execute("SELECT count(*) FROM segments.customer_profiles").fetchall()[0][0]
+    assert n > 200
+
+
+def test_every_option_of_run_is_in_the_table_and_no_other() -> None:
+    table = README.split("## Options of `segpipe run`")[1].split("Exit status")[0]
+    told = set(re.findall(r"`(--[a-z-]+)|, `(--[a-z-]+)", table))
+    named = {option for pair in told for option in pair if option}
+    run = cli.commands["run"]
+    real = {name for p in run.params if isinstance(p, click.Option) for name in p.opts}
+    assert named == real
+
+
+def test_every_command_is_named_and_its_help_gives_an_example() -> None:
+    for name, command in cli.commands.items():
+        assert re.search(rf"`{name}[ `]|segpipe {name}", README), name
+        assert command.help is not None
+        subcommands = command.commands if isinstance(command, click.Group) else {}
+        for found in (command, *subcommands.values()):
+            assert "Example:" in (found.help or ""), found.name
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
