@@ -104,7 +104,7 @@ def parse_seconds(lines: Path) -> float:
 def copy_seconds(url: str) -> float:
     """COPY of the published profiles' bytes into a table without indexes."""
     with postgres.connect(url) as connection:
-        with connection.cursor().copy("COPY customer_profiles TO STDOUT") as out:
+        with connection.cursor().copy("COPY (SELECT * FROM customer_profiles) TO STDOUT") as out:
             blocks = [bytes(block) for block in out]
         connection.execute("DROP TABLE IF EXISTS floor")
         connection.execute("CREATE TABLE floor (LIKE customer_profiles)")

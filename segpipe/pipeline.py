@@ -51,7 +51,7 @@ from segpipe.report import (
 )
 from segpipe.sample import draw_sample
 from segpipe.source import read_order_lines
-from segpipe.store import open_store
+from segpipe.store import embedded_note, open_store
 
 if TYPE_CHECKING:
     from segpipe.discover import Discovery
@@ -213,7 +213,7 @@ def _load(
         rows_rejected=source.n_rows_rejected,
     )
     record_facts(store, run_id, facts)
-    return publish(
+    info = publish(
         store,
         run_id,
         settings.load.store_id,
@@ -223,6 +223,8 @@ def _load(
         model=model.document(),
         absent=settings.load.absent,
     )
+    notes = (*info.notes, *embedded_note(settings.load.database_url))
+    return dataclasses.replace(info, notes=notes)
 
 
 def _counted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from segpipe import embedded, migrate, postgres
 from segpipe.config import home_path
@@ -16,6 +17,17 @@ def resolve_url(url: str | None) -> tuple[str, bool]:
     if given:
         return given, False
     return embedded.start(home_path()), True
+
+
+def embedded_note(url: str | None) -> tuple[str, ...]:
+    """How to reach the embedded database, where that is the one in use."""
+    if postgres.database_url(url):
+        return ()
+    folder = embedded.status(home_path()).data_path
+    here = Path.cwd()
+    told = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    reach = "segpipe db shell opens it, segpipe db stop stops it"
+    return (f"The embedded PostgreSQL in {told} stays up: {reach}.",)
 
 
 @contextmanager

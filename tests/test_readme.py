@@ -50,6 +50,16 @@ def test_the_first_command_and_its_output_are_on_the_first_screen() -> None:
     assert next(i for i, line in enumerate(LINES) if line.startswith("Published")) < 40
 
 
+def test_the_demo_prints_what_the_readme_shows(database_url: str, tmp_path: Path) -> None:
+    outcome = segpipe("demo", "--database-url", database_url, SEGPIPE_HOME=str(tmp_path))
+    assert outcome.status == 0, outcome.err
+    told = next(block for block in blocks("text") if "Published" in block)
+    for line in told.splitlines():
+        is_measured = re.match(r"Stage |\w+ +[\d.]+$|Peak memory|Note: The embedded", line)
+        if not is_measured and ".segpipe" not in line:  # the home of the test is elsewhere
+            assert line in outcome.out.splitlines()
+
+
 @pytest.mark.parametrize("command", commands())
 def test_a_command_runs(
     command: str, workplace: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
