@@ -75,9 +75,11 @@ def compute_features(
     progress("orders")
     keyed = keep("keyed_lines", grains.keyed_lines(lines, sequence))
     progress("lines")
-    reference = reference or _learn_reference(engine, keyed, sequence, as_of)
-    parts = [measures.value_measures(orders), measures.time_measures(sequence, as_of)]
-    parts.append(measures.month_measures(grains.months_of_orders(sequence)))
+    times = keep("times", measures.time_measures(sequence, as_of))
+    reference = reference or _learn_reference(backend, keyed, sequence, times, as_of)
+    months = grains.months_of_orders(sequence)
+    parts = [keep("order_values", measures.value_measures(orders)), times]
+    parts.append(keep("months", measures.month_measures(months)))
     if "product" in inputs:
         products = grains.products_of_orders(keyed)
         parts.append(keep("products", measures.product_measures(products, sequence)))
@@ -87,7 +89,7 @@ def compute_features(
         parts.append(keep("categories", measures.category_measures(categories, sequence)))
         progress("categories")
     if "channel" in inputs:
-        parts.append(_channel_part(backend, sequence, reference))
+        parts.append(keep("channels", _channel_part(backend, sequence, reference)))
     prices = _category_price_table(keep, reference)
     parts.append(keep("prices", measures.price_measures(keyed, prices, reference.shop_price)))
     if "tickets" in inputs:
@@ -187,21 +189,16 @@ def _category_price_table(keep: _Tables, reference: Reference) -> ir.Table:
 
 
 def _learn_reference(
-    engine: Connection, keyed: ir.Table, sequence: ir.Table, as_of: date
+    backend: Any, keyed: ir.Table, sequence: ir.Table, times: ir.Table, as_of: date
 ) -> Reference:
-    backend = ibis.duckdb.from_connection(engine)
     prices = backend.to_pyarrow(grains.category_prices(keyed).order_by("category")).to_pylist()
     priced = keyed.filter(keyed.unit_price > 0)
     shop_price = backend.to_pyarrow(priced.unit_price.median()).as_py()
     channels = grains.channels_of_orders(sequence)
     by_size = channels.group_by("channel").aggregate(n=channels.n_orders.sum())
     ranked = by_size.order_by(by_size.n.desc(), "channel").limit(N_BIGGEST_CHANNELS)
-    per_customer = measures.time_measures(sequence, as_of)
-    medians = backend.to_pyarrow(
-        per_customer.aggregate(
-            gap=per_customer.mean_gap_days.median(), tenure=per_customer.tenure_days.median()
-        )
-    ).to_pylist()[0]
+    middle = times.aggregate(gap=times.mean_gap_days.median(), tenure=times.tenure_days.median())
+    medians = backend.to_pyarrow(middle).to_pylist()[0]
     gap = medians["gap"] if medians["gap"] is not None else medians["tenure"]
     return Reference(
         as_of=as_of,
