@@ -12,13 +12,34 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from segpipe.axes.marketing import MARKETING_AXES
+from segpipe.axes.basket import (
+    CATEGORY_EXPLORATION,
+    PRICE_SENSITIVITY,
+    REPURCHASE_BEHAVIOR,
+    RETURN_BEHAVIOR,
+)
 from segpipe.axes.measures import MEASURES
+from segpipe.axes.purchase import (
+    CUSTOMER_MATURITY,
+    PURCHASE_CADENCE,
+    PURCHASE_FREQUENCY,
+    PURCHASE_VALUE,
+)
 from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Transform
 from segpipe.axes.support import SUPPORT_AXES, SUPPORT_HISTORY
 from segpipe.errors import InputError
 
-AXES: tuple[Axis, ...] = (*MARKETING_AXES, *SUPPORT_AXES)
+AXES: tuple[Axis, ...] = (
+    PURCHASE_FREQUENCY,
+    PURCHASE_VALUE,
+    CATEGORY_EXPLORATION,
+    PRICE_SENSITIVITY,
+    PURCHASE_CADENCE,
+    CUSTOMER_MATURITY,
+    REPURCHASE_BEHAVIOR,
+    RETURN_BEHAVIOR,
+    *SUPPORT_AXES,
+)
 _ON_DEMAND = (SUPPORT_HISTORY,)
 _WORDS = {  # fields that take one of a few words
     "group": ("marketing", "support"),
