@@ -20,6 +20,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--unstructured", multiple=True, metavar="AXIS", help="Plant this axis without segments."
 )
+@click.option("--quiet", is_flag=True, help="No progress.")
 def generate(
     path: Path,
     customers: int,
@@ -28,22 +29,28 @@ def generate(
     tickets_path: Path | None,
     truth_path: Path | None,
     unstructured: tuple[str, ...],
+    *,
+    quiet: bool,
 ) -> None:
     """Write synthetic order lines with planted segments to PATH (.csv, .csv.gz or .parquet).
 
     Example: segpipe generate product_sales_order.csv --customers 93564 --truth truth.csv
     """
     from segpipe.generate import UNTIL, generate_order_lines
+    from segpipe.progress import open_progress
 
-    made = generate_order_lines(
-        path,
-        customers,
-        seed,
-        tickets_path=tickets_path,
-        truth_path=truth_path,
-        unstructured=frozenset(unstructured),
-        until=until.date() if until else UNTIL,
-    )
+    with open_progress(is_quiet=quiet) as progress:
+        progress.stage("generate")
+        made = generate_order_lines(
+            path,
+            customers,
+            seed,
+            tickets_path=tickets_path,
+            truth_path=truth_path,
+            unstructured=frozenset(unstructured),
+            until=until.date() if until else UNTIL,
+            progress=progress.advance,
+        )
     click.echo(
         f"{path}: {made.lines:,} lines, {made.orders:,} orders, {made.customers:,} customers"
     )
