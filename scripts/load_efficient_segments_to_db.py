@@ -1,26 +1,33 @@
 #!/usr/bin/env python3
 """The script that cron jobs call: a thin door to `segpipe run`, with the same options.
 
-Works from any folder, in a checkout whether or not the package is installed.
+Works from any folder, and in a checkout whether or not the package is installed: a Python without
+the packages hands over to the one of the checkout's .venv.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGES = ("click", "duckdb", "ibis", "psycopg", "pyarrow", "sklearn")
 
 
 def run() -> None:
     """Hand the arguments to `segpipe run`; exits with its status."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    python = CHECKOUT / ".venv" / "bin" / "python"
+    if missing and python.exists() and Path(sys.prefix) != CHECKOUT / ".venv":
+        os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - the same script
+    if missing:
+        sys.exit(_advice(f"the Python module {missing[0]!r} is missing"))
     if importlib.util.find_spec("segpipe") is None:
         sys.path.insert(0, str(CHECKOUT))
-    try:
-        from segpipe.cli import main
-    except ModuleNotFoundError as error:
-        sys.exit(_advice(f"the Python module {error.name!r} is missing"))
+    from segpipe.cli import main
+
     main(["run", *sys.argv[1:]], prog_name=Path(__file__).name)
 
 

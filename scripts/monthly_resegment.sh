@@ -173,6 +173,9 @@ elif [ "$status" -ne 0 ]; then
 fi
 # An exit status of 0 is not enough: the report must say what was published.
 published=$(sed -n 's/^Published  *\(run [0-9][0-9]* of store .*\)$/\1/p' "$raw" | tail -n 1)
+if [ -z "$published" ]; then # --json says it in other words
+    published=$(sed -n 's/^ *"n_published": \([0-9][0-9]*\),$/\1 profiles/p' "$raw" | tail -n 1)
+fi
 if [ -z "$published" ]; then
     finish 70 "the run ended without saying that it published anything"
 fi

@@ -57,6 +57,12 @@ class EngineSettings:
     threads: int | None = None
     spill_path: Path | None = None  # None: a temporary folder
 
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            _within("engine.threads", self.threads, 1, 1024)
+        if self.spill_path is not None and not self.spill_path.is_dir():
+            raise InputError(f"engine.spill_path {self.spill_path} is no folder; make it first.")
+
 
 @dataclass(frozen=True)
 class FeatureSettings:

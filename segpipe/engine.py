@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import duckdb
 
@@ -17,6 +18,10 @@ from segpipe.errors import InputError
 
 Connection = duckdb.DuckDBPyConnection
 EngineError = duckdb.Error
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),  # version 2
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # version 1
+)
 
 
 @contextmanager
@@ -55,5 +60,10 @@ def literal(text: str) -> str:
 
 
 def _half_of_memory_mb() -> int:
+    """Half of what this process may use: of the machine, or of its container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(512, total // 2**21)
+    for limit in _CGROUP_LIMITS:
+        with suppress(OSError):
+            told = limit.read_text(encoding="ascii").strip()
+            total = min(total, int(told)) if told.isdigit() else total
+    return max(64, total // 2**21)

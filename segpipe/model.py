@@ -90,8 +90,11 @@ def read_model(path: Path) -> Model:
     """The model of a file written by `write_model`; InputError where it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"The model {path} cannot be read as JSON ({error}); name a file from --model-out."
+    except OSError as error:
+        msg = f"The model {path} cannot be read ({error.strerror}); name a file from --model-out."
+        raise InputError(msg) from error
+    except ValueError as error:
+        msg = f"The model {path} is not JSON ({error}); name a file from --model-out."
         raise InputError(msg) from error
     return model_of(document, str(path))
 

@@ -59,6 +59,19 @@ class Evidence:
             return float("nan")
         return weighted_quantile(values[known], self.weights[known], share)
 
+    def rank(self, measure: str, value: float) -> float:
+        """Weighted share of eligible customers below the value, and half of those at it.
+
+        NaN, which is on no side of any bound, where the value is missing or nobody differs.
+        """
+        values = self.columns[measure]
+        known = ~np.isnan(values)
+        mine, weights = values[known], self.weights[known]
+        if np.isnan(value) or (mine == value).all():
+            return float("nan")
+        below = weights[mine < value].sum() + weights[mine == value].sum() / 2
+        return float(below / weights.sum())
+
     def places(self, measure: str) -> Floats:
         """Mean of the standardised measure in each segment, 0 where it is constant; shape (k,)."""
         scales, _ = fit_scales(self.columns, self.weights, (Feature(measure),))
@@ -83,7 +96,9 @@ def name_segments(
     named = []
     for segment, centroid in enumerate(centroids):
         prototype = matched.get(segment)
-        name = prototype.name if prototype else _composed(centroid, scales, taken)
+        name = (
+            prototype.name if prototype else _composed(segment, centroid, scales, evidence, taken)
+        )
         taken.add(name)
         told = f"{prototype.description}: " if prototype else ""
         named.append(SegmentName(name, told + _figures(segment, centroid, scales, evidence)))
@@ -91,12 +106,18 @@ def name_segments(
 
 
 def holds(claim: Claim, segment: int, evidence: Evidence) -> bool:
-    """Whether the segment's median lies strictly on the claimed side of the bound."""
-    bound = claim.value
-    if bound is None:
-        bound = evidence.quantile(claim.measure, 0.5 if claim.quantile is None else claim.quantile)
-    median = evidence.medians(claim.measure)[segment]
-    return bool(median > bound if claim.side == "above" else median < bound)
+    """Whether the segment's median lies on the claimed side of the bound.
+
+    Against a quantile it is the median's middle rank that counts, so that a value which many
+    share does not hide the segment that has it.
+    """
+    median = float(evidence.medians(claim.measure)[segment])
+    if claim.value is not None:
+        place, bound = median, claim.value
+    else:
+        place = evidence.rank(claim.measure, median)
+        bound = 0.5 if claim.quantile is None else claim.quantile
+    return place > bound if claim.side == "above" else place < bound
 
 
 def _match(
@@ -115,7 +136,8 @@ def _match(
         for segment in range(len(centroids)):
             if all(holds(claim, segment, evidence) for claim in prototype.claims):
                 gaps = [places[m][segment] - prototype.position[m] for m in measures]
-                cost[segment, column] = float(np.sqrt(np.mean(np.square(gaps)))) if gaps else _FAR
+                # Squared: a convex cost keeps the names of a ladder in the ladder's order.
+                cost[segment, column] = float(np.mean(np.square(gaps))) if gaps else _FAR
     rows, columns = linear_sum_assignment(cost)
     return {
         int(segment): prototypes[column]
@@ -137,24 +159,52 @@ def _places(
     return {measure: np.clip(place, -_FAR, _FAR) for measure, place in places.items()}
 
 
-def _composed(centroid: Floats, scales: Sequence[FeatureScale], taken: set[str]) -> str:
-    """A name from the strongest deviations: two, or more until nobody else has it."""
-    order = np.argsort(-np.abs(centroid), kind="stable")
-    words = [f"{'high' if centroid[i] > 0 else 'low'}_{_word(scales[i].measure)}" for i in order]
-    for count in range(min(2, len(words)), len(words) + 1):
-        name = "_".join(words[:count])
+def _composed(
+    segment: int,
+    centroid: Floats,
+    scales: Sequence[FeatureScale],
+    evidence: Evidence,
+    taken: set[str],
+) -> str:
+    """A name from the strongest deviations: two, or more until nobody else has it.
+
+    Words stand in the order of the features, so that their strength does not change the name.
+    """
+    order = [int(index) for index in np.argsort(-np.abs(centroid), kind="stable")]
+    true = [i for i in order if _is_true(segment, centroid[i], scales[i].measure, evidence)]
+    order = true or order
+    words = _words([scale.measure for scale in scales])
+    said = [f"{'high' if z > 0 else 'low'}_{word}" for z, word in zip(centroid, words, strict=True)]
+    for count in range(min(2, len(order)), len(order) + 1):
+        name = "_".join(said[index] for index in sorted(order[:count]))
         if name not in taken:
             return name
-    number = next(n for n in range(2, len(taken) + 3) if f"{'_'.join(words)}_{n}" not in taken)
-    return f"{'_'.join(words)}_{number}"
+    return next(f"{name}_{n}" for n in range(2, len(taken) + 3) if f"{name}_{n}" not in taken)
 
 
-def _word(measure: str) -> str:
-    """The measure without what only tells its unit: weekend_order_share is weekend."""
-    bare = measure.removeprefix("n_")
+def _is_true(segment: int, deviation: float, measure: str, evidence: Evidence) -> bool:
+    """Whether the segment's median too lies on the side that its mean deviates to."""
+    rank = evidence.rank(measure, float(evidence.medians(measure)[segment]))
+    return rank > 0.5 if deviation > 0 else rank < 0.5
+
+
+def _words(measures: Sequence[str]) -> list[str]:
+    """The measures without what only tells their unit (weekend_order_share is weekend).
+
+    Whole where two would be the same word.
+    """
+    bare = [_bare(measure) for measure in measures]
+    return [
+        word if bare.count(word) == 1 else measure
+        for word, measure in zip(bare, measures, strict=True)
+    ]
+
+
+def _bare(measure: str) -> str:
+    word = measure.removeprefix("n_")
     for ending in ("_order_share", "_line_share", "_amount_share", "_share", "_days"):
-        bare = bare.removesuffix(ending)
-    return bare
+        word = word.removesuffix(ending)
+    return word
 
 
 def _figures(

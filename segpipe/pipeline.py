@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from segpipe.axes import axes_for
 from segpipe.config import RunSettings
 from segpipe.engine import Connection as Engine
 from segpipe.engine import EngineError, open_engine
-from segpipe.errors import InputError, SegpipeError, StageError
+from segpipe.errors import DatabaseError, InputError, SegpipeError, StageError
 from segpipe.features import Reference, compute_features
 from segpipe.load import (
     RunFacts,
@@ -50,7 +51,7 @@ from segpipe.report import (
     StageInfo,
 )
 from segpipe.sample import draw_sample
-from segpipe.source import read_order_lines
+from segpipe.source import read_order_lines, refuse_overwriting
 from segpipe.store import embedded_note, open_store
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _run_stages(
         Thread(target=import_module, args=("segpipe.discover",), daemon=True).start()
     with stages("source"):
         source = read_order_lines(engine, settings.source, stages.progress.step)
+        refuse_overwriting(settings.model_out_path, map(Path, source.paths), "--model-out")
     with stages("features"):
         features, reference = compute_features(
             engine,
@@ -149,8 +151,15 @@ def _run_stages(
         model_hash=model.hash(),
         peak_memory_mb=_peak_memory_mb(),
     )
-    if store is not None and run_id is not None:
+    if store is None or run_id is None or load is None:
+        return report
+    try:
         record_report(store, run_id, report.to_dict())
+    except DatabaseError as error:  # what is published stays published
+        note = f"The run is published, but its report could not be stored: {error}"
+        return dataclasses.replace(
+            report, load=dataclasses.replace(load, notes=(*load.notes, note))
+        )
     return report
 
 
@@ -304,6 +313,8 @@ def _failure(error: BaseException, stage: str) -> BaseException:
     """What the user is told: the stage, in place of a traceback."""
     if isinstance(error, SegpipeError) or not isinstance(error, Exception):
         return error
+    if isinstance(error, RuntimeError) and "interrupted" in str(error).lower():
+        return KeyboardInterrupt()  # the engine noticed the signal first
     if isinstance(error, EngineError | MemoryError) and "memory" in str(error).lower():
         msg = "the engine ran out of memory; raise memory_limit in [engine] or free some"
         return StageError(stage, msg)
@@ -315,8 +326,9 @@ def _tell_ledger(url: str | None, run_id: int, stage: str, failure: BaseExceptio
 
     Over a connection of its own, for the run's may be what failed.
     """
+    told = str(failure) if isinstance(failure, Exception) else "ended by a signal"
     with suppress(SegpipeError), open_store(url) as store:
-        fail_run(store, run_id, stage, str(failure) or type(failure).__name__)
+        fail_run(store, run_id, stage, told)
 
 
 def _peak_memory_mb() -> float:

@@ -248,3 +248,14 @@ def test_a_database_without_the_right_to_create_tables(
     finally:
         with postgres.connect(database_url) as connection:
             connection.execute(f'DROP ROLE "{role}"'.encode())
+
+
+def test_an_output_over_the_input_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad = "c1,o1,never,20.5,1,0,0,p1,cat1,web"
+    path = write_shop(tmp_path / "shop.csv", [*shop_lines(40), bad])
+    before = path.read_bytes()
+    for option in ("--rejects", "--model-out"):
+        refused(capsys, path, option, "overwritten", options=(option, str(path)))
+        assert path.read_bytes() == before

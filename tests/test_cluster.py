@@ -11,10 +11,11 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.cluster import Partition, choose_partition
+from segpipe.cluster import Partition, _chosen, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.discover import discover
 from segpipe.nearest import nearest, squared_distances
+from segpipe.report import CandidateInfo
 from segpipe.sample import Sample
 
 Floats = npt.NDArray[np.float64]
@@ -57,6 +58,40 @@ def test_a_centroid_is_the_weighted_mean_of_its_customers() -> None:
     assert len(set(labels)) == 3
 
 
+def _three_places() -> tuple[Floats, Floats]:
+    """Customers at 0, 10 and 16, alternately of the two halves.
+
+    Those at 0 are a third of the sample, most of them in the first half, and next to nothing in the
+    population: it is parted between 10 and 16, the unweighted sample between 0 and 10.
+    """
+    first = np.repeat([0.0, 10.0, 16.0], [30, 10, 10])
+    second = np.repeat([0.0, 10.0, 16.0], [2, 24, 24])
+    points = np.stack([first, second], axis=1).reshape(-1, 1)
+    return points, np.where(points[:, 0] == 0, 0.01, 1.0)
+
+
+TWO = ClusterSettings(min_k=2, max_k=2, restarts=4, min_segment_share=0, min_reproducibility=-1)
+
+
+def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
+    points, weights = _three_places()
+    found = choose_partition(points, weights, TWO, seed=1)
+    assert found.centroids is not None
+    assert found.centroids[:, 0] == pytest.approx([34 * 10 / (34 + 32 * 0.01), 16])
+    unweighted = choose_partition(points, _ones(points), TWO, seed=1)
+    assert unweighted.centroids is not None
+    assert unweighted.centroids[:, 0] == pytest.approx([0, 13])
+
+
+def test_the_halves_agree_where_the_population_does() -> None:
+    points, weights = _three_places()
+    found = choose_partition(points, weights, TWO, seed=1)
+    assert [candidate.reproducibility for candidate in found.candidates] == [1]
+    unweighted = choose_partition(points, _ones(points), TWO, seed=1).candidates[0]
+    assert unweighted.reproducibility is not None
+    assert unweighted.reproducibility < 0.5
+
+
 def test_a_segment_below_the_smallest_share_of_the_population_is_passed_over() -> None:
     points, labels = _blobs([120, 120, 40])
     weights = np.where(labels == 2, 0.05, 1.0)  # a seventh of the sample, 0.8 % of the shop
@@ -76,14 +111,24 @@ def test_a_lone_outlier_does_not_win() -> None:
         assert candidate.passed_over is not None or candidate.smallest_share >= 0.02
 
 
-def test_ties_go_to_the_smaller_k() -> None:
-    corners = np.repeat([[0.0], [1.0], [2.0], [3.0], [9.0]], 20, axis=0)
-    settings = ClusterSettings(min_k=2, max_k=4, restarts=4)
-    found = choose_partition(corners, _ones(corners), settings, seed=1)
-    best = max(round(c.silhouette, 4) for c in found.candidates if c.passed_over is None)
-    first = next(c for c in found.candidates if round(c.silhouette, 4) == best)
-    assert found.centroids is not None
-    assert len(found.centroids) == first.n_clusters
+@pytest.mark.parametrize(
+    ("silhouettes", "k"),
+    [
+        ((0.6, 0.6, 0.6), 2),
+        ((0.6, 0.60004, 0.6), 2),  # alike in four digits
+        ((0.5, 0.6, 0.6), 3),
+        ((0.6, 0.6, 0.6002), 4),
+    ],
+)
+def test_ties_go_to_the_smaller_k(silhouettes: tuple[float, ...], k: int) -> None:
+    fits = [np.zeros((n, 1)) for n in (2, 3, 4)]
+    candidates = tuple(
+        CandidateInfo(len(fit), silhouette, 0.2, 1.0, None)
+        for fit, silhouette in zip(fits, silhouettes, strict=True)
+    )
+    chosen = _chosen(fits, candidates, SETTINGS, min_segments=2)
+    assert chosen.centroids is not None
+    assert len(chosen.centroids) == k
 
 
 def test_noise_has_no_structure() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,13 +32,25 @@ def test_the_door_gives_the_status_of_the_run(tmp_path: Path) -> None:
     assert "no.csv" in done.stderr.splitlines()[-1]
 
 
+def without_packages(checkout: Path) -> subprocess.CompletedProcess[str]:
+    """The door of a checkout, run by a Python that has no packages."""
+    (checkout / "scripts").mkdir()
+    door = shutil.copy(DOOR, checkout / "scripts")
+    command = [sys.executable, "-S", "-I", door, "--csv-path", "no.csv"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+
 def test_the_door_names_what_to_install_where_modules_are_missing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-S", "-I", DOOR],  # without the environment's packages
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = without_packages(tmp_path)
     assert done.returncode == 1
     assert re.search(r"the Python module '\w+' is missing in .*-m pip install ", done.stderr)
+
+
+def test_the_door_hands_over_to_the_environment_of_its_checkout(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "handed over: $*"\n')
+    python.chmod(0o755)
+    done = without_packages(tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.endswith("load_efficient_segments_to_db.py --csv-path no.csv\n")

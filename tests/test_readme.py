@@ -99,7 +99,7 @@ def test_the_roles_of_the_readme_suffice(workplace: tuple[Path, str]) -> None:
     with postgres.connect(role) as connection:
         connection.execute(b"GRANT SELECT ON ALL TABLES IN SCHEMA segments TO marketer")
     with postgres.connect(role.replace("segpipe@", "marketer@")) as connection:
-        n = connection.execute("SELECT count(*) FROM segments.customer_profiles").fetchall()[0][0]
+        n = connection.execute("SELECT count(*) FROM customer_profiles").fetchall()[0][0]
     assert n > 200
 
 

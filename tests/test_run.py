@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from running import (
 )
 
 from segpipe import postgres
+from segpipe.generate import generate_order_lines
 
 
 @pytest.fixture
@@ -230,3 +234,75 @@ def test_the_script_of_the_cron_jobs_is_the_same_door(shop: Path, tmp_path: Path
     failed = spawn(sys.executable, script, "--csv-path", tmp_path / "no.csv", "--dry-run")
     assert failed.status == 2
     assert "Traceback" not in failed.err
+
+
+def test_a_mapping_that_was_named_goes_before_the_built_in_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [f"c{i},o{i},0{1 + i % 9}/03/2024,{10 + i}" for i in range(30)]
+    path = write_shop(tmp_path / "dmy.csv", rows, "Customer_ID,Order_ID,Date,Sales")
+    mapping = tmp_path / "dmy.toml"
+    mapping.write_text(
+        'title = "Day first"\n'
+        'required = ["customer_id", "order_id", "ordered_at", "line_amount"]\n'
+        '[columns]\ncustomer_id = "Customer_ID"\norder_id = "Order_ID"\n'
+        'ordered_at = "Date"\nline_amount = "Sales"\n'
+        '[text]\ntimestamps = ["%d/%m/%Y"]\n'
+    )
+    built_in = run_json(capsys, "--csv-path", path, "--dry-run")
+    own = run_json(capsys, "--csv-path", path, "--dry-run", "--preset-file", mapping)
+    assert (built_in["source"]["preset"], own["source"]["preset"]) == ("product_sales_order", "dmy")
+    assert own["features"]["as_of"] == "2024-03-10"
+
+
+def test_a_second_run_on_an_unquoted_glob_passes_over_the_rejects_of_the_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = shop_lines(40)
+    write_shop(tmp_path / "a.csv", [*lines[:50], "c1,o1,never,20.5,1,0,0,p1,cat1,web"])
+    write_shop(tmp_path / "b.csv", lines[50:])
+    for _ in range(2):
+        report = run_json(capsys, *sorted(tmp_path.glob("*.csv")), "--dry-run")
+        assert [Path(path).name for path in report["source"]["paths"]] == ["a.csv", "b.csv"]
+    assert (tmp_path / "a.rejects.csv").exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_ended_tidies_up_and_tells_the_ledger(
+    tmp_path: Path, database_url: str, number: signal.Signals, status: int
+) -> None:
+    path = tmp_path / "big.csv"
+    generate_order_lines(path, 20_000, seed=1)
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "segpipe",
+            "run",
+            "--csv-path",
+            path,
+            "--database-url",
+            database_url,
+        ],
+        env={**os.environ, "TMPDIR": str(spill)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while "cluster: started" not in said:
+        said = process.stderr.readline()
+        assert said
+    process.send_signal(number)
+    rest = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == status
+    assert "previous run stays in force" in rest
+    assert "Traceback" not in rest
+    assert list(spill.iterdir()) == []
+    with postgres.connect(database_url) as connection:
+        query = "SELECT status, failed_stage FROM segmentation_runs"
+        assert connection.execute(query).fetchall() == [("failed", "cluster")]

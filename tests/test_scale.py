@@ -67,6 +67,25 @@ def test_a_weight_of_three_is_three_customers(
     assert weighted.deviation == pytest.approx(replicated.deviation, rel=1e-6)
 
 
+def test_the_bounds_are_at_1_and_99_percent_of_the_population_not_of_the_sample() -> None:
+    # Five sampled customers stand for 302; 1 % is 3.02 of them, more than the outer two.
+    values, weights = np.array([-50.0, 0.0, 1.0, 2.0, 90.0]), np.array([1.0, 100, 100, 100, 1])
+    scale = _fitted(values, weights)
+    assert scale is not None
+    assert (scale.low, scale.high) == (0.0, 2.0)
+    assert scale.mean == pytest.approx((0 * 101 + 1 * 100 + 2 * 101) / 302)
+
+
+def test_a_heavy_customer_is_within_the_bounds() -> None:
+    values = np.append(np.arange(200.0), [-500.0, 500.0])
+    heavy = np.append(np.ones(200), [50.0, 50.0])
+    light, full = _fitted(values, np.ones(202)), _fitted(values, heavy)
+    assert light is not None
+    assert full is not None
+    assert (light.low, light.high) == (1.0, 198.0)  # 3rd and 200th of 202
+    assert (full.low, full.high) == (-500.0, 500.0)
+
+
 @pytest.mark.parametrize("values", [[3.0] * 5, [np.nan] * 5, [0.1 + 0.2, 0.3] * 3])
 def test_a_feature_that_does_not_vary_is_dropped_by_name(values: list[float]) -> None:
     columns = {"x": np.array(values), "y": np.arange(float(len(values)))}

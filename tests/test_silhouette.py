@@ -43,6 +43,19 @@ def test_whole_weights_are_close_to_repeated_rows() -> None:
     )
 
 
+def test_three_customers_of_unequal_weight_by_hand() -> None:
+    points = np.array([[0.0], [2.0], [4.0], [10.0], [10.0]])
+    weights = np.array([1.0, 2.0, 3.0, 1.0, 4.0])
+    labels = np.array([0, 0, 0, 1, 1])
+    at_0 = 1 - (2 * 2 + 3 * 4) / 5 / 10  # 16/5 to its own, 10 to the others
+    at_2 = 1 - (1 * 2 + 3 * 2) / 4 / 8
+    at_4 = 1 - (1 * 4 + 2 * 2) / 3 / 6
+    of_the_three = (1 * at_0 + 2 * at_2 + 3 * at_4) / 6
+    both_at_10 = 1.0
+    expected = (of_the_three + both_at_10) / 2
+    assert silhouette_scores(points, weights, [labels]) == pytest.approx([expected], abs=1e-12)
+
+
 def test_a_common_factor_of_the_weights_changes_nothing() -> None:
     points, labels = _points()
     weights = np.random.default_rng(1).uniform(1, 30, len(points))

@@ -20,7 +20,12 @@ CATEGORY_EXPLORATION = Axis(
         Prototype(
             "category_loyal",
             "stay with one category",
-            {"n_categories": -1.2, "top_category_share": 1.4, "category_entropy": -1.4},
+            {
+                "n_categories": -1.2,
+                "top_category_share": 1.4,
+                "category_entropy": -1.4,
+                "n_products": -0.6,
+            },
             (Claim("top_category_share", "above", value=0.5),),
             needs=("category",),
         ),
@@ -87,7 +92,7 @@ PRICE_SENSITIVITY = Axis(
         ),
         Prototype(
             "deal_hunter",
-            "buy when there is a discount, and a large one",
+            "mostly buy at a discount, and save more by it than others",
             {
                 "discounted_order_share": 0.8,
                 "mean_discount_share": 1.0,
@@ -139,7 +144,10 @@ REPURCHASE_BEHAVIOR = Axis(
             "repeat_buyer",
             "often buy what they bought before",
             {"repeat_product_share": 0.7, "repeat_line_share": 0.7, "orders_per_product": 0.6},
-            (Claim("repeat_line_share", "above", quantile=0.5),),
+            (
+                Claim("repeat_line_share", "above", quantile=0.5),
+                Claim("repeat_line_share", "above", value=0.25),
+            ),
         ),
         Prototype(
             "loyal_rebuyer",

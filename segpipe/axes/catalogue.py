@@ -70,7 +70,9 @@ def read_axis(path: Path) -> Axis:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"The axis file {path} cannot be read: {error}.") from error
+        raise InputError(
+            f"The axis file {path} cannot be read: {getattr(error, 'strerror', None) or error}."
+        ) from error
     prototypes = []
     for row in _rows(table, "prototypes", path):
         claims = tuple(_record(Claim, claim, path) for claim in _rows(row, "claims", path))

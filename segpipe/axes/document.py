@@ -25,9 +25,9 @@ Rules that hold everywhere: ratios are missing where their denominator is not ab
 feature is given the population-weighted median of the eligible customers; features are transformed,
 clipped to their weighted 1st and 99th percentile, then standardised by weighted mean and deviation.
 `log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A claim compares the segment's weighted
-median with a quantile of the eligible customers, or with a fixed value. Dates, weekdays and hours
-are the shop's wall clock; `as_of` counts as a whole day: orders on it are in, and an order of the
-day before is one day old.
+median with a fixed value, or its middle rank among the eligible customers with a quantile. Dates,
+weekdays and hours are the shop's wall clock; `as_of` counts as a whole day: orders on it are in,
+and an order of the day before is one day old.
 """
 
 _METRICS = """\

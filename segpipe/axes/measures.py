@@ -153,7 +153,10 @@ _CATALOGUE = (
         "order_rate_log_ratio",
         "order rate, later half to earlier half",
         "log ratio",
-        "ln((orders in the later half of tenure + 0.5) / (in the earlier half + 0.5))",
+        (
+            "ln((orders in the later half of tenure + 0.5) / (in the earlier half + 0.5)); the"
+            " first order, which opens the tenure, is in neither; one on the middle half in each"
+        ),
     ),
     (
         "gap_trend",
@@ -172,6 +175,15 @@ _CATALOGUE = (
         "days since the last order over the usual gap",
         "ratio",
         "recency_days / mean_gap_days",
+    ),
+    (
+        "recency_over_expected_gap",
+        "days since the last order over the expected gap",
+        "ratio",
+        (
+            "recency_days / expected gap, at least a day: (gaps × own mean gap + 2 × median of all"
+            " customers' mean gaps) / (gaps + 2)"
+        ),
     ),
     (
         "product_concentration",
@@ -196,7 +208,7 @@ _CATALOGUE = (
         "splurge_order_share",
         "orders over twice their usual",
         "share",
-        "orders above twice the mean value of the customer's orders / n_orders",
+        "orders above 0 and above twice the mean value of the customer's orders / n_orders",
     ),
     ("full_price_line_share", "lines without a discount", "share", "of n_lines"),
     ("n_tickets", "support tickets", "count", "tickets created up to as_of"),

@@ -20,19 +20,22 @@ PURCHASE_FREQUENCY = Axis(
         Prototype(
             "rare",
             "buy seldom, with long gaps",
-            {"orders_per_month": -1.3, "mean_gap_days": 1.0, "n_orders": -1.0},
-            (Claim("orders_per_month", "below", quantile=0.35),),
+            {"orders_per_month": -1.2},
+            (
+                Claim("orders_per_month", "below", quantile=0.35),
+                Claim("orders_per_month", "below", value=1.0),
+            ),
         ),
         Prototype(
             "occasional",
             "buy now and then",
-            {"orders_per_month": -0.6, "mean_gap_days": 0.5, "n_orders": -0.5},
+            {"orders_per_month": -0.5},
             (Claim("orders_per_month", "below", quantile=0.6),),
         ),
         Prototype(
             "regular",
             "buy at the shop's usual pace",
-            {"orders_per_month": 0.1, "mean_gap_days": 0.0, "n_orders": 0.1},
+            {"orders_per_month": 0.1},
             (
                 Claim("orders_per_month", "above", quantile=0.25),
                 Claim("orders_per_month", "below", quantile=0.8),
@@ -41,14 +44,20 @@ PURCHASE_FREQUENCY = Axis(
         Prototype(
             "frequent",
             "buy more often than most",
-            {"orders_per_month": 0.8, "mean_gap_days": -0.7, "n_orders": 0.7},
-            (Claim("orders_per_month", "above", quantile=0.5),),
+            {"orders_per_month": 0.7},
+            (
+                Claim("orders_per_month", "above", quantile=0.5),
+                Claim("n_orders", "above", quantile=0.5),
+            ),
         ),
         Prototype(
             "constant",
             "are among the most frequent buyers",
-            {"orders_per_month": 1.7, "mean_gap_days": -1.4, "n_orders": 1.4},
-            (Claim("orders_per_month", "above", quantile=0.8),),
+            {"orders_per_month": 1.5},
+            (
+                Claim("orders_per_month", "above", quantile=0.8),
+                Claim("n_orders", "above", quantile=0.6),
+            ),
         ),
     ),
 )
@@ -67,19 +76,19 @@ PURCHASE_VALUE = Axis(
         Prototype(
             "low_value",
             "are worth least",
-            {"lifetime_value": -1.5, "avg_order_value": -0.8, "largest_order_value": -1.2},
+            {"lifetime_value": -1.2},
             (Claim("lifetime_value", "below", quantile=0.35),),
         ),
         Prototype(
             "modest",
             "are worth less than most",
-            {"lifetime_value": -0.6, "avg_order_value": -0.4, "largest_order_value": -0.5},
+            {"lifetime_value": -0.5},
             (Claim("lifetime_value", "below", quantile=0.55),),
         ),
         Prototype(
             "mid_tier",
             "are worth about as much as the middle customer",
-            {"lifetime_value": 0.1, "avg_order_value": 0.1, "largest_order_value": 0.1},
+            {"lifetime_value": 0.1},
             (
                 Claim("lifetime_value", "above", quantile=0.25),
                 Claim("lifetime_value", "below", quantile=0.75),
@@ -88,13 +97,13 @@ PURCHASE_VALUE = Axis(
         Prototype(
             "high_value",
             "are worth more than most",
-            {"lifetime_value": 0.8, "avg_order_value": 0.6, "largest_order_value": 0.7},
-            (Claim("lifetime_value", "above", quantile=0.5),),
+            {"lifetime_value": 0.7},
+            (Claim("lifetime_value", "above", quantile=0.6),),
         ),
         Prototype(
             "whale",
-            "are worth more than four in five customers",
-            {"lifetime_value": 1.6, "avg_order_value": 1.0, "largest_order_value": 1.3},
+            "are, at their middle, worth more than four in five customers",
+            {"lifetime_value": 1.4},
             (Claim("lifetime_value", "above", quantile=0.8),),
         ),
     ),
@@ -118,7 +127,7 @@ PURCHASE_CADENCE = Axis(
             "spread their orders over the year",
             {"month_concentration": -0.8, "nov_dec_order_share": -0.2, "weekend_order_share": 0.0},
             (
-                Claim("month_concentration", "below", quantile=0.55),
+                Claim("month_concentration", "below", value=0.3),
                 Claim("nov_dec_order_share", "below", value=0.4),
             ),
         ),
@@ -128,14 +137,17 @@ PURCHASE_CADENCE = Axis(
             {"weekend_order_share": 1.3},
             (
                 Claim("weekend_order_share", "above", quantile=0.6),
-                Claim("weekend_order_share", "above", value=2 / 7),
+                Claim("weekend_order_share", "above", value=0.4),
             ),
         ),
         Prototype(
             "weekday_daytime",
             "buy in working hours",
             {"business_hours_order_share": 1.2, "weekend_order_share": -0.6},
-            (Claim("business_hours_order_share", "above", quantile=0.6),),
+            (
+                Claim("business_hours_order_share", "above", quantile=0.6),
+                Claim("business_hours_order_share", "above", value=0.4),
+            ),
             needs=("time_of_day",),
         ),
         Prototype(
@@ -180,8 +192,8 @@ CUSTOMER_MATURITY = Axis(
         Prototype(
             "new",
             "came to the shop lately",
-            {"tenure_days": -1.5, "recency_days": -0.5, "active_days": -0.8},
-            (Claim("tenure_days", "below", quantile=0.4),),
+            {"tenure_days": -1.5, "recency_days": -0.5, "active_days": -0.8, "n_orders": -0.5},
+            (Claim("tenure_days", "below", quantile=0.4), Claim("tenure_days", "below", value=180)),
         ),
         Prototype(
             "developing",
@@ -189,7 +201,9 @@ CUSTOMER_MATURITY = Axis(
             {"tenure_days": -0.3, "recency_days": 0.0, "active_days": -0.2, "n_orders": -0.3},
             (
                 Claim("n_orders", "below", quantile=0.75),
-                Claim("recency_days", "below", quantile=0.75),
+                Claim("tenure_days", "below", quantile=0.65),
+                Claim("tenure_days", "below", value=365),
+                Claim("recency_over_expected_gap", "below", value=1.8),
             ),
         ),
         Prototype(
@@ -198,7 +212,8 @@ CUSTOMER_MATURITY = Axis(
             {"tenure_days": 0.3, "recency_days": -0.2, "active_days": 0.5, "n_orders": 0.3},
             (
                 Claim("tenure_days", "above", quantile=0.3),
-                Claim("recency_days", "below", quantile=0.7),
+                Claim("n_orders", "above", value=1),
+                Claim("recency_over_expected_gap", "below", value=1.5),
             ),
         ),
         Prototype(
@@ -208,14 +223,19 @@ CUSTOMER_MATURITY = Axis(
             (
                 Claim("tenure_days", "above", quantile=0.45),
                 Claim("n_orders", "above", quantile=0.6),
-                Claim("recency_days", "below", quantile=0.6),
+                Claim("n_orders", "above", value=3),
+                Claim("recency_over_expected_gap", "below", value=1.5),
             ),
         ),
         Prototype(
             "dormant",
             "have not bought for long",
             {"recency_days": 1.2, "n_orders": -0.5, "active_days": -0.5},
-            (Claim("recency_days", "above", quantile=0.6),),
+            (
+                Claim("recency_days", "above", quantile=0.5),
+                Claim("recency_days", "above", value=60),
+                Claim("recency_over_expected_gap", "above", value=1.8),
+            ),
         ),
     ),
 )

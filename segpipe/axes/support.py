@@ -101,7 +101,10 @@ def _complexity(
             name,
             description,
             from_orders,
-            (Claim("products_per_order", side, quantile=quantile),),
+            (
+                Claim("products_per_order", side, quantile=quantile),
+                *((Claim("refund_amount_share", "below", value=0.05),) if side == "below" else ()),
+            ),
             unless=_TICKETS,
         ),
         Prototype(
@@ -173,6 +176,7 @@ LOYALTY_TRAJECTORY = Axis(
             (
                 Claim("order_rate_log_ratio", "below", value=0.0),
                 Claim("recency_over_gap", "above", value=1.0),
+                Claim("recency_over_gap", "below", value=10.0),
             ),
         ),
         Prototype(
@@ -203,8 +207,11 @@ PRODUCT_KNOWLEDGE = Axis(
             "novice",
             "know little of the range",
             {"n_deep_categories": -1.2, "product_concentration": 0.8, "top_category_share": 0.6},
-            (Claim("n_deep_categories", "below", quantile=0.5),),
-            needs=("category",),
+            (
+                Claim("n_deep_categories", "below", quantile=0.5),
+                Claim("n_products", "below", quantile=0.5),
+            ),
+            needs=("category", "product"),
         ),
         Prototype(
             "explorer",
@@ -219,9 +226,12 @@ PRODUCT_KNOWLEDGE = Axis(
         ),
         Prototype(
             "enthusiast",
-            "know several categories well",
+            "know more categories well than most",
             {"n_deep_categories": 0.5, "product_concentration": -0.2, "repeat_product_share": 0.3},
-            (Claim("n_deep_categories", "above", quantile=0.4),),
+            (
+                Claim("n_deep_categories", "above", quantile=0.4),
+                Claim("n_deep_categories", "above", value=1),
+            ),
             needs=("category",),
         ),
         Prototype(
@@ -230,6 +240,7 @@ PRODUCT_KNOWLEDGE = Axis(
             {"n_deep_categories": 1.2, "product_concentration": -0.5, "repeat_product_share": 0.9},
             (
                 Claim("n_deep_categories", "above", quantile=0.6),
+                Claim("n_deep_categories", "above", value=2),
                 Claim("repeat_product_share", "above", quantile=0.4),
             ),
             needs=("category", "product"),
@@ -267,7 +278,10 @@ VALUE_SOPHISTICATION = Axis(
             "premium_seeker",
             "choose the dearer product of a category",
             {"price_position": 1.2, "splurge_order_share": -0.2},
-            (Claim("price_position", "above", quantile=0.6),),
+            (
+                Claim("price_position", "above", quantile=0.6),
+                Claim("price_position", "above", value=0.095),
+            ),
         ),
         Prototype(
             "occasional_splurger",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -30,9 +32,10 @@ for command in (run, demo, generate, runs, show, sql, db):
 
 
 def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> None:
-    """Run a command and exit: 0, 1 (failed), 2 (bad input), 130 (interrupted)."""
+    """Run a command and exit: 0, 1 (failed), 2 (bad input), 130 and 143 (interrupted)."""
     try:
-        cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
+        with _orderly_end():
+            cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Abort:
         _leave("interrupted; the previous run stays in force.", 130)
     except click.ClickException as error:
@@ -48,6 +51,27 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
             raise
         told = f"unforeseen {type(error).__name__}: {error} (SEGPIPE_DEBUG=1 shows where)."
         _leave(told, 1)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise, within the block."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: object) -> None:
+    """Raised where the program is, so that it tidies up: spill files, connections, the ledger.
+
+    No Exception, which a library on the way might swallow.
+    """
+    name = signal.Signals(number).name
+    click.echo(f"segpipe: error: ended by {name}; the previous run stays in force.", err=True)
+    sys.exit(128 + number)
 
 
 def _leave(message: str, status: int) -> None:

@@ -148,9 +148,10 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
     n_gaps = table.n_orders - 1
     own_gaps = (table.mean_gap_days * n_gaps).fill_null(0.0)
     expected = (own_gaps + GAP_WEIGHT * reference.median_gap_days) / (n_gaps + GAP_WEIGHT)
-    churn = (table.recency_days / (2 * expected.clip(lower=1.0))).clip(lower=0.0, upper=1.0)
+    overdue = table.recency_days / expected.clip(lower=1.0)
+    table = table.mutate(recency_over_expected_gap=overdue)
     metrics = {
-        "churn_risk_score": churn,
+        "churn_risk_score": (overdue / 2).clip(lower=0.0, upper=1.0),
         "total_orders": table.n_orders.cast("int32"),
         "days_since_last_purchase": table.recency_days.cast("int32"),
         "customer_tenure_days": table.tenure_days.cast("int32"),

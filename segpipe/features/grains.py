@@ -26,7 +26,7 @@ def orders(lines: ir.Table) -> ir.Table:
     bought = ~lines.is_return
     rolled = lines.group_by("customer_id", "order_id").aggregate(
         ordered_at=lines.ordered_at.min(where=bought),
-        ordered_local=lines.ordered_local.min(where=bought),
+        ordered_local=lines.ordered_local.argmin(lines.ordered_at, where=bought),
         amount=lines.line_amount.sum(),
         discount_amount=lines.discount_amount.sum(),
         refund_amount=lines.refund_amount.sum(),
@@ -53,9 +53,9 @@ def order_sequence(orders: ir.Table, as_of: date) -> ir.Table:
         order_number=ibis.row_number().over(steps) + 1,
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
-        is_late=local > middle,
-        is_splurge=bought.value_units * bought.count().over(own)
-        > 2 * bought.value_units.sum().over(own),
+        late_halves=ibis.cases((local > middle, 2), (local == middle, 1), else_=0),
+        is_splurge=(bought.value_units > 0)
+        & (bought.value_units * bought.count().over(own) > 2 * bought.value_units.sum().over(own)),
     )
 
 

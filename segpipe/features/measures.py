@@ -79,7 +79,7 @@ def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
         gap_by_number=(sequence.gap_minutes * (number - 1)).sum().cast("float64"),
         value=sequence.value_units.sum().cast("float64"),
         value_by_number=(sequence.value_units * number).sum().cast("float64"),
-        n_late=sequence.is_late.sum(),
+        late_halves=sequence.late_halves.sum(where=number > 1),
         n_splurges=sequence.is_splurge.sum(),
         n_recent=(local >= recent_from).sum(),
         n_weekend=(weekday >= 5).sum(),
@@ -98,7 +98,8 @@ def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
     mean_gap_days = ratio(span_days, n_gaps)
     variance = ratio(sums.gap_squared - sums.gap * ratio(sums.gap, n_gaps), n_gaps - 1)
     deviation_days = variance.clip(lower=0.0).sqrt() / 1440
-    early, late = sums.n - sums.n_late + RATE_SMOOTHING, sums.n_late + RATE_SMOOTHING
+    n_late = sums.late_halves.fill_null(0) / 2  # the first order opens the tenure: in neither half
+    early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
     months = (tenure_days / MONTH_DAYS).clip(lower=1.0)
     return sums.select(
         "customer_id",

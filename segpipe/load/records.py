@@ -25,7 +25,7 @@ class SegmentDefinition:
     """One segment, or named state, of one axis; its sizes are counted while publishing."""
 
     axis: str
-    segment_id: int  # permanent within store and axis
+    segment_id: int  # within axis and run
     segment: str
     kind: str  # segment or state
     description: str

@@ -11,7 +11,7 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -53,17 +53,22 @@ class InputFile:
     has_mixed_breaks: bool = False  # line breaks of several kinds, which the engine refuses
 
 
+REJECTS_ENDING = ".rejects.csv"
+
+
 def find_files(paths: tuple[str, ...]) -> tuple[tuple[InputFile, ...], tuple[str, ...]]:
     """Give the files that `paths` (files or globs) name, and notes on those that came twice.
 
     Files are in the order of `paths`, a glob's sorted. Raises InputError for what is missing,
-    a folder, empty, of an unknown kind, or not what its name says.
+    a folder, empty, of an unknown kind, or not what its name says. Among several, as a shell
+    makes of *.csv, files of rejects are no input.
     """
     if not paths:
         raise InputError("No input file was named; name one or several files or globs.")
     files: dict[str, InputFile] = {}
     notes = []
-    for path in dict.fromkeys(item for given in paths for item in expand(given)):
+    named = [path for path in paths if len(paths) == 1 or not path.endswith(REJECTS_ENDING)]
+    for path in dict.fromkeys(item for given in named or paths for item in expand(given)):
         file = inspect_file(path)
         same = files.get(file.sha256)
         if same is None:
@@ -71,6 +76,13 @@ def find_files(paths: tuple[str, ...]) -> tuple[tuple[InputFile, ...], tuple[str
         else:
             notes.append(f"{path} is the same file as {same.path} and was read once.")
     return tuple(files.values()), tuple(notes)
+
+
+def refuse_overwriting(target: Path | None, inputs: Iterable[Path], option: str) -> None:
+    """Raise InputError where an output is to be written over an input."""
+    if target and target.resolve() in {path.resolve() for path in inputs}:
+        msg = f"{option} names the input {target}, which would be overwritten; name another file."
+        raise InputError(msg)
 
 
 def expand(given: str) -> list[Path]:
@@ -81,7 +93,7 @@ def expand(given: str) -> list[Path]:
     if not glob.has_magic(given):
         raise InputError(f"There is no file {given}; check the path.")
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - takes absolute patterns
-    found = [item for item in found if item.is_file() and not item.name.endswith(".rejects.csv")]
+    found = [item for item in found if item.is_file() and not item.name.endswith(REJECTS_ENDING)]
     if not found:
         raise InputError(f"No file matches {given}; check the pattern.")
     return found

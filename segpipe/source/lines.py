@@ -16,7 +16,7 @@ from segpipe.engine import Connection, literal
 from segpipe.errors import InputError
 from segpipe.report import SourceInfo
 from segpipe.schema import AMOUNT, ORDER_LINES
-from segpipe.source.files import InputFile, find_files
+from segpipe.source.files import InputFile, find_files, refuse_overwriting
 from segpipe.source.intake import PartRead, Refused, collect_refused, ingest
 from segpipe.source.orders import filled_lines
 from segpipe.source.presets import Preset, load_presets
@@ -42,6 +42,7 @@ def read_order_lines(
     """
     say = progress or (lambda _: None)
     files, notes = find_files(settings.paths)
+    refuse_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
     with tempfile.TemporaryDirectory(prefix="segpipe-source-") as folder:
         scratch = Path(folder)
         reads, more_notes = _read_lines(engine, files, settings, scratch, say)
@@ -57,7 +58,7 @@ def read_order_lines(
     _keep_lines(engine)
     return summarise(
         engine,
-        paths=settings.paths,
+        paths=tuple(str(file.path) for file in files),
         parts=tuple(read.part for read in reads),
         input_hash=_input_hash(files, tickets),
         outcome=outcome,

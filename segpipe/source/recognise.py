@@ -49,13 +49,16 @@ class Mapping:
 
 
 def map_header(preset: Preset, header: tuple[str, ...]) -> Mapping:
-    """Give the positions of the preset's columns in `header`; of equal headers the first."""
-    known: dict[str, int] = {}
+    """Give the positions of the preset's columns in `header`, those of equal headers in order."""
+    known: dict[str, list[int]] = {}
     for position, name in enumerate(header):
-        known.setdefault(normalised(name), position)
+        known.setdefault(normalised(name), []).append(position)
     positions = {}
     for canonical, names in preset.columns.items():
-        found = [known[normalised(name)] for name in names if normalised(name) in known]
+        several = [known.get(normalised(name), []) for name in names]
+        if canonical in preset.sums:  # a column that stands twice is added once
+            several = [positions_of[:1] for positions_of in several]
+        found = [position for positions_of in several for position in positions_of]
         if found:
             positions[canonical] = tuple(dict.fromkeys(found))
     return Mapping(preset, header, positions)
@@ -65,6 +68,8 @@ def recognise(
     what: str, header: tuple[str, ...], presets: tuple[Preset, ...], name: str | None
 ) -> Mapping:
     """Give the mapping of the preset called `name`, else of the one that reads most columns.
+
+    A user's own preset that fits wins over the built-in ones.
 
     Raises InputError when a required column is missing or no preset has that name.
     """
@@ -90,8 +95,9 @@ def _named(name: str, presets: tuple[Preset, ...]) -> Preset:
     raise InputError(f"There is no preset {name!r}.{hint} Known: {', '.join(known)}.")
 
 
-def _rank(mapping: Mapping) -> tuple[int, bool]:
-    return mapping.n_matched, not mapping.preset.is_builtin
+def _rank(mapping: Mapping) -> tuple[bool, int]:
+    """A user's own mapping, which is there because it was named, comes before any built-in one."""
+    return not mapping.preset.is_builtin, mapping.n_matched
 
 
 def _nearest(candidates: list[Mapping]) -> Mapping:

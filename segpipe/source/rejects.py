@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segpipe.engine import Connection
 from segpipe.errors import InputError
-from segpipe.source.files import blocks, open_bytes
+from segpipe.source.files import REJECTS_ENDING, blocks, open_bytes
 from segpipe.source.read import ERRORS_TABLE, SCANS_TABLE, Part
 from segpipe.source.typed import BREAK
 
@@ -108,13 +108,19 @@ def count_reasons(engine: Connection, table: str) -> Counter[str]:
     return Counter({str(reason): int(n) for reason, n in rows})
 
 
+def _stem(path: Path) -> str:
+    """The file's name without .csv, .csv.gz and the like; other dots are part of the name."""
+    bare = path.name.removesuffix(".gz")
+    return bare.rsplit(".", maxsplit=1)[0]
+
+
 def write_rejects(rejects: Iterable[Reject], wanted: Path | None, first_input: Path) -> Path:
     """Give the path of the CSV written: `wanted`, else beside the input.
 
     Where that folder cannot be written it goes to the working folder. Raises InputError when
     `wanted` cannot be written.
     """
-    default = f"{first_input.name.split('.')[0]}.rejects.csv"
+    default = _stem(first_input) + REJECTS_ENDING
     candidates = [wanted] if wanted else [first_input.with_name(default), Path(default).resolve()]
     rows = [(reject.label, reject.line, reject.reason, reject.value) for reject in rejects]
     failed: OSError | None = None
@@ -128,8 +134,10 @@ def write_rejects(rejects: Iterable[Reject], wanted: Path | None, first_input: P
             failed = error
         else:
             return path
-    msg = f"The rejects file {candidates[0]} cannot be written ({failed}); name another path."
-    raise InputError(msg)
+    reason = failed.strerror if failed else "no reason"
+    raise InputError(
+        f"The rejects file {candidates[0]} cannot be written ({reason}); name another."
+    )
 
 
 def _lines_of_bytes(path: Path, positions: list[int]) -> list[int]:

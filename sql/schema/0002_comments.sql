@@ -33,7 +33,7 @@ COMMENT ON COLUMN segmentation_runs.previous_run_id IS 'Run that was in force be
 COMMENT ON COLUMN segmentation_runs.profiles_table IS 'Table that holds the run''s profiles; NULL once it is dropped.';
 
 COMMENT ON TABLE segment_definitions IS 'What each segment of a published run is.';
-COMMENT ON COLUMN segment_definitions.segment_id IS 'Permanent within store and axis: follows the segment through later runs.';
+COMMENT ON COLUMN segment_definitions.segment_id IS 'Number of the segment within axis and run.';
 COMMENT ON COLUMN segment_definitions.segment IS 'Name, as in customer_profiles.segment_memberships.';
 COMMENT ON COLUMN segment_definitions.kind IS 'segment: found by clustering; state: customers who are not eligible on the axis.';
 COMMENT ON COLUMN segment_definitions.description IS 'One sentence for people.';
@@ -41,7 +41,7 @@ COMMENT ON COLUMN segment_definitions.centroid IS 'Feature to value in raw units
 COMMENT ON COLUMN segment_definitions.n_customers IS 'Customers of the run in the segment.';
 COMMENT ON COLUMN segment_definitions.share IS 'Of the run''s customers, 0 to 1.';
 COMMENT ON COLUMN segment_definitions.lifetime_value IS 'Sum over the segment''s customers.';
-COMMENT ON COLUMN segment_definitions.silhouette IS 'Mean weighted silhouette of the segment in the sample; NULL for a state.';
+COMMENT ON COLUMN segment_definitions.silhouette IS 'Weighted silhouette of the axis''s partition in the sample; NULL for a state.';
 
 COMMENT ON TABLE segment_counts IS 'Customers and value a run, axis and segment: history of the sizes.';
 COMMENT ON VIEW current_profiles IS 'Profiles written by the latest published run of their store: without customers absent from its file.';
