@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import HEADER, assert_whole, call, profiles, shop_lines, write_shop
+from running import FEW_KS, HEADER, assert_whole, call, profiles, shop_lines, write_shop
 
 from segpipe import postgres
 
@@ -72,7 +72,8 @@ def test_a_line_that_cannot_be_read_is_rejected_with_its_number(
     bad = "c1,o1,2024-05-01T10:00:00,20.5,1,0,0,p1,cat1,web".replace(field, value, 1)
     lines = shop_lines(40)
     path = write_shop(tmp_path / "shop.csv", [*lines[:10], bad, *lines[10:]])
-    outcome = call(capsys, "run", "--csv-path", path, "--database-url", database_url, "--quiet")
+    url = ("--database-url", database_url)
+    outcome = call(capsys, "run", "--csv-path", path, *url, "--quiet", *FEW_KS)
     assert outcome.status == 0, outcome.err
     assert f"{len(lines) + 1:,} read, 1 rejected" in outcome.out
     rejects = (tmp_path / "shop.rejects.csv").read_text().splitlines()
@@ -97,7 +98,7 @@ def published(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str, lines: list[str]
 ) -> str:
     path = write_shop(tmp_path / "shop.csv", lines)
-    outcome = call(capsys, "run", "--csv-path", path, "--database-url", url, "--quiet")
+    outcome = call(capsys, "run", "--csv-path", path, "--database-url", url, "--quiet", *FEW_KS)
     assert outcome.status == 0, outcome.err
     assert outcome.err == ""
     assert_whole(profiles(url))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import call, segpipe, shop_lines, write_shop
+from running import FEW_KS, call, segpipe, shop_lines, write_shop
 
 from segpipe import embedded
 
@@ -18,7 +18,8 @@ from segpipe import embedded
 @pytest.fixture
 def published(capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str) -> str:
     path = write_shop(tmp_path / "shop.csv", shop_lines(60))
-    outcome = call(capsys, "run", "--csv-path", path, "--database-url", database_url, "--quiet")
+    url = ("--database-url", database_url)
+    outcome = call(capsys, "run", "--csv-path", path, *url, "--quiet", *FEW_KS)
     assert outcome.status == 0, outcome.err
     return database_url
 
@@ -100,7 +101,7 @@ def test_generate_is_the_same_bytes_for_the_same_seed(
 
 def test_progress_is_plain_lines_off_a_terminal(tmp_path: Path) -> None:
     path = write_shop(tmp_path / "shop.csv", shop_lines(30))
-    outcome = segpipe("run", "--csv-path", path, "--dry-run")
+    outcome = segpipe("run", "--csv-path", path, "--dry-run", *FEW_KS)
     assert "source: started" in outcome.err
     assert "\x1b" not in outcome.err + outcome.out
 

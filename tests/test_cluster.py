@@ -78,6 +78,10 @@ def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
     found = choose_partition(points, weights, TWO, seed=1)
     assert found.centroids is not None
     assert found.centroids[:, 0] == pytest.approx([34 * 10 / (34 + 32 * 0.01), 16])
+    at_0 = 1 - 34 * 10 / (34 + 31 * 0.01) / 16
+    at_10 = 1 - 32 * 0.01 * 10 / (33 + 32 * 0.01) / 6
+    of_the_first = (32 * 0.01 * at_0 + 34 * at_10) / (32 * 0.01 + 34)
+    assert found.silhouette == pytest.approx((of_the_first + 1) / 2)
     unweighted = choose_partition(points, _ones(points), TWO, seed=1)
     assert unweighted.centroids is not None
     assert unweighted.centroids[:, 0] == pytest.approx([0, 13])

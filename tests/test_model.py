@@ -145,7 +145,7 @@ def test_a_damaged_document_is_refused_in_words(damage: Callable[[dict[str, Any]
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be read as JSON"):
+    with pytest.raises(InputError, match="is not JSON"):
         read_model(path)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from running import (
     AXIS_NAMES,
+    FEW_KS,
     ROOT,
     Outcome,
     assert_whole,
@@ -35,7 +36,8 @@ def shop(tmp_path: Path) -> Path:
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    outcome = call(capsys, "run", *arguments, "--quiet", "--json")
+    fast = () if {"--config", "--model", "--max-k"} & set(arguments) else FEW_KS
+    outcome = call(capsys, "run", *arguments, *fast, "--quiet", "--json")
     assert outcome.status == 0, outcome.err
     report: dict[str, Any] = json.loads(outcome.out)
     return report
@@ -90,7 +92,7 @@ def test_row_order_batches_threads_and_files_change_nothing(
 def test_the_time_zone_of_the_host_changes_nothing(shop: Path) -> None:
     hashes = set()
     for zone in ("UTC", "Pacific/Kiritimati"):
-        outcome = segpipe("run", "--csv-path", shop, "--dry-run", "--json", TZ=zone)
+        outcome = segpipe("run", "--csv-path", shop, "--dry-run", "--json", *FEW_KS, TZ=zone)
         assert outcome.status == 0, outcome.err
         hashes.add(json.loads(outcome.out)["model_hash"])
     assert len(hashes) == 1
@@ -183,7 +185,7 @@ def test_tickets_bring_their_axis_and_vocabulary(
         ]
     tickets = tmp_path / "tickets.csv"
     tickets.write_text("\n".join(rows) + "\n")
-    options = ("--tickets", tickets, "--database-url", database_url)
+    options = ("--tickets", tickets, "--database-url", database_url, "--max-k", 4)
     report = run_json(capsys, "--csv-path", shop, *options)
     assert [axis["name"] for axis in report["axes"]] == [*AXIS_NAMES, "support_history"]
     found = {p["customer_id"]: p["segment_memberships"] for p in profiles(database_url)}
@@ -225,7 +227,8 @@ def test_as_of_leaves_later_orders_out(capsys: pytest.CaptureFixture[str], shop:
 
 def test_the_script_of_the_cron_jobs_is_the_same_door(shop: Path, tmp_path: Path) -> None:
     script = ROOT / "scripts" / "load_efficient_segments_to_db.py"
-    options = ("--csv-path", shop, "--sample-size", "5000", "--batch-size", "5000", "--dry-run")
+    sizes = ("--sample-size", "5000", "--batch-size", "5000")
+    options: tuple[object, ...] = ("--csv-path", shop, *sizes, *FEW_KS, "--dry-run")
     through: Outcome = spawn(sys.executable, script, *options, "--json")
     assert through.status == 0, through.err
     direct = segpipe("run", *options, "--json")
