@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from segpipe.config import SampleSettings
 from segpipe.engine import Connection
+from segpipe.features.tables import Tables
 from segpipe.report import SampleInfo, StratumInfo
 from segpipe.schema import CUSTOMER_FEATURES
 
@@ -48,9 +49,9 @@ class Sample:
 
 def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
     """Draw `settings.size` customers, or all with weight 1 where there are no more than that."""
-    backend = ibis.duckdb.from_connection(engine)
-    features = backend.table(CUSTOMER_FEATURES.name)
-    n_customers = int(backend.to_pyarrow(features.count()).as_py())
+    tables = Tables(engine)
+    features = tables.backend.table(CUSTOMER_FEATURES.name)
+    n_customers = int(tables.fetch(features.aggregate(n=features.count()))["n"][0].as_py())
     sizes = stratum_sizes(n_customers)
     quotas = sizes if n_customers <= settings.size else allocate(sizes, settings.size)
     by_value = ibis.window(order_by=[ibis.desc("lifetime_value"), "customer_id"])
@@ -70,7 +71,7 @@ def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, S
         *((placed.stratum == index) & (placed.place < quota) for index, quota in enumerate(quotas))
     )
     chosen = placed.filter(drawn).order_by("customer_id").drop("value_rank", "draw", "place")
-    rows = backend.to_pyarrow(chosen)
+    rows = tables.fetch(chosen)
     weight_of = np.array([size / max(quota, 1) for size, quota in zip(sizes, quotas, strict=True)])
     weights = weight_of[rows["stratum"].to_numpy()]
     strata = tuple(

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from segpipe.axes import MEASURES
-from segpipe.engine import Connection, quote
+from segpipe.engine import Connection
 from segpipe.errors import InputError
 from segpipe.features import grains, measures
+from segpipe.features.tables import Tables
 from segpipe.features.tickets import ticket_measures
 from segpipe.report import FeatureInfo
 from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
@@ -65,7 +65,7 @@ def compute_features(
     With `reference` (of a model) nothing is learnt from this population. Raises InputError where
     no customer has an order on or before `as_of`.
     """
-    keep = _Tables(engine)
+    keep = Tables(engine)
     backend = keep.backend
     all_lines = backend.table(ORDER_LINES.name)
     as_of = as_of or _day_after_newest(engine)
@@ -76,7 +76,7 @@ def compute_features(
     keyed = keep("keyed_lines", grains.keyed_lines(lines, sequence))
     progress("lines")
     times = keep("times", measures.time_measures(sequence, as_of))
-    reference = reference or _learn_reference(backend, keyed, sequence, times, as_of)
+    reference = reference or _learn_reference(keep, keyed, sequence, times, as_of)
     months = grains.months_of_orders(sequence)
     parts = [keep("order_values", measures.value_measures(orders)), times]
     parts.append(keep("months", measures.month_measures(months)))
@@ -89,7 +89,7 @@ def compute_features(
         parts.append(keep("categories", measures.category_measures(categories, sequence)))
         progress("categories")
     if "channel" in inputs:
-        parts.append(keep("channels", _channel_part(backend, sequence, reference)))
+        parts.append(keep("channels", _channel_part(keep, sequence, reference)))
     prices = _category_price_table(keep, reference)
     parts.append(keep("prices", measures.price_measures(keyed, prices, reference.shop_price)))
     if "tickets" in inputs:
@@ -102,36 +102,6 @@ def compute_features(
         msg = f"No customer has an order on or before {as_of}; give a later --as-of."
         raise InputError(msg)
     return info, reference
-
-
-class _Tables:
-    """Keeps expressions as engine tables under a name, and drops those that are temporary."""
-
-    def __init__(self, engine: Connection) -> None:
-        self._engine = engine
-        self.backend: Any = ibis.duckdb.from_connection(engine)
-        self._names: list[str] = []
-
-    def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
-        if is_temporary:
-            self._names.append(name)
-        query = self.backend.compile(expression)
-        self._engine.execute(f"CREATE OR REPLACE TABLE {quote(name)} AS {query}")
-        kept: ir.Table = self.backend.table(name)
-        return kept
-
-    def arrow(self, name: str, rows: pa.Table) -> ir.Table:
-        """A small Arrow table as an engine table."""
-        self._names.append(name)
-        self._engine.register(f"{name}_rows", rows)
-        self._engine.execute(f"CREATE TABLE {quote(name)} AS FROM {quote(name + '_rows')}")
-        self._engine.unregister(f"{name}_rows")
-        kept: ir.Table = self.backend.table(name)
-        return kept
-
-    def drop(self) -> None:
-        for name in self._names:
-            self._engine.execute(f"DROP TABLE {quote(name)}")
 
 
 def _joined(parts: list[ir.Table]) -> ir.Table:
@@ -163,8 +133,8 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
     return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
 
 
-def _channel_part(backend: Any, sequence: ir.Table, reference: Reference) -> ir.Table:
-    names = [row for row in _distinct_channels(backend, sequence) if row is not None]
+def _channel_part(keep: Tables, sequence: ir.Table, reference: Reference) -> ir.Table:
+    names = [row for row in _distinct_channels(keep, sequence) if row is not None]
     kinds = {
         kind: [name for name in names if name.strip().lower().replace(" ", "_") in words.split()]
         for kind, words in CHANNEL_KINDS.items()
@@ -173,13 +143,13 @@ def _channel_part(backend: Any, sequence: ir.Table, reference: Reference) -> ir.
     return measures.channel_measures(channels, sequence, reference.biggest_channels, kinds)
 
 
-def _distinct_channels(backend: Any, sequence: ir.Table) -> list[str | None]:
-    found = backend.to_pyarrow(sequence.select("channel").distinct().order_by("channel"))
+def _distinct_channels(keep: Tables, sequence: ir.Table) -> list[str | None]:
+    found = keep.fetch(sequence.select("channel").distinct().order_by("channel"))
     names: list[str | None] = found["channel"].to_pylist()
     return names
 
 
-def _category_price_table(keep: _Tables, reference: Reference) -> ir.Table:
+def _category_price_table(keep: Tables, reference: Reference) -> ir.Table:
     prices = pa.table(
         {
             "category": pa.array(reference.category_prices.keys(), pa.string()),
@@ -190,16 +160,18 @@ def _category_price_table(keep: _Tables, reference: Reference) -> ir.Table:
 
 
 def _learn_reference(
-    backend: Any, keyed: ir.Table, sequence: ir.Table, times: ir.Table, as_of: date
+    keep: Tables, keyed: ir.Table, sequence: ir.Table, times: ir.Table, as_of: date
 ) -> Reference:
-    prices = backend.to_pyarrow(grains.category_prices(keyed).order_by("category")).to_pylist()
+    prices = keep.fetch(grains.category_prices(keyed).order_by("category")).to_pylist()
     priced = keyed.filter(keyed.unit_price > 0)
-    shop_price = backend.to_pyarrow(priced.unit_price.median()).as_py()
+    shop_price = keep.fetch(priced.aggregate(median=priced.unit_price.median()))["median"][
+        0
+    ].as_py()
     channels = grains.channels_of_orders(sequence)
     by_size = channels.group_by("channel").aggregate(n=channels.n_orders.sum())
     ranked = by_size.order_by(by_size.n.desc(), "channel").limit(N_BIGGEST_CHANNELS)
     middle = times.aggregate(gap=times.mean_gap_days.median(), tenure=times.tenure_days.median())
-    medians = backend.to_pyarrow(middle).to_pylist()[0]
+    medians = keep.fetch(middle).to_pylist()[0]
     gap = medians["gap"] if medians["gap"] is not None else medians["tenure"]
     return Reference(
         as_of=as_of,
@@ -207,7 +179,7 @@ def _learn_reference(
             row["category"]: row["median_price"] for row in prices if row["category"] is not None
         },
         shop_price=1.0 if shop_price is None else shop_price,
-        biggest_channels=tuple(backend.to_pyarrow(ranked)["channel"].to_pylist()),
+        biggest_channels=tuple(keep.fetch(ranked)["channel"].to_pylist()),
         median_gap_days=0.0 if gap is None else float(gap),
     )
 
