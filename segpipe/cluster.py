@@ -21,7 +21,7 @@ from segpipe.silhouette import silhouette_scores
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
-MIN_SPLIT = 60  # customers below which two halves say nothing
+MIN_SPLIT = 200  # customers below which two halves say more of chance than of the shop
 _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is ordered by id
 _TIE_DIGITS = 4
 _ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance

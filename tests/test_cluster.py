@@ -87,7 +87,8 @@ def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
     assert unweighted.centroids[:, 0] == pytest.approx([0, 13])
 
 
-def test_the_halves_agree_where_the_population_does() -> None:
+def test_the_halves_agree_where_the_population_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segpipe.cluster.MIN_SPLIT", 60)
     points, weights = _three_places()
     found = choose_partition(points, weights, TWO, seed=1)
     assert [candidate.reproducibility for candidate in found.candidates] == [1]
