@@ -134,19 +134,14 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
 
 
 def _channel_part(keep: Tables, sequence: ir.Table, reference: Reference) -> ir.Table:
-    names = [row for row in _distinct_channels(keep, sequence) if row is not None]
+    known = sequence.filter(sequence.channel.notnull()).select("channel").distinct()
+    names: list[str] = keep.fetch(known.order_by("channel"))["channel"].to_pylist()
     kinds = {
         kind: [name for name in names if name.strip().lower().replace(" ", "_") in words.split()]
         for kind, words in CHANNEL_KINDS.items()
     }
     channels = grains.channels_of_orders(sequence)
     return measures.channel_measures(channels, sequence, reference.biggest_channels, kinds)
-
-
-def _distinct_channels(keep: Tables, sequence: ir.Table) -> list[str | None]:
-    found = keep.fetch(sequence.select("channel").distinct().order_by("channel"))
-    names: list[str | None] = found["channel"].to_pylist()
-    return names
 
 
 def _category_price_table(keep: Tables, reference: Reference) -> ir.Table:
