@@ -20,7 +20,7 @@ from segpipe.axes import Axis, Eligibility
 from segpipe.cluster import Partition, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.model import AxisModel, Segment
-from segpipe.name import Evidence, name_segments
+from segpipe.name import Evidence, SegmentName, figures, name_segments
 from segpipe.nearest import nearest
 from segpipe.report import CandidateInfo
 from segpipe.sample import Sample
@@ -110,6 +110,7 @@ def discover_axis(
         scales=scales,
         segments=segments,
         default_state=NO_STRUCTURE,
+        next_segment_id=len(segments) + 1,
     )
     return Discovery(model, partition.candidates, dropped)
 
@@ -135,6 +136,10 @@ def _unavailable(
     return Discovery(model, (), dropped)
 
 
+def _described(named: SegmentName, told: str) -> str:
+    return f"{named.meaning}: {told}" if named.meaning else told
+
+
 def _segments(
     axis: Axis,
     inputs: frozenset[str],
@@ -154,9 +159,11 @@ def _segments(
     medians = {scale.measure: evidence.medians(scale.measure) for scale in scales}
     return tuple(
         Segment(
-            segment_id=index,
+            segment_id=index + 1,
             name=names[index].name,
-            description=names[index].description,
+            meaning=names[index].meaning,
+            claims=names[index].claims,
+            description=_described(names[index], figures(index, centroid, scales, evidence)),
             centroid=tuple(float(value) for value in centroid),
             medians={m: float(v[index]) for m, v in medians.items() if not np.isnan(v[index])},
             sample_share=float(shares[index]),

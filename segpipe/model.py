@@ -14,20 +14,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segpipe.axes import Eligibility
+from segpipe.axes import Claim, Eligibility
 from segpipe.errors import InputError
 from segpipe.features import Reference
 from segpipe.scale import FeatureScale
 
-FORMAT = 1  # of the document; raised when an older segpipe could not read it
+FORMAT = 2  # of the document; raised when an older segpipe could not read it
 
 
 @dataclass(frozen=True)
 class Segment:
     """A cluster of one axis with the name that holds for it."""
 
-    segment_id: int
+    segment_id: int  # permanent within store and axis, from 1
     name: str
+    meaning: str  # of the name, in words; empty where it is composed of figures
+    claims: tuple[Claim, ...]  # what the name says, which must hold in every run that keeps it
     description: str
     centroid: tuple[float, ...]  # in standardised features, in the order of the axis's scales
     medians: dict[str, float]  # measure → weighted median of its customers, in the measure's unit
@@ -47,6 +49,7 @@ class AxisModel:
     scales: tuple[FeatureScale, ...]
     segments: tuple[Segment, ...]  # empty: every eligible customer is in `default_state`
     default_state: str  # unavailable or no_structure, with strength 0
+    next_segment_id: int = 1  # the first that no segment of this store and axis has ever had
 
     def vocabulary(self) -> tuple[str, ...]:
         """Every name that this axis can give: segments first, then states."""
@@ -137,13 +140,17 @@ def _model(document: dict[str, Any]) -> Model:
 def _axis(values: dict[str, Any]) -> AxisModel:
     parts = {field.name: values[field.name] for field in fields(AxisModel)}
     rules = ({**rule, "needs": tuple(rule["needs"])} for rule in parts["eligibility"])
-    segments = ({**item, "centroid": tuple(item["centroid"])} for item in parts["segments"])
     parts["eligibility"] = tuple(Eligibility(**rule) for rule in rules)
     parts["scales"] = tuple(FeatureScale(**scale) for scale in parts["scales"])
-    parts["segments"] = tuple(Segment(**segment) for segment in segments)
+    parts["segments"] = tuple(_segment(segment) for segment in parts["segments"])
     axis = AxisModel(**parts)
     _check_numbers(axis)
     return axis
+
+
+def _segment(values: dict[str, Any]) -> Segment:
+    claims = tuple(Claim(**claim) for claim in values["claims"])
+    return Segment(**{**values, "centroid": tuple(values["centroid"]), "claims": claims})
 
 
 def _check_numbers(axis: AxisModel) -> None:

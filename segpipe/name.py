@@ -28,7 +28,8 @@ class SegmentName:
     """What a segment is called and why."""
 
     name: str
-    description: str
+    meaning: str  # in words; empty where the name is composed
+    claims: tuple[Claim, ...]  # what the name says, true of the segment
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,13 @@ def name_segments(
     named = []
     for segment, centroid in enumerate(centroids):
         prototype = matched.get(segment)
-        name = (
-            prototype.name if prototype else _composed(segment, centroid, scales, evidence, taken)
-        )
+        if prototype:
+            name, claims, meaning = prototype.name, prototype.claims, prototype.description
+        else:
+            name, claims = _composed(segment, centroid, scales, evidence, taken)
+            meaning = ""
         taken.add(name)
-        told = f"{prototype.description}: " if prototype else ""
-        named.append(SegmentName(name, told + _figures(segment, centroid, scales, evidence)))
+        named.append(SegmentName(name, meaning, claims))
     return named
 
 
@@ -165,8 +167,8 @@ def _composed(
     scales: Sequence[FeatureScale],
     evidence: Evidence,
     taken: set[str],
-) -> str:
-    """A name from the strongest deviations: two, or more until nobody else has it.
+) -> tuple[str, tuple[Claim, ...]]:
+    """A name from the strongest deviations: two, or more until nobody else has it; its claims.
 
     Words stand in the order of the features, so that their strength does not change the name.
     """
@@ -178,8 +180,13 @@ def _composed(
     for count in range(min(2, len(order)), len(order) + 1):
         name = "_".join(said[index] for index in sorted(order[:count]))
         if name not in taken:
-            return name
-    return next(f"{name}_{n}" for n in range(2, len(taken) + 3) if f"{name}_{n}" not in taken)
+            break
+    else:
+        name = next(f"{name}_{n}" for n in range(2, len(taken) + 3) if f"{name}_{n}" not in taken)
+    return name, tuple(
+        Claim(scales[i].measure, "above" if centroid[i] > 0 else "below", quantile=0.5)
+        for i in sorted(set(order[:count]) & set(true))
+    )
 
 
 def _is_true(segment: int, deviation: float, measure: str, evidence: Evidence) -> bool:
@@ -207,7 +214,7 @@ def _bare(measure: str) -> str:
     return word
 
 
-def _figures(
+def figures(
     segment: int, centroid: Floats, scales: Sequence[FeatureScale], evidence: Evidence
 ) -> str:
     """The two strongest deviations in the measures' own units, against all eligible customers."""

@@ -263,9 +263,9 @@ def _definitions(model: Model) -> list[SegmentDefinition]:
             for segment in axis.segments
         ]
         states = axis.vocabulary()[len(axis.segments) :]
-        for number, state in enumerate(states, start=len(axis.segments)):
+        for number, state in enumerate(states, start=1):
             told = axis.reason if state == axis.default_state and axis.reason else "named state"
-            definitions.append(SegmentDefinition(axis.name, number, state, "state", told))
+            definitions.append(SegmentDefinition(axis.name, -number, state, "state", told))
     return definitions
 
 

@@ -5,7 +5,7 @@ Every number in it was computed in the run that it describes.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,30 @@ class CandidateInfo:
     smallest_share: float
     reproducibility: float | None  # None: too few customers to split
     passed_over: str | None  # the reason, None for an eligible candidate
+    null_silhouette: float | None = None  # of structureless data of the same shape; chosen K only
+
+
+@dataclass(frozen=True)
+class AgreementInfo:
+    """What a refit of the axis on the whole eligible population would change."""
+
+    method: str  # refit: from the sample's centroids; full: from scratch
+    n_customers: int
+    share: float  # of them who would keep their segment
+    adjusted_rand: float
+    centroid_shift: float  # the farthest centroid's way, in standard deviations
+    sample_size_wanted: int | None  # where the share falls short of what is asked
+
+
+@dataclass(frozen=True)
+class SegmentEvent:
+    """What became of a segment since the store's previous run."""
+
+    kind: str  # kept, renamed, born, died, split, merged
+    segment: str  # its name now; of a segment that died, its last one
+    segment_id: int
+    others: tuple[str, ...] = ()  # former name; parents of a birth; parts of a split or merger
+    overlap: float | None = None  # Jaccard index of its customers under both models
 
 
 @dataclass(frozen=True)
@@ -86,6 +110,21 @@ class AxisInfo:
     dropped_features: tuple[str, ...] = ()
     n_filled: dict[str, int] = field(default_factory=dict)  # measure → customers given the median
     shares: dict[str, float] = field(default_factory=dict)
+    choice: str | None = None  # why this K won, a sentence
+    agreement: AgreementInfo | None = None
+    events: tuple[SegmentEvent, ...] = ()  # empty: the store's first run
+
+
+@dataclass(frozen=True)
+class TransitionInfo:
+    """Customers who went from one segment to another since the previous run."""
+
+    axis: str
+    from_segment: str
+    to_segment: str
+    cause: str  # behaviour, time, model
+    n_customers: int
+    lifetime_value: float
 
 
 @dataclass(frozen=True)
@@ -100,6 +139,8 @@ class LoadInfo:
     n_updated: int
     n_absent_kept: int
     n_absent_deleted: int
+    previous_run_id: int | None = None  # that the transitions start from
+    transitions: tuple[TransitionInfo, ...] = ()  # without those who stayed
     notes: tuple[str, ...] = ()  # plain sentences: why rows were updated in place …
 
 
@@ -109,6 +150,23 @@ class StageInfo:
 
     name: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class AxisScatter:
+    """Some customers of the sample on the two features that tell an axis's segments best apart."""
+
+    x: str  # measure
+    y: str | None  # None: the axis has one feature
+    points: tuple[tuple[float, float, int], ...]  # x, y in the measures' units, index of segment
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """What the page shows beyond the report; not part of its text or JSON."""
+
+    model: dict[str, Any]  # the model document
+    scatter: dict[str, Any]  # axis → plain values of its AxisScatter
 
 
 @dataclass(frozen=True)
@@ -125,21 +183,24 @@ class RunReport:
     stages: tuple[StageInfo, ...]
     model_hash: str
     peak_memory_mb: float
+    details: RunDetails | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: no dates, paths or sets."""
-        plain = _plain(asdict(self))
+        """Plain values for JSON: no dates, paths or sets; without the details."""
+        plain = plain_values(asdict(replace(self, details=None)))
         assert isinstance(plain, dict)  # noqa: S101 - asdict of a record
+        del plain["details"]
         return plain
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a record
+def plain_values(value: Any) -> Any:  # noqa: ANN401 - any value of a record
+    """The value as JSON knows it: sets sorted, dates and paths as text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, frozenset | set):
         return sorted(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, date | Path):
         return str(value)
     return value

@@ -47,7 +47,7 @@ OWN = AxisModel(
         FeatureScale("weekend_order_share", "identity", 0.25, 0.0, 1.0, 0.3, 0.2),
     ),
     segments=tuple(
-        Segment(i, f"segment_{i}", "", tuple(map(float, c)), {}, 0.1)
+        Segment(i + 1, f"segment_{i}", "", (), "", tuple(map(float, c)), {}, 0.1)
         for i, c in enumerate(CENTROIDS)
     ),
     default_state="no_structure",
@@ -223,7 +223,8 @@ def test_on_a_centroid_the_strength_is_1() -> None:
 def test_halfway_between_two_centroids_the_strength_is_a_half_and_the_lower_id_wins() -> None:
     scale = FeatureScale("recency_days", "identity", 0.0, -9.0, 9.0, 0.0, 1.0)
     sides = tuple(
-        Segment(i, name, "", (x,), {}, 0.5) for i, (name, x) in enumerate((("l", -1.0), ("r", 1.0)))
+        Segment(i + 1, name, "", (), "", (x,), {}, 0.5)
+        for i, (name, x) in enumerate((("l", -1.0), ("r", 1.0)))
     )
     axis = replace(OWN, eligibility=(), scales=(scale,), segments=sides)
     assert _one({"recency_days": 0.0}, axis) == ("l", 0.5)

@@ -184,6 +184,8 @@ def test_any_segment_name_comes_back_as_it_was(database: Connection, rows: Rows,
         "share": 1.0,
         "lifetime_value": 10.0,
         "silhouette": 0.5,
+        "value_share": 1.0,
+        "guidance": {},
     }
 
 

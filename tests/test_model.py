@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.axes import Eligibility
+from segpipe.axes import Claim, Eligibility
 from segpipe.errors import InputError
 from segpipe.features import Reference
 from segpipe.model import AxisModel, Model, Segment, model_of, read_model, write_model
 from segpipe.scale import FeatureScale
 
+CLAIM = Claim("lifetime_value", "above", quantile=0.8)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 VALUE = AxisModel(
     name="purchase_value",
@@ -29,8 +30,8 @@ VALUE = AxisModel(
     eligibility=(Eligibility("n_orders", 2, "too_few_orders", needs=("product",)),),
     scales=(FeatureScale("lifetime_value", "signed_log", 1 / 3, -1.5, 9.25, 2.0, 0.7),),
     segments=(
-        Segment(0, "low_value", "are worth least", (-1.1,), {"lifetime_value": 12.5}, 0.6),
-        Segment(1, "whale", "größer", (1.7,), {}, 0.4),
+        Segment(1, "low_value", "", (), "are worth least", (-1.1,), {"lifetime_value": 12.5}, 0.6),
+        Segment(2, "whale", "größer", (CLAIM,), "größer: 9", (1.7,), {}, 0.4),
     ),
     default_state="no_structure",
 )
@@ -85,7 +86,7 @@ def test_the_vocabulary_is_segments_then_states_each_once() -> None:
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"format": 99}, {"format": "1"}])
 def test_a_foreign_document_is_refused(document: object) -> None:
-    with pytest.raises(InputError, match=r"has format .*; expected 1: run discovery again"):
+    with pytest.raises(InputError, match=r"has format .*; expected 2: run discovery again"):
         model_of(document)
 
 

@@ -38,6 +38,10 @@ class SegmentCounts:
         """Customers counted on an axis: all of them, for each has one segment or state."""
         return sum(n for (found, _), n in self.n_customers.items() if found == axis)
 
+    def total_value(self, axis: str) -> float:
+        """Lifetime value counted on an axis."""
+        return round(sum(v for (found, _), v in self.lifetime_value.items() if found == axis), 2)
+
 
 def write_counts(connection: Connection, store_id: str, run_id: int, counts: SegmentCounts) -> None:
     """Store the sizes; part of the publishing transaction."""
@@ -61,6 +65,8 @@ def write_definitions(
     for item in definitions:
         n_customers = counts.n_customers.get((item.axis, item.segment), 0)
         n_all = counts.total(item.axis)
+        value = _cents(counts, item.axis, item.segment)
+        value_of_all = counts.total_value(item.axis)
         rows.append(
             (
                 store_id,
@@ -73,14 +79,16 @@ def write_definitions(
                 Jsonb(item.centroid) if item.centroid is not None else None,
                 n_customers,
                 n_customers / n_all if n_all else 0.0,
-                _cents(counts, item.axis, item.segment),
+                value,
                 item.silhouette,
+                value / value_of_all if value_of_all > 0 else 0.0,
+                Jsonb(item.guidance),
             )
         )
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO segment_definitions VALUES"
-            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             rows,
         )
 

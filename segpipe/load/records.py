@@ -25,9 +25,10 @@ class SegmentDefinition:
     """One segment, or named state, of one axis; its sizes are counted while publishing."""
 
     axis: str
-    segment_id: int  # within axis and run
+    segment_id: int  # permanent within store and axis
     segment: str
     kind: str  # segment or state
     description: str
     centroid: dict[str, float] | None = None  # feature → value in raw units
     silhouette: float | None = None
+    guidance: dict[str, Any] = field(default_factory=dict)  # see segpipe.guidance
