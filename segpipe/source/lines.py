@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.config import SourceSettings
@@ -30,6 +31,23 @@ _LINES = ORDER_LINES.name
 _TYPED = "source_lines"  # lines that need their order's other lines to be understood
 
 
+@dataclass(frozen=True)
+class Intake:
+    """What was read; until `keep_lines`, `order_lines` holds every record with its fate."""
+
+    files: tuple[InputFile, ...]
+    reads: tuple[PartRead, ...]
+    refused: Refused
+    tickets: TicketsRead
+    outcome: Outcome
+    notes: tuple[str, ...]  # on files that came twice, and sheets passed over
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What was read: a file, or a sheet of it."""
+        return tuple(read.part for read in self.reads)
+
+
 def read_order_lines(
     engine: Connection,
     settings: SourceSettings,
@@ -40,7 +58,22 @@ def read_order_lines(
     Raises InputError, after the rejects file was written, when too many rows are rejected, no
     order line is left, or amounts are in several currencies.
     """
-    say = progress or (lambda _: None)
+    intake = take_in(engine, settings, progress or (lambda _: None))
+    rejects = intake.refused.rejects + intake.tickets.refused.rejects
+    first = intake.files[0].path
+    rejects_path = write_rejects(rejects, settings.rejects_path, first) if rejects else None
+    for refusal in refusals(intake, settings, rejects_path):
+        raise InputError(refusal)
+    return keep_lines(engine, intake, rejects_path)
+
+
+def take_in(
+    engine: Connection, settings: SourceSettings, say: Callable[[str], None] = lambda _: None
+) -> Intake:
+    """Give what the files hold, before anything is judged or left out.
+
+    Raises InputError for a file that cannot be read at all.
+    """
     files, notes = find_files(settings.paths)
     refuse_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
     with tempfile.TemporaryDirectory(prefix="segpipe-source-") as folder:
@@ -48,25 +81,43 @@ def read_order_lines(
         reads, more_notes = _read_lines(engine, files, settings, scratch, say)
         refused = collect_refused(engine, _LINES, reads)
         tickets = read_tickets(engine, settings, scratch, say)
-    rejects = refused.rejects + tickets.refused.rejects
-    rejects_path = write_rejects(rejects, settings.rejects_path, files[0].path) if rejects else None
     n_broken = sum(read.broken.n_records for read in reads)
-    outcome = count_outcome(engine, _LINES, n_broken)
-    _refuse_rejected(refused, outcome.n_rows, settings, "rows", rejects_path)
-    _refuse_rejected(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path)
-    _refuse_unusable(outcome)
-    _keep_lines(engine)
+    return Intake(
+        files=files,
+        reads=reads,
+        refused=refused,
+        tickets=tickets,
+        outcome=count_outcome(engine, _LINES, n_broken),
+        notes=(*notes, *more_notes),
+    )
+
+
+def refusals(intake: Intake, settings: SourceSettings, rejects_path: Path | None) -> list[str]:
+    """Every reason why a run on this would be refused, the one that it would give first."""
+    outcome, tickets = intake.outcome, intake.tickets
+    found = [
+        _too_many_rejects(intake.refused, outcome.n_rows, settings, "rows", rejects_path),
+        _too_many_rejects(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path),
+        _unusable(outcome),
+    ]
+    return [refusal for refusal in found if refusal]
+
+
+def keep_lines(engine: Connection, intake: Intake, rejects_path: Path | None) -> SourceInfo:
+    """Take out of `order_lines` what does not count, and give the summary of what is left."""
+    _drop_fates(engine)
+    tickets = intake.tickets
     return summarise(
         engine,
-        paths=tuple(str(file.path) for file in files),
-        parts=tuple(read.part for read in reads),
-        input_hash=_input_hash(files, tickets),
-        outcome=outcome,
-        reasons=dict(sorted(refused.reasons.items())),
+        paths=tuple(str(file.path) for file in intake.files),
+        parts=intake.parts,
+        input_hash=_input_hash(intake.files, tickets),
+        outcome=intake.outcome,
+        reasons=dict(sorted(intake.refused.reasons.items())),
         rejects_path=rejects_path,
         n_tickets=tickets.n_tickets,
-        has_tickets=settings.tickets_path is not None,
-        notes=(*notes, *more_notes, *tickets.notes),
+        has_tickets=tickets.sha256 is not None,
+        notes=(*intake.notes, *tickets.notes),
     )
 
 
@@ -123,43 +174,42 @@ def _finished(typed: str, preset: Preset) -> str:
     return f"SELECT {columns}, fate, was_negative, currency FROM ({marked})"
 
 
-def _keep_lines(engine: Connection) -> None:
-    """Take out what does not count; nothing is copied, for the table may be most of memory."""
+def _drop_fates(engine: Connection) -> None:
+    """Nothing is copied, for the table may be most of memory."""
     engine.execute(f"DELETE FROM {_LINES} WHERE fate IS NOT NULL")
     for column in ("fate", "was_negative", "currency"):
         engine.execute(f"ALTER TABLE {_LINES} DROP COLUMN {column}")
 
 
-def _refuse_rejected(
+def _too_many_rejects(
     refused: Refused, n_rows: int, settings: SourceSettings, what: str, path: Path | None
-) -> None:
+) -> str | None:
     n_rejected = refused.reasons.total()
     limit = settings.max_reject_share
     if n_rejected == 0 or n_rejected <= limit * n_rows:
-        return
+        return None
     reason, n_reason = min(refused.reasons.items(), key=lambda item: (-item[1], item[0]))
-    msg = (
+    listed = f" They are listed in {path}." if path else ""
+    return (
         f"{n_rejected:,} of {n_rows:,} {what} ({n_rejected / n_rows:.1%}) were rejected, more than "
-        f"the {limit:.1%} allowed; most often: {reason} ({n_reason:,}). They are listed in {path}. "
+        f"the {limit:.1%} allowed; most often: {reason} ({n_reason:,}).{listed} "
         f"Repair the file, name another preset, or raise max_reject_share."
     )
-    raise InputError(msg)
 
 
-def _refuse_unusable(outcome: Outcome) -> None:
+def _unusable(outcome: Outcome) -> str | None:
     if len(outcome.currencies) > 1:
-        msg = (
+        return (
             f"The amounts are in several currencies: {', '.join(outcome.currencies)}; expected "
             f"one. Convert them first, or read one currency a run."
         )
-        raise InputError(msg)
     if outcome.n_kept == 0:
-        msg = (
+        return (
             f"No order line is left of {outcome.n_rows:,} rows: {outcome.n_rejected:,} were "
             f"rejected, {outcome.n_guests:,} have no customer id, {outcome.n_uncharged:,} were "
             f"never charged. Check that the preset fits the file."
         )
-        raise InputError(msg)
+    return None
 
 
 def _input_hash(files: tuple[InputFile, ...], tickets: TicketsRead) -> str:

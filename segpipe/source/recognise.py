@@ -75,7 +75,7 @@ def recognise(
     """
     candidates = [map_header(preset, header) for preset in presets if not preset.line_pattern]
     if name is not None:
-        chosen = map_header(_named(name, presets), header)
+        chosen = map_header(named_preset(name, presets), header)
         if chosen.missing:
             raise InputError(_missing_message(what, chosen, candidates))
         return chosen
@@ -85,7 +85,8 @@ def recognise(
     return max(whole, key=_rank)
 
 
-def _named(name: str, presets: tuple[Preset, ...]) -> Preset:
+def named_preset(name: str, presets: tuple[Preset, ...]) -> Preset:
+    """Give the preset of that name; raises InputError with the known ones listed."""
     for preset in presets:
         if preset.name == name:
             return preset

@@ -1,0 +1,112 @@
+"""Which column was taken for what, and where a missing one would come from.
+
+Takes the parts that were read, each with its mapping; gives columns, findings, and the advice
+that feeds an input which the file lacks.
+"""
+
+from __future__ import annotations
+
+from segpipe.doctor.record import Finding
+from segpipe.source.lines import Intake
+from segpipe.source.read import Part
+from segpipe.source.recognise import Mapping
+
+INPUT_WORDS = {  # of schema.INPUTS, as people say them
+    "discount": "discounts",
+    "refund": "refunds",
+    "product": "products",
+    "category": "categories",
+    "channel": "channels",
+    "time_of_day": "times of day",
+    "tickets": "tickets",
+}
+_COLUMN_OF = {
+    "discount": "discount_amount",
+    "refund": "refund_amount",
+    "product": "product_id",
+    "category": "category",
+    "channel": "channel",
+}
+
+
+def columns_read(parts: tuple[Part, ...]) -> tuple[tuple[str, str], ...]:
+    """Segpipe's name and the file's header (or the formula), in the preset's order."""
+    columns: dict[str, str] = {}
+    for part in parts:
+        for name in part.mapping.positions:
+            columns.setdefault(name, header_of(part.mapping, name))
+    preset = parts[0].mapping.preset
+    if "line_amount" not in columns and preset.line_amount_from:
+        columns["line_amount"] = preset.line_amount_from
+    return tuple(columns.items())
+
+
+def header_of(mapping: Mapping, name: str) -> str:
+    """The headers that a column is read from: a sum, or the first that is filled."""
+    headers = dict.fromkeys(mapping.header[position] for position in mapping.positions[name])
+    return (" + " if name in mapping.preset.sums else ", else ").join(headers)
+
+
+def headers_unread(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """Headers of any part that no column is taken from, each once."""
+    unread: dict[str, None] = {}
+    for part in parts:
+        used = {position for found in part.mapping.positions.values() for position in found}
+        unread |= {
+            header: None
+            for position, header in enumerate(part.mapping.header)
+            if position not in used and header
+        }
+    return tuple(unread)
+
+
+def column_findings(intake: Intake) -> list[Finding]:
+    """Files that differ in their columns or came twice, and a source without order ids."""
+    notes = (*intake.notes, *intake.tickets.notes)
+    findings = [Finding("note", "files", note) for note in notes]
+    first = intake.parts[0]
+    for part in intake.parts[1:]:
+        lacks = [name for name in first.mapping.positions if name not in part.mapping.positions]
+        more = [name for name in part.mapping.positions if name not in first.mapping.positions]
+        told = [f"lacks {', '.join(lacks)}"] if lacks else []
+        told += [f"has {', '.join(more)} besides"] if more else []
+        if told:
+            found = f"{part.label} {' and '.join(told)}, compared with {first.label}."
+            advice = "Export all files with the same columns, or those customers look different."
+            findings.append(Finding("warning", "columns", found, advice))
+    if not any("order_id" in part.mapping.positions for part in intake.parts):
+        findings.append(
+            Finding(
+                "note",
+                "columns",
+                "The source has no order ids: one order is a customer at one timestamp.",
+                "Add the order's number, if the shop has one.",
+            )
+        )
+    return findings
+
+
+def advice_for(name: str, parts: tuple[Part, ...]) -> str:
+    """What would feed the input `name` (of schema.INPUTS), which is absent."""
+    if name == "tickets":
+        return "Give --tickets FILE, one support ticket a row."
+    if name == "time_of_day":
+        return "Export the time of the order with its date."
+    column = _COLUMN_OF[name]
+    for part in parts:
+        if column in part.mapping.positions:
+            header = header_of(part.mapping, column)
+            return f"The column {header} is there but empty; fill it."
+    preset = parts[0].mapping.preset
+    headers = preset.columns.get(column, ())
+    where = f"{column} in a mapping of your own (--preset-file, docs/sources.md)"
+    if headers:
+        return f"Add a column {headers[0]}, or map one to {where}."
+    return f"Add a column of {INPUT_WORDS[name]}, and map it to {where}."
+
+
+def column_of(name: str, parts: tuple[Part, ...]) -> str:
+    """The header that an input comes from, or its usual name."""
+    column = _COLUMN_OF[name]
+    found = [p.mapping for p in parts if column in p.mapping.positions]
+    return header_of(found[0], column) if found else column

@@ -1,0 +1,73 @@
+"""What the doctor says: findings with their figures, and the health of each axis."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from segpipe.report import FeatureInfo, SourceInfo, plain_values
+
+SEVERITIES = ("refused", "warning", "note", "ok")  # worst first
+STATES = ("unavailable", "degraded", "available")
+
+
+def counted(n: int, word: str) -> str:
+    """The number with its word: 1 line, 2 lines."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def share(part: float, whole: float) -> str:
+    """Part of the whole in percent, never rounded to none or all."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:
+        return "under 0.1%"
+    if 99.9 < percent < 100:
+        return "over 99.9%"
+    return f"{percent:.1f}%".replace(".0%", "%")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `refused` is a reason for which a run would not go through."""
+
+    severity: str  # of SEVERITIES
+    topic: str  # a word to sort by: rejects, guests, months …
+    found: str  # a sentence with its figure
+    advice: str | None = None  # what to do
+
+
+@dataclass(frozen=True)
+class AxisHealth:
+    """How far an axis can answer its question from this input."""
+
+    name: str
+    group: str
+    state: str  # of STATES
+    n_eligible: int  # customers; 0 where no feature is there
+    eligible_share: float
+    reasons: tuple[str, ...] = ()  # why not available, in part or in whole
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found; what a refusal kept from being looked at is None or empty."""
+
+    findings: tuple[Finding, ...]  # worst first
+    source: SourceInfo | None = None
+    features: FeatureInfo | None = None
+    columns: tuple[tuple[str, str], ...] = ()  # segpipe's name, the file's header or a formula
+    unread: tuple[str, ...] = ()  # headers that no column was taken from
+    axes: tuple[AxisHealth, ...] = ()
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """The reasons that a run would give."""
+        return tuple(item.found for item in self.findings if item.severity == "refused")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `would_run` is the exit status in words."""
+        plain = plain_values(asdict(self))
+        assert isinstance(plain, dict)  # noqa: S101 - asdict of a record
+        plain["columns"] = dict(self.columns)
+        return {"would_run": not self.refusals, **plain}

@@ -1,0 +1,379 @@
+"""The doctor: every trap of an export told with its figure, and the answer that the run gives."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from running import FEW_KS, HEADER, call, shop_lines, write_shop
+
+from segpipe.config import FeatureSettings, RunSettings, SourceSettings
+from segpipe.doctor import Diagnosis, Finding, examine
+from segpipe.doctor.dates import lone_days, missing_months
+from segpipe.doctor.record import SEVERITIES, counted, share
+from segpipe.engine import EngineError
+
+TODAY = date(2025, 7, 1)
+
+
+def line(
+    customer: str = "c1",
+    order: str = "o1",
+    at: str = "2024-05-01T10:00:00",
+    amount: str = "20",
+    rest: str = "1,0,0,p1,cat1,web",
+) -> str:
+    return f"{customer},{order},{at},{amount},{rest}"
+
+
+def diagnosed(*paths: Path, as_of: date | None = None, tickets: Path | None = None) -> Diagnosis:
+    names = tuple(str(path) for path in paths)
+    settings = RunSettings(
+        source=SourceSettings(paths=names, tickets_path=tickets),
+        features=FeatureSettings(as_of=as_of),
+    )
+    return examine(settings, TODAY)
+
+
+def topics(diagnosis: Diagnosis) -> dict[str, Finding]:
+    return {finding.topic: finding for finding in diagnosis.findings}
+
+
+def told(diagnosis: Diagnosis, topic: str) -> tuple[str, str]:
+    finding = topics(diagnosis)[topic]
+    return finding.severity, finding.found
+
+
+def messy_lines() -> list[str]:
+    """Two orders of each of ten customers, in January to May of 2024 but March; and the traps."""
+    months = ["01", "02", "04", "05"]
+    lines = [
+        line(f"c{i}", f"o{i}-{j}", f"2024-{months[(i + j) % 4]}-1{i}T0{i}:30:00", f"{10 + i}")
+        for i in range(10)
+        for j in range(2)
+    ]
+    return [
+        *lines,
+        lines[0],  # a copy
+        line("", "g1"),
+        line("nan", "g2"),
+        line("c0", "free", "2024-04-02T11:00:00", "0"),
+        line("c1", "free", "2024-04-02T12:00:00", "0"),  # an id under two customers
+        line("c2", "r1", "2024-05-20T12:00:00", "-5"),  # a return, after every order
+        line("c3", "o3-0", "2024-05-15T12:00:00", "-500"),  # a return within an order
+        line("back", "r2", "2024-05-16T12:00:00", "-7"),
+        line("old", "p1", "1970-01-01T00:00:00", "9"),
+        line("c9", "s1", "soon", "9"),
+        line("c9", "s2", "2024-05-05", "many"),
+        line("c9", "s3", "later", "9"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory: pytest.TempPathFactory) -> Diagnosis:
+    return diagnosed(write_shop(tmp_path_factory.mktemp("messy") / "shop.csv", messy_lines()))
+
+
+@pytest.mark.parametrize(
+    ("topic", "severity", "found"),
+    [
+        (
+            "rejects",
+            "warning",
+            (
+                "3 of 32 rows (9.4%) cannot be read: date cannot be read (2, first in line 31: "
+                "'soon'), amount is not a number (1, first in line 32: 'many')."
+            ),
+        ),
+        ("guests", "note", "2 lines (6.2%) of guests, without a customer id."),
+        ("duplicates", "ok", "1 line (3.7%) identical to another, as two of one thing are;"),
+        ("prices", "note", "2 lines (8.3%) at a price of zero."),
+        ("orders", "warning", "1 order id (4.2%) under more than one customer;"),
+        ("returns", "note", "3 return lines, 2 under an order id without a purchase."),
+        ("returns_without_orders", "warning", "1 customer (1 line) seen only through returns"),
+        ("owed", "warning", "1 customer given back more than they paid in this file."),
+        ("one_order", "ok", "Customers with one order only: 1 of 11 (9.1%)."),
+        ("span", "note", "The orders span 129 days, 2024-01-10 to 2024-05-17."),
+        ("months", "warning", "1 calendar month without an order: 2024-03."),
+        ("lone_dates", "warning", "1 order dated 1970-01-01, 19,732 days before all others."),
+        ("times", "ok", "Orders have times of day."),
+        ("as_of", "note", "1 line dated after as_of, 2024-05-18."),
+    ],
+)
+def test_each_trap_is_told_with_its_figure(
+    messy: Diagnosis, topic: str, severity: str, found: str
+) -> None:
+    assert told(messy, topic)[0] == severity
+    assert told(messy, topic)[1].startswith(found)
+
+
+def test_what_would_be_refused_is_first_and_the_rest_is_looked_at_all_the_same(
+    messy: Diagnosis,
+) -> None:
+    order = [SEVERITIES.index(finding.severity) for finding in messy.findings]
+    assert order == sorted(order)
+    assert messy.findings[0].found.startswith("3 of 32 rows (9.4%) were rejected, more than")
+    assert "None" not in messy.findings[0].found
+    assert len(messy.axes) == 13
+    assert messy.features is not None
+    assert messy.features.n_customers == 11
+
+
+def test_a_sound_shop_goes_through_and_the_run_agrees_on_every_axis(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = [row.rsplit(",", 2)[0] for row in shop_lines(250)]  # without category and channel
+    path = write_shop(tmp_path / "shop.csv", lines, HEADER.removesuffix(",category,channel"))
+    checked = call(capsys, "doctor", "--csv-path", path, "--quiet", "--json")
+    assert checked.status == 0
+    found = json.loads(checked.out)
+    assert found["would_run"] is True
+    assert found["columns"]["line_amount"] == "line_amount"
+    run = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet", "--json", *FEW_KS)
+    report = json.loads(run.out)
+    assert found["source"] == report["source"]
+    assert found["features"] == report["features"]
+    for health, axis in zip(found["axes"], report["axes"], strict=True):
+        assert health["name"] == axis["name"]
+        assert (health["state"] == "unavailable") == (axis["verdict"] == "unavailable")
+    states = {axis["name"]: axis for axis in found["axes"]}
+    assert states["purchase_value"]["state"] == "available"
+    assert states["purchase_value"]["n_eligible"] == 250
+    category = states["category_exploration"]
+    assert category["state"] == "degraded"
+    assert category["reasons"] == ["no categories in the input, 3 of 5 features missing"]
+    assert category["advice"][0].startswith("Add a column category, or map one to category")
+    refunds = states["return_behavior"]
+    assert refunds["state"] == "degraded"
+    assert refunds["n_eligible"] < 200
+    assert refunds["reasons"] == ["under 200 eligible customers, too few to check segments"]
+    assert states["communication_preference"]["reasons"] == ["no channels or tickets in the input"]
+
+
+def test_several_currencies_are_counted_and_refused_as_the_run_refuses_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = [line(f"c{i}", f"o{i}") + (",EUR" if i < 8 else ",usd") for i in range(9)]
+    path = write_shop(tmp_path / "shop.csv", lines, HEADER + ",currency")
+    outcome = call(capsys, "doctor", "--csv-path", path, "--quiet", "--json")
+    assert outcome.status == 1
+    first, second = json.loads(outcome.out)["findings"][:2]
+    run = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
+    assert run.err == f"segpipe: error: {first['found']}\n"
+    assert second["found"] == "Currencies: EUR (8 lines), USD (1 line)."
+    assert "--store-id" in second["advice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("photo.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256))),
+        ("unknown.csv", b"when,what,how\n1,2,3\n"),
+        ("header.csv", f"{HEADER}\n".encode()),
+        ("returns.csv", f"{HEADER}\n{line(amount='-5')}\n".encode()),
+        ("guests.csv", f"{HEADER}\n{line('')}\n".encode()),
+    ],
+)
+def test_what_the_run_refuses_ends_in_status_1_with_the_run_s_own_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    outcome = call(capsys, "doctor", "--csv-path", path, "--quiet", "--json")
+    assert outcome.status == 1
+    run = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
+    assert run.status == 2
+    assert run.err == f"segpipe: error: {json.loads(outcome.out)['findings'][0]['found']}\n"
+    as_text = call(capsys, "doctor", "--csv-path", path, "--quiet")
+    assert "refused   " in as_text.out
+    assert "The run would be refused." in as_text.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--csv-path", "absent.csv"), "absent.csv"),
+        (("--csv-path", "absent-*.csv"), "absent-*.csv"),
+        (("--csv-path", "."), "folder"),
+        (("--csv-path", "shop.csv", "--tickets", "absent.csv"), "absent.csv"),
+        (("--csv-path", "shop.csv", "--source", "shopfy"), "Did you mean shopify?"),
+        (("--csv-path", "shop.csv", "--preset-file", "absent.toml"), "absent.toml"),
+        (("--csv-path", "shop.csv", "--axis-file", "absent.toml"), "absent.toml"),
+        (("--csv-path", "shop.csv", "--timezone", "Mars/Base"), "Mars/Base"),
+        (("--csv-path", "shop.csv", "--memory-limit", "many"), "Memory"),
+        ((), "--csv-path"),
+    ],
+)
+def test_a_slip_of_the_command_ends_in_status_2(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_shop(tmp_path / "shop.csv", [line()])
+    outcome = call(capsys, "doctor", "--quiet", *options)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_nothing_is_left_behind_and_the_limit_of_rejects_can_be_raised(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = write_shop(tmp_path / "shop.csv", messy_lines())
+    before = path.read_bytes()
+    refused = call(capsys, "doctor", path, "--quiet")
+    assert refused.status == 1
+    assert "rejected, more than the 5.0% allowed" in " ".join(refused.out.split())
+    assert call(capsys, "doctor", path, "--quiet", "--max-reject-share", "0.1").status == 0
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+
+
+def test_the_text_says_what_each_column_was_taken_for_and_what_to_do(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "invoices.csv"
+    rows = [f"{i},A{i},{1 + i % 3},2010-12-{i + 1:02d} 08:26,2.5,17850,France" for i in range(5)]
+    header = "Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID,Country"
+    write_shop(path, rows, header)
+    out = call(capsys, "doctor", path, "--quiet").out
+    assert "Source    preset online_retail_ii\n" in out
+    assert "customer_id: Customer ID, order_id: Invoice" in out
+    assert "line_amount: quantity * unit_price" in out
+    assert "Not read  Country\n" in out
+    assert "→ price_sensitivity: Add a column of discounts, and map it to discount_amount" in out
+    assert max(len(text) for text in out.split("\n\n")[1].splitlines()) <= 100
+    assert out.endswith("axes: 0 available, 0 degraded, 13 unavailable.\n")
+
+
+def test_lines_in_two_files_are_told_apart_from_two_of_one_thing(tmp_path: Path) -> None:
+    lines = [line(f"c{i}", f"o{i}", f"2024-05-0{i}T10:00:00") for i in range(1, 9)]
+    first = write_shop(tmp_path / "a.csv", lines[:5])
+    header = HEADER.removesuffix(",channel")
+    second = write_shop(tmp_path / "b.csv", [s.removesuffix(",web") for s in lines[5:]], header)
+    apart = diagnosed(first, second)
+    assert told(apart, "overlap") == ("ok", "No line is in more than one file or sheet.")
+    assert told(apart, "columns") == ("warning", f"{second} lacks channel, compared with {first}.")
+    third = write_shop(tmp_path / "c.csv", [lines[4], lines[3], *lines[5:]])
+    again = diagnosed(first, third)
+    assert told(again, "overlap") == ("warning", "2 lines in more than one file or sheet.")
+    assert told(again, "duplicates")[0] == "warning"
+
+
+def test_times_at_midnight_or_at_one_second_are_told(tmp_path: Path) -> None:
+    days = [f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(120)]
+    path = tmp_path / "shop.csv"
+    write_shop(path, [line(f"c{i % 9}", f"o{i}", day) for i, day in enumerate(days)])
+    assert told(diagnosed(path), "times") == (
+        "note",
+        "No order has a time of day: all stand at midnight.",
+    )
+    stamps = [f"T1{i % 10}:{i % 60:02d}:00" if i % 2 else "T22:00:00" for i in range(120)]
+    lines = [line(f"c{i % 9}", f"o{i}", f"{days[i]}{stamps[i]}") for i in range(120)]
+    stamped = topics(diagnosed(write_shop(path, lines)))["times"]
+    assert (stamped.severity, stamped.found) == (
+        "warning",
+        "60 orders (50%) at 22:00:00 to the second.",
+    )
+    assert "--timezone" in (stamped.advice or "")
+
+
+def test_days_after_today_or_far_after_all_others_are_told_unless_as_of_leaves_them_out(
+    tmp_path: Path,
+) -> None:
+    lines = [line(f"c{i % 9}", f"o{i}", f"2025-{1 + i // 4:02d}-0{1 + i % 4}") for i in range(40)]
+    path = write_shop(tmp_path / "shop.csv", [*lines, line("c1", "typo", "2052-06-01")])
+    found = diagnosed(path)
+    assert told(found, "future")[1] == (
+        "15 orders dated 2025-07-02 to 2025-10-04, after today (2025-07-01)."
+    )
+    late = topics(found)["lone_dates"]
+    assert late.found.startswith("1 order dated 2052-06-01, 9,737 days after all others")
+    assert late.advice == "Repair them, or give --as-of 2025-10-05."
+    bounded = topics(diagnosed(path, as_of=TODAY))
+    assert not {"future", "lone_dates"} & set(bounded)
+    assert bounded["as_of"].found == "16 lines dated after as_of, 2025-07-01."
+    early = diagnosed(path, as_of=date(2024, 1, 1))
+    assert early.refusals == (
+        "No customer has an order on or before 2024-01-01; give a later --as-of.",
+    )
+
+
+def test_a_customer_who_is_a_till_and_tickets_of_strangers_are_told(tmp_path: Path) -> None:
+    lines = [line(f"c{i}", f"o{i}", amount=f"{i + 1}") for i in range(110)]
+    lines += [line("till", f"t{i}", amount="5") for i in range(90)]
+    tickets = tmp_path / "tickets.csv"
+    tickets.write_text(
+        "customer_id,created_at,channel\n"
+        "c1,2024-05-01,email\nx1,2024-05-01,chat\nx2,2024-05-01,chat\n",
+        encoding="utf-8",
+    )
+    found = diagnosed(write_shop(tmp_path / "shop.csv", lines), tickets=tickets)
+    assert told(found, "largest_customer") == (
+        "warning",
+        "Customer 'till' alone has 90 orders, 45% of all.",
+    )
+    assert told(found, "tickets") == (
+        "warning",
+        "Tickets of nobody who ordered: 2 of 3 (66.7%).",
+    )
+    assert told(found, "one_order")[0] == "warning"
+    assert [axis.name for axis in found.axes][-1] == "support_history"
+
+
+def test_a_lack_of_memory_is_a_refusal_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EngineError("Out of Memory Error: could not allocate")
+
+    monkeypatch.setattr("segpipe.doctor.examination.compute_features", fail)
+    found = diagnosed(write_shop(tmp_path / "shop.csv", [line()]))
+    assert found.refusals == ("The engine ran out of memory.",)
+
+
+def test_missing_months_cross_the_year() -> None:
+    days = [(date(2023, 11, 30), 1), (date(2024, 2, 1), 2), (date(2024, 2, 9), 1)]
+    assert missing_months(days) == ["2023-12", "2024-01"]
+
+
+def test_a_shop_that_closes_for_long_every_year_has_no_lone_days() -> None:
+    summers = [date(year, 6, 1) + timedelta(days=i) for year in (2022, 2023, 2024) for i in (0, 9)]
+    days = [(day, 5) for day in summers]
+    assert lone_days(days) == ([], days, [])
+    typo = [(date(1924, 6, 1), 1), *days, (date(2042, 6, 1), 1)]
+    assert lone_days(typo) == (typo[:1], days, typo[-1:])
+
+
+@given(st.dictionaries(st.dates(date(1990, 1, 1), date(2040, 1, 1)), st.integers(1, 9), min_size=1))
+def test_no_day_is_lost_and_few_orders_are_lone(found: dict[date, int]) -> None:
+    days = sorted(found.items())
+    early, body, late = lone_days(days)
+    assert early + body + late == days
+    assert body
+    allowed = max(1.0, 0.001 * sum(found.values()))
+    assert sum(n for _, n in early) <= allowed
+    assert sum(n for _, n in late) <= allowed
+
+
+def test_shares_and_counts_are_never_rounded_to_none_or_all() -> None:
+    assert [share(1, 5000), share(4999, 5000), share(0, 7), share(7, 7), share(1, 3)] == [
+        "under 0.1%",
+        "over 99.9%",
+        "0%",
+        "100%",
+        "33.3%",
+    ]
+    assert [counted(1, "line"), counted(1200, "line")] == ["1 line", "1,200 lines"]
