@@ -7,7 +7,7 @@ K-means runs on one thread, because scikit-learn's result depends on their numbe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,16 @@ _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is orde
 _TIE_DIGITS = 4
 _ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance
 _HALF_RESTARTS = 4  # a half that is stuck in a poor optimum only makes the test stricter
+_NULL_DRAWS = 5  # their spread, some 0.01, is far below the excess that is asked
+_NULL_POINTS = 1000
+
+
+@dataclass(frozen=True)
+class Usual:
+    """The segments of the previous run, as its model gives them to the points; labels (n,)."""
+
+    n_segments: int
+    labels: Labels  # -1 where that model has a state
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Partition:
     candidates: tuple[CandidateInfo, ...]
     verdict: str  # clustered, weak, no structure
     reason: str | None
+    choice: str | None  # why this K won
 
 
 def choose_partition(
@@ -45,21 +56,23 @@ def choose_partition(
     settings: ClusterSettings,
     seed: int,
     min_segments: int = 2,
+    usual: Usual | None = None,
 ) -> Partition:
     """Best partition of points (n, d) with weights (n,), by weighted silhouette.
 
     Candidates with a segment below the smallest share, or that two halves of the sample do not
     reproduce, are passed over, as are those below `min_segments` where a finer one holds; ties
-    go to the smaller K.
+    go to the smaller K. The K of the `usual` segments stays where it is about as good.
     """
     can_split = len(points) >= MIN_SPLIT
     parts = _HALVES if can_split else (slice(None),)
     n_distinct = min(len(np.unique(points[part], axis=0)) for part in parts)
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
-        return Partition(None, None, (), "no structure", f"only {n_distinct} distinct customers")
+        reason = f"only {n_distinct} distinct customers"
+        return Partition(None, None, (), "no structure", reason, None)
     ks = range(settings.min_k, largest + 1)
-    fits = [_fit(points, weights, k, settings.restarts, seed) for k in ks]
+    fits = [fit_centroids(points, weights, k, settings.restarts, seed) for k in ks]
     labels = [nearest(points, centroids) for centroids in fits]
     scores = silhouette_scores(points, weights, labels)
     agreements = [_reproducibility(points, weights, k, seed) if can_split else None for k in ks]
@@ -67,10 +80,22 @@ def choose_partition(
         _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
         for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
     )
-    return _chosen(fits, candidates, settings, min_segments)
+    if usual and usual.n_segments in ks:
+        place = usual.n_segments - settings.min_k
+        again = _found_again(candidates[place], usual, labels[place], settings)
+        candidates = (*candidates[:place], again, *candidates[place + 1 :])
+    index, choice = _best(candidates, settings, min_segments, usual.n_segments if usual else None)
+    if index is None:
+        score = max(candidate.silhouette for candidate in candidates)
+        return Partition(None, score, candidates, "no structure", choice, None)
+    null = _null_silhouette(points, weights, candidates[index].n_clusters, seed)
+    chosen = replace(candidates[index], null_silhouette=null)
+    candidates = (*candidates[:index], chosen, *candidates[index + 1 :])
+    verdict = _verdict(chosen.silhouette, null, settings)
+    return Partition(fits[index], chosen.silhouette, candidates, *verdict, choice)
 
 
-def _fit(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> Floats:
+def fit_centroids(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> Floats:
     """Centroids in a fixed order: by their coordinates.
 
     Restarts stop early and only the best is run to its end: a third of the time, and on
@@ -99,37 +124,83 @@ def _candidate(
     return CandidateInfo(k, score, smallest, agreement, passed_over)
 
 
+def _found_again(
+    candidate: CandidateInfo, usual: Usual, labels: Labels, settings: ClusterSettings
+) -> CandidateInfo:
+    """The candidate with the previous run's K, held to less: it has been found before.
+
+    Two runs that agree are reproduction enough, and a segment may shrink below the smallest share
+    by half before it is given up.
+    """
+    known = usual.labels >= 0
+    agreement = candidate.reproducibility
+    if known.any():
+        months = float(adjusted_rand_score(usual.labels[known], labels[known]))
+        agreement = max(agreement or 0.0, months)
+    lenient = replace(settings, min_segment_share=settings.min_segment_share / 2)
+    return _candidate(
+        candidate.smallest_share, candidate.n_clusters, candidate.silhouette, agreement, lenient
+    )
+
+
 def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:
     """Adjusted Rand index of all points labelled by two models, each fitted on one half."""
     first, second = (
-        nearest(points, _fit(points[half], weights[half], k, _HALF_RESTARTS, seed))
+        nearest(points, fit_centroids(points[half], weights[half], k, _HALF_RESTARTS, seed))
         for half in _HALVES
     )
     return float(adjusted_rand_score(first, second))
 
 
-def _chosen(
-    fits: list[Floats],
+def _null_silhouette(points: Floats, weights: Floats, k: int, seed: int) -> float:
+    """Mean silhouette of k segments in structureless data: normal, with the points' covariance.
+
+    A cut through one cloud has a silhouette too, the higher the more elongated the cloud is; the
+    null of SigClust (Liu, Hayes, Nobel and Marron, 2008).
+    """
+    rng = np.random.default_rng(seed)
+    n_features = points.shape[1]
+    covariance = np.atleast_2d(np.cov(points, rowvar=False, aweights=weights, ddof=0))
+    ones = np.ones(min(_NULL_POINTS, len(points)))
+    scores = []
+    for _ in range(_NULL_DRAWS):
+        drawn = rng.multivariate_normal(np.zeros(n_features), covariance, len(ones), method="eigh")
+        labels = nearest(drawn, fit_centroids(drawn, ones, k, _HALF_RESTARTS, seed))
+        scores += silhouette_scores(drawn, ones, [labels])
+    return float(np.mean(scores))
+
+
+def _best(
     candidates: tuple[CandidateInfo, ...],
     settings: ClusterSettings,
     min_segments: int,
-) -> Partition:
+    usual_k: int | None,
+) -> tuple[int | None, str]:
+    """Index of the candidate that wins, None where none holds; and why, as a sentence."""
     holding = [i for i, candidate in enumerate(candidates) if candidate.passed_over is None]
     fine = [i for i in holding if candidates[i].n_clusters >= min_segments]
     eligible = fine or holding
     if not eligible:
         best = max(candidates, key=lambda candidate: candidate.silhouette)
-        reason = f"no K holds; the best, {best.n_clusters}: {best.passed_over}"
-        return Partition(None, best.silhouette, candidates, "no structure", reason)
+        return None, f"no K holds; the best, {best.n_clusters}: {best.passed_over}"
     index = max(eligible, key=lambda i: (round(candidates[i].silhouette, _TIE_DIGITS), -i))
-    score = candidates[index].silhouette
-    return Partition(fits[index], score, candidates, *_verdict(score, settings))
+    best = candidates[index]
+    for i in eligible:
+        usual = candidates[i]
+        if usual.n_clusters == usual_k and i != index:
+            lag = best.silhouette - usual.silhouette
+            if lag <= settings.usual_k_lag:
+                return i, f"as in the previous run, {lag:.3f} short of K={best.n_clusters}"
+    among = f"with {min_segments} segments or more" if fine and min_segments > 2 else "that hold"
+    what = f"the highest of those {among}" if len(eligible) > 1 else "the only one that holds"
+    return index, what
 
 
-def _verdict(score: float, settings: ClusterSettings) -> tuple[str, str | None]:
+def _verdict(score: float, null: float, settings: ClusterSettings) -> tuple[str, str | None]:
     """How far the segments are groups of their own; a stable cut is published all the same."""
-    if score >= settings.clustered_silhouette:
-        return "clustered", None
-    if score > settings.min_silhouette:
-        return "weak", None
-    return "no structure", f"silhouette {score:.2f}: a stable cut through a continuum, not groups"
+    if score - null < settings.min_excess_silhouette:
+        told = f"one cloud of the same spread gives {null:.2f}"
+        return "no structure", f"silhouette {score:.2f}, {told}: a stable cut, not groups"
+    if score <= settings.min_silhouette:
+        return "no structure", f"silhouette {score:.2f}: a stable cut, not groups"
+    return ("clustered" if score >= settings.clustered_silhouette else "weak"), None

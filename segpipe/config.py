@@ -21,6 +21,7 @@ StageSettings = TypeVar("StageSettings")
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "load")
 _KINDS: dict[str, tuple[type | UnionType, str]] = {  # annotation → accepted, in words
     "int": (int, "a whole number"),
+    "bool": (bool, "true or false"),
     "float": (int | float, "a number"),
     "str": (str, "text"),
     "date": (date, "a date such as 2025-06-30"),
@@ -95,6 +96,11 @@ class ClusterSettings:
     min_reproducibility: float = 0.65  # adjusted Rand index of two halves; Steinley (2004)
     min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
     clustered_silhouette: float = 0.5  # and a reasonable structure from here
+    min_excess_silhouette: float = 0.1  # over structureless data of the same covariance
+    usual_k_lag: float = 0.05  # of silhouette, that the previous run's K may lie behind the best
+    refine: bool = True  # publish the centroids refitted on the whole population
+    audit: str = "refit"  # or full: a fit of everybody from scratch is what the sample is held to
+    min_agreement: float = 0.97  # of an axis; below it the report says what sample would do
 
     def __post_init__(self) -> None:
         _within("cluster.min_k", self.min_k, 2, 20)
@@ -104,6 +110,11 @@ class ClusterSettings:
         _within("cluster.min_reproducibility", self.min_reproducibility, -1.0, 1.0)
         _within("cluster.min_silhouette", self.min_silhouette, -1.0, 1.0)
         _within("cluster.clustered_silhouette", self.clustered_silhouette, -1.0, 1.0)
+        _within("cluster.min_excess_silhouette", self.min_excess_silhouette, -1.0, 1.0)
+        _within("cluster.usual_k_lag", self.usual_k_lag, 0.0, 1.0)
+        _within("cluster.min_agreement", self.min_agreement, 0.0, 1.0)
+        if self.audit not in ("refit", "full"):
+            raise InputError(f"cluster.audit is {self.audit!r}; expected 'refit' or 'full'.")
 
 
 @dataclass(frozen=True)
@@ -200,7 +211,8 @@ def _typed(name: str, value: Any, kind: str) -> Any:  # noqa: ANN401 - TOML valu
         return tuple(_typed(name, item, "Path" if "Path" in kind else "str") for item in items)
     wanted = kind.split(" ", maxsplit=1)[0]
     accepted, told = _KINDS[wanted]
-    if not isinstance(value, accepted) or isinstance(value, bool | datetime):
+    is_other = isinstance(value, bool) != (wanted == "bool") or isinstance(value, datetime)
+    if not isinstance(value, accepted) or is_other:
         raise InputError(f"{name} is {value!r}; expected {told}.")
     made: dict[str, Any] = {"Path": Path, "float": float}
     return made[wanted](value) if wanted in made else value

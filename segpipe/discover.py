@@ -1,7 +1,8 @@
 """Discovery: the weighted sample → one AxisModel an axis.
 
-Takes the sample, the axes and the inputs that are there; gives the models with the candidates
-that were tried. Axes are independent and run side by side, each on one thread.
+Takes the sample, the axes, and where they are at hand the population and the store's previous
+model; gives the models with what was tried on the way. Axes are independent and run side by side,
+each on one thread.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from segpipe.axes import Axis, Eligibility
-from segpipe.cluster import Partition, choose_partition
+from segpipe.axes import Axis, Eligibility, Prototype
+from segpipe.cluster import Usual, choose_partition
 from segpipe.config import ClusterSettings
-from segpipe.model import AxisModel, Segment
-from segpipe.name import Evidence, SegmentName, figures, name_segments
+from segpipe.eligible import eligible_rows
+from segpipe.identity import find_overlap, label_by, match_segments, tell_events
+from segpipe.model import AxisModel, Model, Segment
+from segpipe.name import Evidence, SegmentName, described, figures, holds, name_segments
 from segpipe.nearest import nearest
-from segpipe.report import CandidateInfo
+from segpipe.refit import Population, refit
+from segpipe.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
 from segpipe.sample import Sample
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix
+from segpipe.scatter import draw_scatter
 
 Floats = npt.NDArray[np.float64]
 UNAVAILABLE = "unavailable"
@@ -38,6 +44,18 @@ class Discovery:
     model: AxisModel
     candidates: tuple[CandidateInfo, ...] = ()
     dropped_features: tuple[str, ...] = ()
+    choice: str | None = None
+    agreement: AgreementInfo | None = None
+    events: tuple[SegmentEvent, ...] = ()
+    scatter: AxisScatter | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an axis may lean on beside its sample; None where there is none."""
+
+    population: Population | None = None
+    previous: AxisModel | None = None  # of the store's run in force
 
 
 def discover(
@@ -47,8 +65,15 @@ def discover(
     settings: ClusterSettings,
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    population: Population | None = None,
+    previous: Model | None = None,
 ) -> list[Discovery]:
-    """Discover every axis, in the order given."""
+    """Discover every axis, in the order given.
+
+    With `population` the centroids are refitted on everybody and the agreement is measured; with
+    `previous` segments keep their ids and names.
+    """
     columns = {
         name: column.to_numpy().astype(np.float64)
         for name, column in zip(
@@ -56,9 +81,11 @@ def discover(
         )
         if name != "customer_id"
     }
+    former = {axis.name: axis for axis in previous.axes} if previous else {}
 
     def one(axis: Axis) -> Discovery:
-        found = discover_axis(axis, columns, sample.weights, inputs, settings, seed)
+        before = Before(population, former.get(axis.name))
+        found = discover_axis(axis, columns, sample.weights, inputs, settings, seed, before)
         progress(axis.name)
         return found
 
@@ -81,25 +108,26 @@ def discover_axis(
     inputs: frozenset[str],
     settings: ClusterSettings,
     seed: int,
+    before: Before = Before(),
 ) -> Discovery:
     """Discover one axis on the customers who are eligible for it."""
     features = axis.live_features(inputs)
     if not features:
         missing = " or ".join(axis.missing_inputs(inputs))
-        return _unavailable(axis, f"no {missing} in the input")
+        return _unavailable(axis, f"no {missing} in the input", before.previous)
     rules = tuple(rule for rule in axis.eligibility if inputs.issuperset(rule.needs))
     eligible = eligible_rows(columns, rules)
     if not eligible.any():
-        return _unavailable(axis, f"everybody is {rules[0].state}", rules)
+        return _unavailable(axis, f"everybody is {rules[0].state}", before.previous, rules)
     own = {name: values[eligible] for name, values in columns.items()}
     own_weights = weights[eligible]
     scales, dropped = fit_scales(own, own_weights, features)
     if not scales:
-        return _unavailable(axis, "no feature varies", rules, dropped)
-    points = scale_matrix(own, scales)
+        return _unavailable(axis, "no feature varies", before.previous, rules, dropped)
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
-    partition = choose_partition(points, own_weights, settings, axis_seed, axis.min_segments)
-    segments = _segments(axis, inputs, scales, points, own, own_weights, partition)
+    points = scale_matrix(own, scales)
+    usual = _usual(before.previous, own)
+    partition = choose_partition(points, own_weights, settings, axis_seed, axis.min_segments, usual)
     model = AxisModel(
         name=axis.name,
         group=axis.group,
@@ -108,65 +136,126 @@ def discover_axis(
         silhouette=partition.silhouette,
         eligibility=rules,
         scales=scales,
-        segments=segments,
+        segments=(),
         default_state=NO_STRUCTURE,
-        next_segment_id=len(segments) + 1,
+        next_segment_id=_next_id(before.previous, ()),
     )
-    return Discovery(model, partition.candidates, dropped)
+    found = Discovery(model, partition.candidates, dropped, partition.choice)
+    if partition.centroids is None:
+        events = tell_events(before.previous, (), None) if before.previous else ()
+        return replace(found, events=events)
+    centroids, agreement = partition.centroids, None
+    if before.population:
+        refitted, agreement = refit(
+            before.population, rules, features, scales, centroids, settings, axis_seed
+        )
+        centroids = refitted if settings.refine else centroids
+    evidence = Evidence(own, own_weights, nearest(points, centroids), len(centroids))
+    named = replace(found, agreement=agreement, scatter=draw_scatter(evidence, scales))
+    return _with_segments(named, centroids, evidence, axis.live_prototypes(inputs), before, usual)
 
 
-def eligible_rows(
-    columns: Mapping[str, Floats], rules: Sequence[Eligibility]
-) -> npt.NDArray[np.bool_]:
-    """True for customers whom every rule admits; shape (n,)."""
-    n_rows = len(next(iter(columns.values())))
-    eligible = np.ones(n_rows, dtype=np.bool_)
-    for rule in rules:
-        eligible &= columns[rule.measure] >= rule.at_least  # missing admits nobody
-    return eligible
+def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> Usual | None:
+    """The previous run's segments on today's figures."""
+    if previous is None or not previous.segments:
+        return None
+    return Usual(len(previous.segments), label_by(previous, columns))
 
 
 def _unavailable(
     axis: Axis,
     reason: str,
+    previous: AxisModel | None,
     rules: tuple[Eligibility, ...] = (),
     dropped: tuple[str, ...] = (),
 ) -> Discovery:
-    model = AxisModel(axis.name, axis.group, UNAVAILABLE, reason, None, rules, (), (), UNAVAILABLE)
-    return Discovery(model, (), dropped)
+    model = AxisModel(
+        axis.name,
+        axis.group,
+        UNAVAILABLE,
+        reason,
+        None,
+        rules,
+        (),
+        (),
+        UNAVAILABLE,
+        _next_id(previous, ()),
+    )
+    events = tell_events(previous, (), None) if previous else ()
+    return Discovery(model, (), dropped, events=events)
 
 
-def _described(named: SegmentName, told: str) -> str:
-    return f"{named.meaning}: {told}" if named.meaning else told
+def _with_segments(
+    found: Discovery,
+    centroids: Floats,
+    evidence: Evidence,
+    prototypes: Sequence[Prototype],
+    before: Before,
+    usual: Usual | None,
+) -> Discovery:
+    """With segments of permanent ids; those that go on keep their names while these are true."""
+    scales, previous = found.model.scales, before.previous
+    overlap, heirs = None, dict[int, Segment]()
+    if previous and usual:
+        overlap = find_overlap(
+            evidence.labels, len(centroids), usual.labels, usual.n_segments, evidence.weights
+        )
+        is_true = np.array(
+            [
+                [_is_true(old, i, evidence) for old in previous.segments]
+                for i in range(len(centroids))
+            ]
+        )
+        heirs = match_segments(previous, scales, centroids, overlap, is_true)
+    kept = {
+        index: SegmentName(segment.name, segment.meaning, segment.claims)
+        for index, segment in heirs.items()
+        if _is_true(segment, index, evidence)
+    }
+    names = name_segments(prototypes, scales, centroids, evidence, kept)
+    new_ids = count(found.model.next_segment_id)
+    ids = [
+        heirs[index].segment_id if index in heirs else next(new_ids) for index in range(len(names))
+    ]
+    segments = _segments(scales, centroids, evidence, names, ids)
+    model = replace(found.model, segments=segments, next_segment_id=_next_id(previous, segments))
+    events = tell_events(previous, segments, overlap) if previous else ()
+    return replace(found, model=model, events=events)
+
+
+def _is_true(old: Segment, index: int, evidence: Evidence) -> bool:
+    """Whether what the old name says holds of the new segment."""
+    return all(holds(claim, index, evidence) for claim in old.claims)
 
 
 def _segments(
-    axis: Axis,
-    inputs: frozenset[str],
     scales: tuple[FeatureScale, ...],
-    points: Floats,
-    columns: Mapping[str, Floats],
-    weights: Floats,
-    partition: Partition,
+    centroids: Floats,
+    evidence: Evidence,
+    names: Sequence[SegmentName],
+    ids: Sequence[int],
 ) -> tuple[Segment, ...]:
-    if partition.centroids is None:
-        return ()
-    k = len(partition.centroids)
-    labels = nearest(points, partition.centroids)
-    evidence = Evidence(columns, weights, labels, k)
-    names = name_segments(axis.live_prototypes(inputs), scales, partition.centroids, evidence)
-    shares = np.bincount(labels, weights=weights, minlength=k) / weights.sum()
+    k = evidence.n_segments
+    shares = np.bincount(evidence.labels, evidence.weights, minlength=k) / evidence.weights.sum()
     medians = {scale.measure: evidence.medians(scale.measure) for scale in scales}
     return tuple(
         Segment(
-            segment_id=index + 1,
+            segment_id=ids[index],
             name=names[index].name,
             meaning=names[index].meaning,
             claims=names[index].claims,
-            description=_described(names[index], figures(index, centroid, scales, evidence)),
+            description=described(
+                names[index].meaning,
+                figures(index, centroid, scales, evidence, names[index].claims),
+            ),
             centroid=tuple(float(value) for value in centroid),
             medians={m: float(v[index]) for m, v in medians.items() if not np.isnan(v[index])},
             sample_share=float(shares[index]),
         )
-        for index, centroid in enumerate(partition.centroids)
+        for index, centroid in enumerate(centroids)
     )
+
+
+def _next_id(previous: AxisModel | None, segments: Sequence[Segment]) -> int:
+    used = max((segment.segment_id for segment in segments), default=0) + 1
+    return max(used, previous.next_segment_id) if previous else used

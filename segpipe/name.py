@@ -7,20 +7,25 @@ its two strongest deviations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
+from segpipe.axes.figures import told
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 _FAR = 2.0  # deviations beyond this are as good as this
 _FORBIDDEN = 1e6
+_SAME = "like the shop median"
+_EITHER = re.compile(r"\[(\w+)\|(\w+)\]")  # the word for one, and for several
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,15 @@ class Evidence:
     weights: Floats
     labels: Labels
     n_segments: int
+    _medians: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     def medians(self, measure: str) -> Floats:
         """Weighted median of the measure in each segment, NaN where nobody has it; shape (k,)."""
+        if measure not in self._medians:
+            self._medians[measure] = self._find_medians(measure)
+        return self._medians[measure]
+
+    def _find_medians(self, measure: str) -> Floats:
         values = self.columns[measure]
         known = ~np.isnan(values)
         medians = np.full(self.n_segments, np.nan)
@@ -90,13 +101,23 @@ def name_segments(
     scales: Sequence[FeatureScale],
     centroids: Floats,
     evidence: Evidence,
+    kept: Mapping[int, SegmentName] | None = None,
 ) -> list[SegmentName]:
-    """A unique name a centroid (k, d); centroids are standardised in the order of `scales`."""
-    matched = _match(prototypes, scales, centroids, evidence)
-    taken = {prototype.name for prototype in matched.values()}
+    """A unique name a centroid (k, d); centroids are standardised in the order of `scales`.
+
+    `kept` has the names that segments bring from an earlier run; they are not given again.
+    """
+    kept = kept or {}
+    taken = {name.name for name in kept.values()}
+    free = [prototype for prototype in prototypes if prototype.name not in taken]
+    matched = _match(free, scales, centroids, evidence, frozenset(kept))
+    taken |= {prototype.name for prototype in matched.values()}
     named = []
     for segment, centroid in enumerate(centroids):
         prototype = matched.get(segment)
+        if segment in kept:
+            named.append(kept[segment])
+            continue
         if prototype:
             name, claims, meaning = prototype.name, prototype.claims, prototype.description
         else:
@@ -127,8 +148,9 @@ def _match(
     scales: Sequence[FeatureScale],
     centroids: Floats,
     evidence: Evidence,
+    kept: frozenset[int],
 ) -> dict[int, Prototype]:
-    """Segment → prototype, as many as claims allow, at the least total distance."""
+    """Segment → prototype, as many as claims allow, at the least total distance; kept ones none."""
     if not prototypes:
         return {}
     places = _places(prototypes, scales, centroids, evidence)
@@ -136,6 +158,8 @@ def _match(
     for column, prototype in enumerate(prototypes):
         measures = [m for m in prototype.position if not np.isnan(places[m]).any()]
         for segment in range(len(centroids)):
+            if segment in kept:
+                continue
             if all(holds(claim, segment, evidence) for claim in prototype.claims):
                 gaps = [places[m][segment] - prototype.position[m] for m in measures]
                 # Squared: a convex cost keeps the names of a ladder in the ladder's order.
@@ -215,25 +239,50 @@ def _bare(measure: str) -> str:
 
 
 def figures(
-    segment: int, centroid: Floats, scales: Sequence[FeatureScale], evidence: Evidence
+    segment: int,
+    centroid: Floats,
+    scales: Sequence[FeatureScale],
+    evidence: Evidence,
+    claims: Sequence[Claim] = (),
 ) -> str:
-    """The two strongest deviations in the measures' own units, against all eligible customers."""
-    order = np.argsort(-np.abs(centroid), kind="stable")[:2]
-    told = []
-    for index in order:
-        measure = MEASURES[scales[index].measure]
-        own = evidence.medians(measure.name)[segment]
-        usual = evidence.quantile(measure.name, 0.5)
-        told.append(f"{measure.label} {_told(own, measure)} (all: {_told(usual, measure)})")
-    return ", ".join(told)
+    """Two figures of the segment's middle customer against the shop's median.
+
+    First what the name claims, then the most telling: what differs from the shop to the eye, and
+    on the side that the centroid deviates to, by the strength of the deviation. Empty where nobody
+    of the segment has any.
+    """
+    claimed = list(dict.fromkeys(claim.measure for claim in claims))[:1]
+    deviations = {scale.measure: float(z) for scale, z in zip(scales, centroid, strict=True)}
+    names = sorted(deviations, key=lambda name: -abs(deviations[name]))
+    ranked: list[tuple[int, str]] = []
+    for name in dict.fromkeys([*claimed, *names]):
+        own = float(evidence.medians(name)[segment])
+        usual = evidence.quantile(name, 0.5)
+        if not (np.isnan(own) or np.isnan(usual)):
+            phrase = _compared(MEASURES[name], own, usual)
+            is_telling = name in claimed or (
+                _SAME not in phrase and (own - usual) * deviations[name] > 0
+            )
+            ranked.append((0 if is_telling else 1, phrase))
+    first, *more = [phrase for _, phrase in sorted(ranked, key=itemgetter(0))[:2]] or [""]
+    verb = first.split(" ", maxsplit=1)[0]
+    return " and ".join([first, *(phrase.removeprefix(f"{verb} ") for phrase in more)])
 
 
-def _told(value: float, measure: Measure) -> str:
-    """The figure in words of its unit."""
-    if np.isnan(value):
-        return "unknown"
-    if measure.unit == "share":
-        return f"{value:.0%}"
-    if measure.unit == "log ratio":
-        return f"{np.exp(value):.2f} times"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def described(meaning: str, figures_told: str) -> str:
+    """The description of a segment, a sentence: what its name means, then its figures."""
+    if not figures_told:
+        sentence = meaning or "no figure of these customers is known"
+    elif meaning:
+        sentence = f"{meaning}: the typical one {figures_told}"
+    else:
+        sentence = f"the typical customer {figures_told}"
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _compared(measure: Measure, own: float, usual: float) -> str:
+    """What the middle customer does, and the shop's median beside it."""
+    figure, shops = told(own, measure), told(usual, measure)
+    number = 1 if figure == "1" else 2
+    phrase = _EITHER.sub(lambda match: match[number], measure.phrase).format(figure)
+    return f"{phrase} ({_SAME if figure == shops else f'shop median {shops}'})"

@@ -83,6 +83,7 @@ class AgreementInfo:
     adjusted_rand: float
     centroid_shift: float  # the farthest centroid's way, in standard deviations
     sample_size_wanted: int | None  # where the share falls short of what is asked
+    is_refined: bool = False  # the refitted centroids are the ones that are published
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.cluster import Partition, _chosen, choose_partition
+from segpipe.cluster import Partition, Usual, _best, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.discover import discover
 from segpipe.nearest import nearest, squared_distances
@@ -126,14 +126,95 @@ def test_a_lone_outlier_does_not_win() -> None:
     ],
 )
 def test_ties_go_to_the_smaller_k(silhouettes: tuple[float, ...], k: int) -> None:
-    fits = [np.zeros((n, 1)) for n in (2, 3, 4)]
+    assert _chosen_k(silhouettes) == k
+
+
+def _chosen_k(silhouettes: tuple[float, ...], usual_k: int | None = None) -> int:
+    """K that wins with these silhouettes at 2, 3, 4 …; all of them hold."""
     candidates = tuple(
-        CandidateInfo(len(fit), silhouette, 0.2, 1.0, None)
-        for fit, silhouette in zip(fits, silhouettes, strict=True)
+        CandidateInfo(n, silhouette, 0.2, 1.0, None) for n, silhouette in enumerate(silhouettes, 2)
     )
-    chosen = _chosen(fits, candidates, SETTINGS, min_segments=2)
-    assert chosen.centroids is not None
-    assert len(chosen.centroids) == k
+    index, choice = _best(candidates, SETTINGS, 2, usual_k)
+    assert index is not None
+    is_best = round(silhouettes[index], 4) == round(max(silhouettes), 4)
+    assert is_best != choice.startswith("as in the previous run")
+    return index + 2
+
+
+@pytest.mark.parametrize(
+    ("usual_k", "k"),
+    [(None, 3), (2, 2), (3, 3), (4, 3), (6, 3)],  # K = 4 lies too far behind, 6 was not tried
+)
+def test_the_previous_runs_k_stays_where_it_is_about_as_good(usual_k: int | None, k: int) -> None:
+    assert _chosen_k((0.56, 0.6, 0.54), usual_k) == k
+
+
+def test_the_reason_of_the_choice_is_told() -> None:
+    points, _ = _blobs([100, 100, 100])
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found.choice == "the highest of those that hold"
+    alone = choose_partition(points, _ones(points), ClusterSettings(min_k=3, max_k=3), seed=1)
+    assert alone.choice == "the only one that holds"
+    lenient = ClusterSettings(usual_k_lag=1, min_reproducibility=-1)
+    usual = Usual(2, np.zeros(len(points), np.intp))
+    before = choose_partition(points, _ones(points), lenient, 1, 2, usual)
+    assert before.choice is not None
+    assert before.choice.startswith("as in the previous run, ")
+    assert before.choice.endswith(" short of K=3")
+
+
+def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
+    """Where halves of this month's sample disagree, last month's and this month's may agree."""
+    points = np.random.default_rng(8).normal(0, 1, (600, 8))
+    strict = ClusterSettings(max_k=3, restarts=2, min_reproducibility=0.9)
+    alone = choose_partition(points, _ones(points), strict, seed=1)
+    assert alone.centroids is None
+    lenient = ClusterSettings(min_k=3, max_k=3, restarts=2, min_reproducibility=-1)
+    before = choose_partition(points, _ones(points), lenient, seed=1)
+    assert before.centroids is not None
+    usual = Usual(3, nearest(points, before.centroids))
+    found = choose_partition(points, _ones(points), strict, seed=1, usual=usual)
+    assert found.centroids is not None
+    assert found.centroids.tolist() == before.centroids.tolist()
+    other = Usual(3, np.random.default_rng(9).integers(0, 3, 600))
+    assert choose_partition(points, _ones(points), strict, 1, usual=other).centroids is None
+
+
+@pytest.mark.parametrize(("share", "k"), [(0.015, 3), (0.008, 2)])
+def test_a_usual_segment_may_shrink_to_half_of_the_smallest_share(share: float, k: int) -> None:
+    points, labels = _blobs([120, 120, 40])
+    weights = np.where(labels == 2, 240 * share / (1 - share) / 40, 1.0)
+    assert choose_partition(points, weights, SETTINGS, seed=1).candidates[1].passed_over
+    found = choose_partition(points, weights, SETTINGS, seed=1, usual=Usual(3, labels))
+    assert found.centroids is not None
+    assert len(found.centroids) == k
+
+
+def test_a_cut_through_one_cloud_is_no_structure_however_high_its_silhouette() -> None:
+    draw = np.random.default_rng(5)
+    points = draw.normal(0, 1, (1500, 2)) * [6, 0.1]  # so long that its halves stand apart
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    assert found.centroids is not None
+    assert found.silhouette is not None
+    assert found.silhouette > SETTINGS.clustered_silhouette
+    null = found.candidates[len(found.centroids) - 2].null_silhouette
+    assert null == pytest.approx(found.silhouette, abs=0.03)
+    assert found.verdict == "no structure"
+
+
+def test_the_null_has_the_covariance_of_the_weighted_points() -> None:
+    draw = np.random.default_rng(6)
+    round_cloud, long_cloud = draw.normal(0, 1, (800, 3)), draw.normal(0, 1, (800, 3)) * [9, 1, 1]
+    points = np.vstack([round_cloud, long_cloud])
+    settings = ClusterSettings(max_k=2, restarts=2, min_reproducibility=-1)
+    nulls = []
+    for weights in ((1.0, 1e-6), (1e-6, 1.0)):
+        by_row = np.repeat(weights, 800)
+        found = choose_partition(points, by_row, settings, seed=1)
+        nulls.append(found.candidates[0].null_silhouette)
+    assert nulls[0] is not None
+    assert nulls[1] is not None
+    assert nulls[0] + 0.2 < nulls[1]
 
 
 def test_noise_has_no_structure() -> None:
@@ -155,7 +236,7 @@ def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
 def test_one_distinct_customer_has_no_structure() -> None:
     points = np.zeros((50, 2))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found == Partition(None, None, (), "no structure", "only 1 distinct customers")
+    assert found == Partition(None, None, (), "no structure", "only 1 distinct customers", None)
 
 
 def test_two_kinds_of_customers_are_two_segments() -> None:
@@ -228,7 +309,7 @@ def test_every_k_means_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.Mon
 
     def spied(*_: object) -> Partition:
         seen.add(_openmp_effective_n_threads())
-        return Partition(None, None, (), "no structure", None)
+        return Partition(None, None, (), "no structure", None, None)
 
     monkeypatch.setattr("segpipe.discover.choose_partition", spied)
     table = pa.table({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]})

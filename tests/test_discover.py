@@ -97,9 +97,9 @@ def test_a_share_is_of_the_eligible_population() -> None:
 def test_an_axis_has_a_seed_of_the_run_and_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def spied(_points: Floats, _weights: Floats, _: object, seed: int, _least: int) -> Partition:
+    def spied(_points: Floats, _weights: Floats, _: object, seed: int, *_rest: object) -> Partition:
         seen.append(seed)
-        return Partition(None, None, (), "no structure", None)
+        return Partition(None, None, (), "no structure", None, None)
 
     monkeypatch.setattr("segpipe.discover.choose_partition", spied)
     columns = {"n_orders": np.array([2.0, 5.0]), "recency_days": np.array([1.0, 2.0])}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import AXES, Axis, Claim, Feature, Prototype
-from segpipe.name import Evidence, SegmentName, holds, name_segments
+from segpipe.name import Evidence, SegmentName, described, figures, holds, name_segments
 from segpipe.scale import fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
@@ -108,21 +108,69 @@ def test_a_name_is_given_once_to_the_segment_that_it_fits_best() -> None:
     assert named[0].name == "weekender"
 
 
-def test_a_description_tells_the_figures() -> None:
+def _told(columns: dict[str, Floats], labels: Labels, claims: tuple[Claim, ...] = ()) -> list[str]:
+    """Figures of each segment, by the features of `_own_axis`."""
+    weights = np.ones(len(labels))
+    scales, _ = fit_scales(columns, weights, _own_axis().features)
+    points = scale_matrix(columns, scales)
+    k = int(labels.max()) + 1
+    evidence = Evidence(columns, weights, labels, k)
+    centroids = [points[labels == segment].mean(axis=0) for segment in range(k)]
+    return [figures(i, centroid, scales, evidence, claims) for i, centroid in enumerate(centroids)]
+
+
+def test_a_description_tells_what_differs_most_from_the_shop() -> None:
+    labels: Labels = np.repeat(np.arange(2), [3, 4])
+    columns = {
+        "weekend_order_share": np.array([0.5] * 6 + [0.4]),
+        "n_orders": np.array([1.0, 1.0, 1.0, 14.0, 14.0, 14.0, 14.0]),
+        "recency_days": np.array([80.0, 90.0, 100.0, 3.0, 1.0, 1.0, 1.0]),
+    }
+    assert _told(columns, labels) == [
+        "has 1 order (shop median 14) and last bought 90 days ago (shop median 3)",
+        "last bought 1 day ago (shop median 3) and has 14 orders (like the shop median)",
+    ]
+
+
+def test_a_verb_that_two_figures_share_is_said_once() -> None:
     columns, labels = _three_segments()
-    weekender = Prototype("weekender", "come at weekends", {"weekend_order_share": 1.3}, ())
-    told = _named(_own_axis(weekender), columns, labels)[0][0].description
-    assert told.startswith("come at weekends: weekend orders 9")
-    assert "% (all: 2" in told
+    columns["n_categories"] = columns["n_orders"]
+    columns["products_per_order"] = columns["n_orders"]
+    features = (Feature("products_per_order"), Feature("n_categories"))
+    scales, _ = fit_scales(columns, np.ones(60), features)
+    evidence = Evidence(columns, np.ones(60), labels, 3)
+    said = figures(1, np.array([2.0, 1.0]), scales, evidence)
+    assert said.startswith("buys ")
+    assert said.count("buys") == 1
+    assert ") and from 29.6 categories (shop median 6.13)" in said
 
 
-def test_a_figure_that_nobody_of_the_segment_has_is_unknown() -> None:
+def test_what_the_name_claims_is_told_first_even_where_it_is_as_everywhere() -> None:
+    columns, labels = _three_segments()
+    columns["evening_order_share"] = np.full(60, 0.25)
+    first = _told(columns, labels, (Claim("evening_order_share", "above", value=0.2),))[2]
+    assert first.startswith("places 25% of orders in the evening (like the shop median) and ")
+
+
+def test_a_figure_that_nobody_of_the_segment_has_is_not_told() -> None:
     columns, labels = _three_segments()
     columns["recency_days"][labels == 2] = np.nan  # filled with the median of the others
     columns["weekend_order_share"][:] = 0.5
     columns["n_orders"][:] = 3.0
-    told = [n.description for n in _named(_own_axis(), columns, labels)[0]]
-    assert told[2].startswith("days since the last order unknown (all: 1")
+    said = _told(columns, labels)
+    assert said[2] == ""
+    assert said[0] == "last bought 11 days ago (like the shop median)"
+    assert "nan" not in "".join(said)
+
+
+def test_a_description_is_a_sentence() -> None:
+    told = "has 14 orders (shop median 5)"
+    assert described("buy most", told) == (
+        "Buy most: the typical one has 14 orders (shop median 5)."
+    )
+    assert described("", told) == "The typical customer has 14 orders (shop median 5)."
+    assert described("buy most", "") == "Buy most."
+    assert described("", "") == "No figure of these customers is known."
 
 
 def test_a_position_on_a_measure_that_is_no_feature_of_the_axis_counts() -> None:

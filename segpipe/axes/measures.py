@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from segpipe.axes.phrases import PHRASES
 from segpipe.axes.record import Measure
 
 _CATALOGUE = (
@@ -161,13 +162,13 @@ _CATALOGUE = (
     (
         "gap_trend",
         "trend of the gaps",
-        "ratio",
+        "change",
         "least-squares slope of gap over its number / mean gap; missing below two gaps",
     ),
     (
         "order_value_trend",
         "trend of order value",
-        "ratio",
+        "change",
         "least-squares slope of order value over its number / mean order value",
     ),
     (
@@ -223,4 +224,4 @@ _CATALOGUE = (
     ("ticket_self_service_share", "self-service", "share", "of tickets with a channel"),
 )
 
-MEASURES: dict[str, Measure] = {row[0]: Measure(*row) for row in _CATALOGUE}
+MEASURES: dict[str, Measure] = {row[0]: Measure(*row, PHRASES[row[0]]) for row in _CATALOGUE}

@@ -18,8 +18,9 @@ class Measure:
 
     name: str
     label: str  # as a marketer would say it
-    unit: str  # days, share, amount, count, ratio
+    unit: str  # days, hours, share, amount, count, ratio, change, log ratio, 1 to 5
     definition: str
+    phrase: str  # what a customer does, with the figure at {}; see axes/phrases.py
 
 
 @dataclass(frozen=True)

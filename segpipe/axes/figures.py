@@ -1,0 +1,79 @@
+"""A figure as a marketer reads it, by the unit of its measure.
+
+The text has no word for the unit but `%` and `times`: labels and phrases say days and hours.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from segpipe.axes.record import Measure
+
+_EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # of a phrase: where the figure is 1, and else
+
+
+def told(value: float, measure: Measure) -> str:
+    """The figure: 21 (days), 40%, 1,204 (amount), 1.40 times (log ratio), +3% (change)."""
+    if not math.isfinite(value):
+        return "unknown"
+    forms = {
+        "share": _share,
+        "change": _change,
+        "log ratio": _times,
+        "amount": _amount,
+        "days": _measured,
+        "hours": _measured,
+        "1 to 5": _measured,
+    }
+    return forms.get(measure.unit, _plain)(value)
+
+
+def said(value: float, measure: Measure) -> str:
+    """What a customer with this figure does, by the measure's phrase: has 1 order."""
+    return phrase_for(value, measure).replace("{}", told(value, measure))
+
+
+def phrase_for(value: float, measure: Measure) -> str:
+    """The measure's phrase with the word that goes with the figure, which is still `{}`."""
+    number = 1 if told(value, measure) == "1" else 2
+    return _EITHER.sub(lambda either: either[number], measure.phrase)
+
+
+def _share(value: float) -> str:
+    """Whole per cent where that hides neither a few nor the last few."""
+    return f"{_number(100 * value, 0 if 0.1 <= value <= 0.99 else 1)}%"
+
+
+def _change(value: float) -> str:
+    percent = _number(100 * value, 0 if abs(value) >= 0.1 else 1)
+    return f"{percent}%" if percent == "0" or value < 0 else f"+{percent}%"
+
+
+def _times(value: float) -> str:
+    ratio = math.exp(min(value, 700))
+    return f"{ratio:.2f} times" if ratio < 100 else f"{ratio:,.0f} times"
+
+
+def _amount(value: float) -> str:
+    cents = f"{round(value, 2) + 0:,.2f}"
+    return _number(value, 0) if abs(value) >= 100 else cents.removesuffix(".00")
+
+
+def _measured(value: float) -> str:
+    return _number(value, 0 if abs(value) >= 10 else 1)
+
+
+def _plain(value: float) -> str:
+    """Whole from 100 on, else two figures after the point, or two that are not 0."""
+    if abs(value) >= 100:
+        return _number(value, 0)
+    if 1e-4 <= abs(value) < 0.1:
+        return f"{value:.2g}"
+    return _number(value, 1 if abs(value) >= 10 else 2)
+
+
+def _number(value: float, decimals: int) -> str:
+    """With thousands separated, and without zeros that say nothing or a minus before 0."""
+    text = f"{round(value, decimals) + 0:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

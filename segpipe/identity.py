@@ -1,0 +1,177 @@
+"""Segments across runs: which of the previous run's is which of this one's.
+
+Takes an axis of the previous model and the new centroids on the new sample; gives the matches and
+the events. Transitions of clusters are told apart as in MONIC (Spiliopoulou et al., 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from segpipe.eligible import eligible_rows
+from segpipe.model import AxisModel, Segment
+from segpipe.nearest import nearest
+from segpipe.report import SegmentEvent
+from segpipe.scale import FeatureScale, scale_matrix
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
+_MIN_SIMILARITY = 0.5
+_TRUE_NAME = 0.2  # of two heirs alike, the one of which the name is still true
+_MAJORITY = 0.5  # of a segment's customers that make another its heir or its origin
+_NOTABLE = 0.25  # of them that make it worth a mention
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Weight of the sampled customers by new and old segment, shape (k_new, k_old)."""
+
+    common: Floats
+    n_new: Floats  # (k_new,), of those eligible now, whether or not they were
+    n_old: Floats  # (k_old,)
+
+    @property
+    def jaccard(self) -> Floats:
+        """Customers in both over customers in either, by the two models on the same figures."""
+        either = self.n_new[:, None] + self.n_old[None, :] - self.common
+        return np.divide(self.common, either, out=np.zeros_like(either), where=either > 0)
+
+
+def label_by(axis: AxisModel, columns: Mapping[str, Floats]) -> Labels:
+    """Segment of each customer by the axis's model, -1 in a state; columns and labels (n,)."""
+    eligible = eligible_rows(columns, axis.eligibility)
+    labels = np.full(len(eligible), -1, dtype=np.intp)
+    if eligible.any() and axis.segments:
+        own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
+        labels[eligible] = nearest(scale_matrix(own, axis.scales), _centroids(axis))
+    return labels
+
+
+def find_overlap(
+    labels: Labels, n_segments: int, old_labels: Labels, n_old: int, weights: Floats
+) -> Overlap:
+    """How the old model divides the sample's customers, against the new one.
+
+    labels, old_labels and weights (n,) of the whole sample; labels are -1 in a state.
+    """
+    both = (labels >= 0) & (old_labels >= 0)
+    cells = labels[both] * n_old + old_labels[both]
+    common = _weight_by(cells, weights[both], n_segments * n_old)
+    now, then = labels >= 0, old_labels >= 0
+    return Overlap(
+        common.reshape(n_segments, n_old),
+        _weight_by(labels[now], weights[now], n_segments),
+        _weight_by(old_labels[then], weights[then], n_old),
+    )
+
+
+def match_segments(
+    old: AxisModel,
+    scales: Sequence[FeatureScale],
+    centroids: Floats,
+    overlap: Overlap,
+    is_true: npt.NDArray[np.bool_],
+) -> dict[int, Segment]:
+    """New index → the old segment that it continues, one to one; the rest are new.
+
+    The assignment with the greatest total similarity: half of it the customers in common, half
+    of it nearness of the centroids in the new standard deviations. `is_true` (k_new, k_old) says
+    where the old name would still hold.
+    """
+    similarity = (overlap.jaccard + _nearness(old, scales, centroids)) / 2
+    similarity[overlap.common == 0] = 0.0
+    rows, columns = linear_sum_assignment(similarity + _TRUE_NAME * is_true, maximize=True)
+    return {
+        int(new): old.segments[previous]
+        for new, previous in zip(rows, columns, strict=True)
+        if similarity[new, previous] >= _MIN_SIMILARITY
+    }
+
+
+def tell_events(
+    old: AxisModel, segments: Sequence[Segment], overlap: Overlap | None
+) -> tuple[SegmentEvent, ...]:
+    """What became of every segment of the previous run, and where the new ones came from.
+
+    segments are the new ones with their permanent ids, in the overlap's order.
+    """
+    if overlap is None:
+        overlap = Overlap(
+            np.zeros((len(segments), len(old.segments))),
+            np.ones(len(segments)),
+            np.ones(len(old.segments)),
+        )
+    known = {segment.segment_id: index for index, segment in enumerate(old.segments)}
+    present = {segment.segment_id for segment in segments}
+    events = []
+    for index, segment in enumerate(segments):
+        if segment.segment_id in known:
+            before = known[segment.segment_id]
+            was = old.segments[before].name
+            kind, others = ("kept", ()) if was == segment.name else ("renamed", (was,))
+            share = float(overlap.jaccard[index, before])
+            event = SegmentEvent(kind, segment.name, segment.segment_id, others, share)
+        else:
+            shares = overlap.common[index] / max(overlap.n_new[index], 1e-300)
+            event = _origin(segment, shares, old.segments)
+        events.append(event)
+    for index, segment in enumerate(old.segments):
+        if segment.segment_id not in present:
+            shares = overlap.common[:, index] / max(overlap.n_old[index], 1e-300)
+            events.append(_end(segment, shares, segments))
+    return tuple(events)
+
+
+def _weight_by(groups: Labels, weights: Floats, n_groups: int) -> Floats:
+    return np.bincount(groups, weights, minlength=n_groups).astype(np.float64)
+
+
+def _origin(segment: Segment, shares: Floats, old: Sequence[Segment]) -> SegmentEvent:
+    largest = float(shares.max(initial=0.0))
+    is_split = largest >= _MAJORITY
+    others = _named(old, shares, _MAJORITY if is_split else _NOTABLE)
+    kind = "split" if is_split else "born"
+    return SegmentEvent(kind, segment.name, segment.segment_id, others, largest)
+
+
+def _end(segment: Segment, shares: Floats, new: Sequence[Segment]) -> SegmentEvent:
+    largest = float(shares.max(initial=0.0))
+    is_merger = largest >= _MAJORITY
+    others = _named(new, shares, _MAJORITY if is_merger else _NOTABLE)
+    kind = "merged" if is_merger else "died"
+    return SegmentEvent(kind, segment.name, segment.segment_id, others, largest)
+
+
+def _named(segments: Sequence[Segment], shares: Floats, at_least: float) -> tuple[str, ...]:
+    return tuple(s.name for s, share in zip(segments, shares, strict=True) if share >= at_least)
+
+
+def _nearness(old: AxisModel, scales: Sequence[FeatureScale], centroids: Floats) -> Floats:
+    """exp(-d² / 2) of the centroids, d the root mean square over the features of both; (k, k_old).
+
+    Old centroids are brought from their own standard deviations into the new ones.
+    """
+    before = {scale.measure: (index, scale) for index, scale in enumerate(old.scales)}
+    shared = [
+        (index, scale, *before[scale.measure])
+        for index, scale in enumerate(scales)
+        if scale.measure in before and before[scale.measure][1].transform == scale.transform
+    ]
+    if not shared:
+        return np.zeros((len(centroids), len(old.segments)))
+    places = _centroids(old)
+    squares = np.zeros((len(centroids), len(old.segments)))
+    for index, now, position, then in shared:
+        moved = (places[:, position] * then.deviation + then.mean - now.mean) / now.deviation
+        squares += np.square(centroids[:, index, None] - moved[None, :])
+    nearness: Floats = np.exp(-squares / len(shared) / 2)
+    return nearness
+
+
+def _centroids(axis: AxisModel) -> Floats:
+    return np.array([segment.centroid for segment in axis.segments])

@@ -1,0 +1,135 @@
+"""The whole population's own fit of an axis, and how far the sample's agrees with it.
+
+Takes the centroids that the sample gave and the customers of the engine; gives refitted centroids
+and an AgreementInfo. Measured in every run, since the features of everybody are at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from segpipe.axes import Eligibility, Feature
+from segpipe.cluster import fit_centroids
+from segpipe.config import ClusterSettings
+from segpipe.eligible import eligible_rows
+from segpipe.engine import Connection, quote
+from segpipe.nearest import nearest
+from segpipe.report import AgreementInfo
+from segpipe.scale import FeatureScale, fit_scales, scale_matrix
+from segpipe.schema import CUSTOMER_FEATURES
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
+_TOLERANCE = 1e-6  # relative to the features' variance
+
+
+@dataclass(frozen=True)
+class Population:
+    """All customers of the run, read an axis at a time: memory is bounded by one axis."""
+
+    engine: Connection
+    sample_size: int
+
+    def eligible(self, measures: Sequence[str], rules: Sequence[Eligibility]) -> dict[str, Floats]:
+        """The measures of the eligible customers, in the order of their ids."""
+        names = list(dict.fromkeys([*measures, *(rule.measure for rule in rules)]))
+        query = f"SELECT {', '.join(map(quote, names))} FROM {CUSTOMER_FEATURES.name}"
+        # A cursor of its own, for axes are read side by side.
+        table = self.engine.cursor().sql(query).to_arrow_table()
+        columns = {name: table[name].to_numpy().astype(np.float64) for name in names}
+        eligible = eligible_rows(columns, rules)
+        return {name: columns[name][eligible] for name in measures}
+
+
+def refit(
+    population: Population,
+    rules: Sequence[Eligibility],
+    features: Sequence[Feature],
+    scales: Sequence[FeatureScale],
+    centroids: Floats,
+    settings: ClusterSettings,
+    seed: int,
+) -> tuple[Floats, AgreementInfo]:
+    """Centroids (k, d) moved to where the population has them; and what that changes.
+
+    Agreement is between the sample's centroids and these, or with `audit = "full"` a fit of
+    everybody from scratch.
+    """
+    columns = population.eligible([feature.measure for feature in features], rules)
+    points = scale_matrix(columns, scales)
+    refitted = _lloyd(points, centroids)
+    own = nearest(points, centroids)
+    if settings.audit == "full":
+        theirs = _matched(own, _from_scratch(columns, features, len(centroids), settings, seed))
+    else:
+        theirs = nearest(points, refitted)
+    share = float(np.mean(own == theirs))
+    return refitted, AgreementInfo(
+        method=settings.audit,
+        n_customers=len(points),
+        share=share,
+        adjusted_rand=float(adjusted_rand_score(own, theirs)),
+        centroid_shift=_shift(points, theirs, centroids),
+        sample_size_wanted=wanted_size(share, settings.min_agreement, population.sample_size),
+        is_refined=settings.refine,
+    )
+
+
+def wanted_size(share: float, asked: float, sample_size: int) -> int | None:
+    """Sample size at which the share would reach what is asked; None where it does.
+
+    A centroid's error, and with it the customers on the wrong side of a border, falls with the
+    square root of the sample's size.
+    """
+    if share >= asked or asked >= 1.0:
+        return None
+    return math.ceil(sample_size * ((1 - share) / (1 - asked)) ** 2 / 100) * 100
+
+
+def _lloyd(points: Floats, centroids: Floats) -> Floats:
+    means = KMeans(n_clusters=len(centroids), init=centroids, n_init=1, tol=_TOLERANCE)
+    fitted: Floats = means.fit(points).cluster_centers_
+    return fitted
+
+
+def _from_scratch(
+    columns: dict[str, Floats],
+    features: Sequence[Feature],
+    k: int,
+    settings: ClusterSettings,
+    seed: int,
+) -> Labels:
+    """Labels of a model that has never seen the sample: own scales, own centroids, the same K."""
+    ones = np.ones(len(columns[features[0].measure]))
+    scales, _ = fit_scales(columns, ones, features)
+    points = scale_matrix(columns, scales)
+    return nearest(points, fit_centroids(points, ones, k, settings.restarts, seed))
+
+
+def _matched(own: Labels, theirs: Labels) -> Labels:
+    """Their labels by the numbers of ours, one to one, so that most customers agree."""
+    common = contingency_matrix(own, theirs)
+    ours, others = linear_sum_assignment(common, maximize=True)
+    number = dict(
+        zip(np.unique(theirs)[others].tolist(), np.unique(own)[ours].tolist(), strict=True)
+    )
+    return np.array([number.get(label, -1) for label in range(theirs.max() + 1)])[theirs]
+
+
+def _shift(points: Floats, labels: Labels, centroids: Floats) -> float:
+    """Longest way from a centroid to the mean of the customers who are its own by `labels`."""
+    ways = [
+        np.linalg.norm(points[labels == index].mean(axis=0) - centroid)
+        for index, centroid in enumerate(centroids)
+        if (labels == index).any()
+    ]
+    return float(max(ways))
