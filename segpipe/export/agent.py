@@ -1,0 +1,138 @@
+"""The document for an AI agent: what the store is, its axes and segments, and how to read them.
+
+Takes the run and its segments; gives plain values without any customer's data, not even an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segpipe.export.read import ExportedAxis, ExportedRun
+from segpipe.queries import list_queries
+
+AGENT_SCHEMA = "segpipe:agent:1"
+VERDICTS = {
+    "clustered": "The segments are groups of their own, well apart.",
+    "weak": "The segments are groups that overlap: the names hold, the borders are soft.",
+    "no structure": "The segments are a stable cut through a continuum, not groups: read them as"
+    " ranges.",
+    "unavailable": "The input lacks what the axis needs, so nobody has a segment.",
+}
+STRENGTH = (
+    "0 to 1: how much nearer the customer is to this segment than to the axis's others (fuzzy"
+    " c-means membership). 1 for a state, 0 for unavailable and no_structure."
+    " Where two segments share a customer about equally, do not act on the difference."
+)
+_FIELDS = (  # of a profile: name, unit, meaning
+    ("customer_id", "text", "The id the shop knows; the only personal data."),
+    ("run_id", "number", "The run that wrote the profile."),
+    ("is_current", "true or false", "False: absent from the newest input, kept from an older run."),
+    ("lifetime_value", "amount", "Charged less everything refunded."),
+    ("avg_order_value", "amount", "lifetime_value / total_orders."),
+    (
+        "churn_risk_score",
+        "0 to 1",
+        "Days since the last purchase over twice the gap to be expected; not a probability.",
+    ),
+    ("total_orders", "orders", "Orders up to as_of."),
+    ("days_since_last_purchase", "days", "From the last order to as_of."),
+    ("customer_tenure_days", "days", "From the first order to as_of."),
+    ("segment_memberships", "axis to name", "One segment or state on every axis."),
+    ("membership_strengths", "axis to 0 to 1", STRENGTH),
+    ("previous_segments", "axis to name", "The one before; only axes on which the customer moved."),
+    ("segment_since", "axis to date", "as_of of the run that first put the customer there."),
+    ("last_updated", "UTC", "When the profile's run was published."),
+    ("created_at", "UTC", "When the customer was first published."),
+)
+_CAVEATS = (
+    "Amounts are in the shop's own currency, which is not named here; do not add a symbol.",
+    "Days count to as_of, not to today.",
+    "The verdict of an axis tells how far its segments are groups at all; see verdicts.",
+    "The description gives the segment's middle customer; single customers differ from it.",
+    "The shop median in a description is that of the customers who are eligible on the axis.",
+    "Sizes and shares are of the customers of this run, without those kept from earlier runs.",
+    "A segment is a reason to look closer: decide about one customer by that customer's figures.",
+    "Do not tell customers the name of their segment.",
+)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What was counted while the profiles were written."""
+
+    n_customers: int  # of the run
+    n_profiles: int
+    n_kept: int  # profiles of customers who were absent from the run's input
+    lifetime_value: float  # of the run's customers
+
+
+def agent_document(
+    run: ExportedRun,
+    segments: Sequence[Mapping[str, Any]],
+    totals: Totals,
+    files: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The whole document; `files` are those that it was written with."""
+    as_of = str(run.as_of) if run.as_of else None
+    return {
+        "$schema": AGENT_SCHEMA,
+        "about": "Behavioural segments of a shop's customers: every customer has one segment or"
+        " state on each axis. Look a customer up in the profiles or in PostgreSQL, read the"
+        " segments here, and follow strategy, do and dont.",
+        "store": {
+            "store_id": run.store_id,
+            "n_customers": totals.n_customers,
+            "lifetime_value": totals.lifetime_value,
+            "n_profiles": totals.n_profiles,
+            "n_kept_from_earlier_runs": totals.n_kept,
+        },
+        "run": {
+            "run_id": run.run_id,
+            "as_of": as_of,
+            "published_at": run.published_at,
+            "previous_run_id": run.previous_run_id,
+            "segpipe_version": run.version,
+        },
+        "axes": [_axis(axis, segments) for axis in run.axes],
+        "verdicts": VERDICTS,
+        "profile_fields": [
+            {"name": name, "unit": unit, "meaning": meaning} for name, unit, meaning in _FIELDS
+        ],
+        "caveats": list(_CAVEATS),
+        "example_sql": [
+            {"question": query.question, "sql": query.sql, "parameters": list(query.parameters)}
+            for query in list_queries()
+        ],
+        "files": [dict(file) for file in files],
+    }
+
+
+def _axis(axis: ExportedAxis, segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": axis.name,
+        "question": axis.question,
+        "group": axis.group,
+        "verdict": axis.verdict,
+        "reason": axis.reason,
+        "silhouette": axis.silhouette,
+        "segments": [
+            _segment(segment)
+            for segment in segments
+            # A state that nobody is in says nothing; a segment keeps its meaning.
+            if segment["axis"] == axis.name
+            and (segment["kind"] == "segment" or segment["n_customers"])
+        ],
+    }
+
+
+def _segment(segment: Mapping[str, Any]) -> dict[str, Any]:
+    guidance = segment["guidance"]
+    told = ("segment", "kind", "description", "n_customers", "share", "value_share")
+    return {
+        **{name: segment[name] for name in told},
+        "strategy": guidance["strategy"],
+        "marketing": guidance["marketing"],
+        "support": guidance["support"],
+    }

@@ -1,0 +1,270 @@
+"""What is exported: takes a transaction, gives one run, its segments and its profiles in batches.
+
+Every number is finite or None, every time is UTC, so that the same database gives the same files.
+The connection's time zone is UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from typing import Any, BinaryIO
+
+from segpipe.axes import axes_for
+from segpipe.errors import InputError
+from segpipe.guidance import guidance_for
+from segpipe.load import latest_published
+from segpipe.postgres import Connection, fetch_dicts, sql
+from segpipe.schema import INPUTS, METRICS
+
+LATEST = "latest"
+_BATCH_ROWS = 2_000  # in memory at a time, some 20 MB
+_JSON_COLUMNS = (
+    "segment_memberships",
+    "membership_strengths",
+    "previous_segments",
+    "segment_since",
+)
+
+
+@dataclass(frozen=True)
+class ExportedAxis:
+    """An axis of the run, as its model tells it."""
+
+    name: str
+    group: str | None
+    question: str | None  # None: an axis of a user's own
+    verdict: str | None
+    reason: str | None
+    silhouette: float | None
+
+
+@dataclass(frozen=True)
+class ExportedRun:
+    """The run that is exported, and where its profiles are."""
+
+    run_id: int
+    store_id: str
+    as_of: date | None
+    published_at: str
+    previous_run_id: int | None
+    version: str | None  # of segpipe
+    axes: tuple[ExportedAxis, ...]
+    profiles: sql.Composable  # their table
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the axes, in their order."""
+        return tuple(axis.name for axis in self.axes)
+
+
+def find_run(connection: Connection, store_id: str | None, run: str) -> ExportedRun:
+    """The run of that number, or the newest one of the store.
+
+    Raises InputError where there is none, where the store must be named, and for a run whose
+    profiles are no longer kept.
+    """
+    run_id = _newest(connection, store_id) if run == LATEST else _number(run)
+    rows = fetch_dicts(
+        connection,
+        """
+        SELECT store_id, status, as_of, finished_at, previous_run_id, profiles_table,
+            versions->>'segpipe' AS version, model->'axes' AS axes
+        FROM segmentation_runs WHERE run_id = %s AND coalesce(store_id = %s, true)
+        """,
+        [run_id, store_id],
+    )
+    if not rows:
+        of_store = f" of store {store_id!r}" if store_id else ""
+        raise InputError(f"There is no run {run_id}{of_store}; `segpipe runs` lists them.")
+    row = rows[0]
+    if row["status"] != "published":
+        msg = f"Run {run_id} is {row['status']}, and only a published one can be exported;"
+        raise InputError(f"{msg} `segpipe runs` lists them.")
+    return ExportedRun(
+        run_id=run_id,
+        store_id=row["store_id"],
+        as_of=row["as_of"],
+        published_at=_zulu(row["finished_at"].isoformat()),
+        previous_run_id=row["previous_run_id"],
+        version=row["version"],
+        axes=_axes(connection, run_id, row["axes"] or []),
+        profiles=_profiles_of(connection, row["store_id"], run_id, row["profiles_table"]),
+    )
+
+
+def read_segments(connection: Connection, run: ExportedRun) -> list[dict[str, Any]]:
+    """The run's segments and states, in the order of the axes, segments first."""
+    rows = fetch_dicts(
+        connection,
+        """
+        SELECT axis, segment_id, segment, kind, description, n_customers, share, lifetime_value,
+            value_share, silhouette, centroid, guidance
+        FROM segment_definitions WHERE store_id = %s AND run_id = %s
+        """,
+        [run.store_id, run.run_id],
+    )
+    for row in rows:
+        row["guidance"] = row["guidance"] or guidance_for(row["axis"], row["segment"])
+    place = {name: number for number, name in enumerate(run.axis_names)}
+    rows.sort(key=lambda row: (place[row["axis"]], row["kind"], abs(row["segment_id"])))
+    return [finite(row) for row in rows]
+
+
+def read_totals(connection: Connection, run: ExportedRun) -> tuple[int, float]:
+    """Customers of the run, and their lifetime value."""
+    row = connection.execute(
+        "SELECT sum(n_customers)::bigint, sum(lifetime_value) FROM segment_counts"
+        " WHERE store_id = %s AND run_id = %s GROUP BY axis ORDER BY axis LIMIT 1",
+        [run.store_id, run.run_id],
+    ).fetchone()
+    return (int(row[0]), round(float(row[1]), 2)) if row else (0, 0.0)
+
+
+def spool_profiles(connection: Connection, run: ExportedRun, spool: BinaryIO) -> None:
+    """Write the profiles by customer as the server tells them, a JSON object a line.
+
+    To a file and not to the files of the export, for as long as the table is read nothing can be
+    published.
+    """
+    columns = ("customer_id", "run_id", *METRICS, *_JSON_COLUMNS, "last_updated", "created_at")
+    statement = sql.SQL(
+        "COPY (SELECT row_to_json(profile) FROM ("
+        "SELECT {} FROM {} WHERE store_id = %s ORDER BY store_id, customer_id"
+        ") AS profile) TO STDOUT"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, columns)), run.profiles)
+    with connection.cursor() as cursor, cursor.copy(statement, [run.store_id]) as copy:
+        spool.writelines(copy)
+
+
+def spooled_profiles(spool: BinaryIO, run: ExportedRun) -> Iterator[list[dict[str, Any]]]:
+    """Batches of the profiles that were spooled."""
+    spool.seek(0)
+    while lines := list(islice(spool, _BATCH_ROWS)):
+        # COPY doubles backslashes; JSON has escaped whatever else COPY would.
+        rows = (json.loads(line.replace(rb"\\", b"\\")) for line in lines)
+        yield [_profile(row, run.run_id, run.axis_names) for row in rows]
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The value with None in place of every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _profile(row: Mapping[str, Any], run_id: int, axes: Sequence[str]) -> dict[str, Any]:
+    memberships, strengths, previous, since = (_ordered(row[name], axes) for name in _JSON_COLUMNS)
+    return {
+        "customer_id": row["customer_id"],
+        "run_id": row["run_id"],
+        "is_current": row["run_id"] == run_id,
+        **{name: _metric(row[name], kind) for name, kind in METRICS.items()},
+        "segment_memberships": memberships,
+        "membership_strengths": {axis: float(value) for axis, value in strengths.items()},
+        "previous_segments": previous,
+        "segment_since": since,
+        "last_updated": _zulu(row["last_updated"]),
+        "created_at": _zulu(row["created_at"]),
+    }
+
+
+def _ordered(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
+    """In the order of the axes; then axes that only an earlier run had, by name."""
+    others = sorted(values.keys() - set(axes)) if len(values) > len(axes) else ()
+    return {axis: values[axis] for axis in (*axes, *others) if axis in values}
+
+
+def _newest(connection: Connection, store_id: str | None) -> int:
+    if store_id is None:
+        stores = [
+            row[0]
+            for row in connection.execute(
+                "SELECT DISTINCT store_id FROM segmentation_runs WHERE status = 'published'"
+                " ORDER BY store_id"
+            )
+        ]
+        if len(stores) > 1:
+            found = ", ".join(stores)
+            raise InputError(f"There are several stores ({found}); name one with --store-id.")
+        store_id = stores[0] if stores else "default"
+    run_id = latest_published(connection, store_id)
+    if run_id is None:
+        msg = f"No run of store {store_id!r} has been published;"
+        raise InputError(f"{msg} publish one with: segpipe run --csv-path FILE")
+    return run_id
+
+
+def _number(run: str) -> int:
+    if not (run.isascii() and run.isdigit()):
+        raise InputError(f"The run is {run!r}; expected a number of `segpipe runs`, or {LATEST}.")
+    return int(run)
+
+
+def _axes(
+    connection: Connection, run_id: int, models: Sequence[Mapping[str, Any]]
+) -> tuple[ExportedAxis, ...]:
+    """The axes of the model; those that were only counted, for a run without one, by name."""
+    questions = {axis.name: axis.question for axis in axes_for(frozenset(INPUTS))}
+    named = {model["name"]: model for model in models}
+    counted = connection.execute(
+        "SELECT axis FROM segment_counts WHERE run_id = %(run)s"
+        " UNION SELECT axis FROM segment_definitions WHERE run_id = %(run)s ORDER BY axis",
+        {"run": run_id},
+    )
+    for (name,) in counted:
+        named.setdefault(name, {})
+    return tuple(
+        ExportedAxis(
+            name=name,
+            group=model.get("group"),
+            question=questions.get(name),
+            verdict=model.get("verdict"),
+            reason=model.get("reason"),
+            silhouette=finite(model.get("silhouette")),
+        )
+        for name, model in named.items()
+    )
+
+
+def _profiles_of(
+    connection: Connection, store_id: str, run_id: int, table: str | None
+) -> sql.Composable:
+    """The table that holds the run's profiles: everybody's for the run in force."""
+    newest = latest_published(connection, store_id)
+    if run_id == newest:
+        return sql.Identifier("customer_profiles")
+    row = connection.execute(
+        """
+        SELECT n.nspname FROM pg_class AS parent
+        JOIN pg_namespace AS n ON n.oid = parent.relnamespace
+        JOIN pg_class AS kept ON kept.relnamespace = n.oid AND kept.relname = %(table)s
+        WHERE parent.oid = 'customer_profiles'::regclass
+            AND NOT EXISTS (  -- a run that was updated in place has the same table
+                SELECT FROM segmentation_runs
+                WHERE run_id = %(newest)s AND profiles_table = %(table)s
+            )
+        """,
+        {"table": table, "newest": newest},
+    ).fetchone()
+    if row is None or table is None:
+        msg = f"The profiles of run {run_id} are no longer kept;"
+        raise InputError(f"{msg} export the one in force, {newest}, by leaving --run out.")
+    return sql.Identifier(row[0], table)
+
+
+def _metric(value: float | str, kind: str) -> float | None:
+    """The server writes a number that is not finite as text, and a whole one without a point."""
+    if isinstance(value, str):
+        return None
+    return float(value) if kind == "DOUBLE" else value
+
+
+def _zulu(moment: str) -> str:
+    return moment.replace("+00:00", "Z")

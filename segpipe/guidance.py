@@ -1,0 +1,85 @@
+"""What to do about a segment, and what a state is, in words for people.
+
+Takes names of axes and of their segments; gives the words of `config/guidance/`, one file an axis.
+A name that has no words of its own gets the axis's general ones, which lean on the figures.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from segpipe.axes import MEASURES, Eligibility
+from segpipe.axes.figures import told
+from segpipe.resources import resource
+
+ANY_AXIS = "any_axis"  # the file of what holds on every axis
+COMPOSED = "composed"  # the entry for names that are made of figures
+_DEVIATION = re.compile(r"(high|low)_(.+?)(?=_(?:high|low)_|$)")
+
+
+def guidance_for(axis: str, name: str) -> dict[str, Any]:
+    """How to treat a segment or state: strategy, and do and dont for marketing and support."""
+    own = _entries(axis) if axis in guided_axes() else {}
+    general = _entries(ANY_AXIS)
+    entry = own.get(name) or (general.get(name) if name != COMPOSED else None)
+    if entry is None:
+        entry = own.get(COMPOSED) or general[COMPOSED]
+    strategy = entry["strategy"].replace("{figures}", _figures_of(name))
+    return {"strategy": strategy, **{to: dict(entry[to]) for to in ("marketing", "support")}}
+
+
+def guided_axes() -> list[str]:
+    """Axes that have words of their own, by name."""
+    paths = resource("config", "guidance").glob("*.toml")
+    return sorted(path.stem for path in paths if path.stem != ANY_AXIS)
+
+
+def guided_names(axis: str) -> list[str]:
+    """Segments and states that have words of their own, without the general entry."""
+    return [name for name in _entries(axis) if name != COMPOSED]
+
+
+def described_state(state: str, rules: Iterable[Eligibility], reason: str | None = None) -> str:
+    """What the customers of a state have in common, a sentence."""
+    mine = [rule for rule in rules if rule.state == state]
+    if mine:
+        return _sentence(", or ".join(_shortfall(rule) for rule in mine))
+    if state == "unavailable":
+        return _sentence(f"the axis has no answer: {reason or 'the input lacks what it needs'}")
+    if state == "no_structure":
+        return _sentence(f"given where customers fall into no groups{_because(reason)}")
+    return _sentence(f"not eligible on this axis{_because(reason)}")
+
+
+@cache
+def _entries(axis: str) -> dict[str, Any]:
+    path = resource("config", "guidance", f"{axis}.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _figures_of(name: str) -> str:
+    """The deviations that a composed name is made of: `high_basket_low_orders` in words."""
+    found: Sequence[tuple[str, str]] = _DEVIATION.findall(name)
+    words = [f"{word.replace('_', ' ')} {side}" for side, word in found]
+    return ", ".join(words) or "in their description"
+
+
+def _shortfall(rule: Eligibility) -> str:
+    measure = MEASURES[rule.measure]
+    if measure.unit != "count":
+        return f"{measure.label} below {told(rule.at_least, measure)}, or not known"
+    if rule.at_least <= 1:
+        return f"no {measure.label} so far"
+    return f"fewer than {told(rule.at_least, measure)} {measure.label} so far"
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

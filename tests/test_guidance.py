@@ -1,0 +1,131 @@
+"""Guidance: every segment has its own words, and every state says what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from segpipe.axes import AXES, MEASURES, Axis, Eligibility
+from segpipe.axes.figures import told
+from segpipe.axes.phrases import PHRASES
+from segpipe.axes.support import SUPPORT_HISTORY
+from segpipe.guidance import ANY_AXIS, described_state, guidance_for, guided_axes, guided_names
+
+ALL = (*AXES, SUPPORT_HISTORY)
+STATES_OF_ANY = ["unavailable", "no_structure"]
+
+
+def _names(axis: Axis) -> set[str]:
+    return {p.name for p in axis.prototypes} | {rule.state for rule in axis.eligibility}
+
+
+def _lines(guidance: dict[str, dict[str, str]]) -> list[str]:
+    assert set(guidance) == {"strategy", "marketing", "support"}
+    assert set(guidance["marketing"]) == set(guidance["support"]) == {"do", "dont"}
+    return [*guidance["marketing"].values(), *guidance["support"].values()]
+
+
+def test_every_axis_of_the_catalogue_has_its_words_and_no_other() -> None:
+    assert guided_axes() == sorted(axis.name for axis in ALL)
+
+
+@pytest.mark.parametrize("axis", ALL, ids=lambda axis: axis.name)
+def test_every_segment_and_state_has_an_entry_and_no_entry_is_orphaned(axis: Axis) -> None:
+    assert set(guided_names(axis.name)) == _names(axis)
+
+
+@pytest.mark.parametrize("axis", ALL, ids=lambda axis: axis.name)
+def test_words_are_short_and_no_two_segments_share_a_strategy(axis: Axis) -> None:
+    names = [*sorted(_names(axis)), *STATES_OF_ANY, "high_orders_low_recency"]
+    every = [guidance_for(axis.name, name) for name in names]
+    assert len({guidance["strategy"] for guidance in every}) == len(every)
+    for guidance in every:
+        assert guidance["strategy"].endswith(".")
+        assert guidance["strategy"][0].isupper()
+        for line in _lines(guidance):
+            assert line[0].islower()
+            assert not line.endswith(".")
+        assert all(10 < len(text) <= 140 for text in (guidance["strategy"], *_lines(guidance)))
+
+
+def test_a_composed_name_gets_the_axiss_words_with_its_figures() -> None:
+    strategy = guidance_for("purchase_cadence", "high_business_hours_low_evening")["strategy"]
+    assert strategy == "Time contact by the figures (business hours high, evening low)."
+
+
+def test_an_axis_of_a_users_own_gets_the_general_words() -> None:
+    champion = guidance_for("rfm", "champion")
+    assert "(in their description)" in champion["strategy"]
+    assert champion["support"]["dont"] == "tell customers which segment they are in"
+    assert guidance_for("../../pyproject", "champion") == champion
+    assert guidance_for(ANY_AXIS, "champion") == champion
+
+
+def test_what_is_handed_out_is_the_callers_own() -> None:
+    guidance_for("purchase_value", "whale")["marketing"]["do"] = "changed"
+    assert guidance_for("purchase_value", "whale")["marketing"]["do"] != "changed"
+
+
+@pytest.mark.parametrize(
+    ("state", "rules", "reason", "expected"),
+    [
+        (
+            "one_time_buyer",
+            (Eligibility("n_orders", 2, "one_time_buyer"),),
+            "ignored",
+            "Fewer than 2 orders so far.",
+        ),
+        (
+            "careful_buyer",
+            (Eligibility("n_refunded_lines", 1, "careful_buyer"),),
+            None,
+            "No refunded lines so far.",
+        ),
+        (
+            "small",
+            (Eligibility("lifetime_value", 1000, "small"), Eligibility("n_orders", 3, "small")),
+            None,
+            "Lifetime value below 1,000, or not known, or fewer than 3 orders so far.",
+        ),
+        (
+            "unavailable",
+            (),
+            "no refund in the input",
+            "The axis has no answer: no refund in the input.",
+        ),
+        ("no_structure", (), None, "Given where customers fall into no groups."),
+    ],
+)
+def test_a_state_says_what_its_customers_have_in_common(
+    state: str, rules: tuple[Eligibility, ...], reason: str | None, expected: str
+) -> None:
+    assert described_state(state, rules, reason) == expected
+
+
+def test_every_measure_has_a_phrase_with_one_figure() -> None:
+    assert set(PHRASES) == set(MEASURES)
+    for phrase in PHRASES.values():
+        assert phrase.count("{}") == 1
+        assert phrase[0].islower()
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "expected"),
+    [
+        ("mean_gap_days", 21.4, "21"),
+        ("mean_gap_days", 3.44, "3.4"),
+        ("discounted_order_share", 0.004, "0.4%"),
+        ("discounted_order_share", 0.404, "40%"),
+        ("discounted_order_share", 0.996, "99.6%"),
+        ("lifetime_value", 1204.4, "1,204"),
+        ("lifetime_value", 64.5, "64.50"),
+        ("lifetime_value", -0.001, "0"),
+        ("orders_per_month", 0.03, "0.03"),
+        ("order_rate_log_ratio", 0.3365, "1.40 times"),
+        ("gap_trend", -0.04, "-4%"),
+        ("order_value_trend", 0.03, "+3%"),
+        ("satisfaction_mean", 3.84, "3.8"),
+        ("n_orders", float("nan"), "unknown"),
+    ],
+)
+def test_a_figure_is_told_by_its_unit(measure: str, value: float, expected: str) -> None:
+    assert told(value, MEASURES[measure]) == expected
