@@ -1,0 +1,219 @@
+"""Why a customer is where they are, from their own figures and the model document alone.
+
+Takes a model and one customer's measures; gives an AxisExplanation an axis, as records and, by
+`explanation_lines`, in words. The segment and its strength are those of assignment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from segpipe.assign import Tally, assign_axis
+from segpipe.axes import MEASURES, Eligibility
+from segpipe.axes.figures import phrase_for, said, told
+from segpipe.axes.steps import told_exactly
+from segpipe.errors import InputError
+from segpipe.flip import Flip, smallest_flip
+from segpipe.model import AxisModel, Model, Segment
+from segpipe.nearest import squared_distances
+from segpipe.scale import scale_matrix
+
+Floats = npt.NDArray[np.float64]
+_NOTABLE = 0.1  # of all that speaks for the segment
+_TOLD_FOR = 3
+_TOLD_AGAINST = 2
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the customer, and how much it speaks for the segment."""
+
+    measure: str
+    label: str
+    unit: str
+    value: float | None  # None: unknown, and the shop's median stands in
+    shop_median: float  # of the axis's eligible customers
+    segment_median: float | None  # None where nobody has the figure
+    runner_up_median: float | None
+    weight: float  # squared deviations nearer to the segment than to the runner-up; < 0: against it
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The next nearest segment."""
+
+    segment: str
+    membership: float  # fuzzy, 0 to 1, as strength is
+
+
+@dataclass(frozen=True)
+class AxisExplanation:
+    """One axis: where the customer is, and why."""
+
+    axis: str
+    kind: Literal["segment", "state", "no answer"]
+    name: str
+    strength: float
+    meaning: str = ""  # of a segment's name; empty where it is composed of figures
+    reason: str | None = None  # for a state, or for no answer
+    ends_with: str | None = None  # what would end a state
+    runner_up: RunnerUp | None = None
+    figures: tuple[Figure, ...] = ()  # by weight
+    flip: Flip | None = None  # None: no single figure leads to another segment
+
+
+def explain(
+    model: Model, measures: Mapping[str, float | None], axes: Sequence[str] | None = None
+) -> tuple[AxisExplanation, ...]:
+    """Explanations of the named axes, or of all, in the model's order; a missing figure is None.
+
+    Raises InputError for an axis that the model does not have, with the names that are near.
+    """
+    known = [axis.name for axis in model.axes]
+    for name in axes or ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3) or known
+            raise InputError(f"There is no axis {name!r}. Did you mean: {', '.join(near)}?")
+    wanted = known if axes is None else axes
+    return tuple(_explain_axis(axis, measures) for axis in model.axes if axis.name in wanted)
+
+
+def explanation_lines(told_of: AxisExplanation) -> list[str]:
+    """The explanation in plain words, a line a thought; the first is the head."""
+    if told_of.kind != "segment":
+        ends = f": {told_of.ends_with} would end this" if told_of.ends_with else ""
+        head = f"{told_of.axis}: {told_of.name}"
+        return [head, f"{told_of.reason}{ends}"] if told_of.reason else [head]
+    runner_up = told_of.runner_up
+    next_one = f"; next {runner_up.segment}, {runner_up.membership:.2f}" if runner_up else ""
+    lines = [f"{told_of.axis}: {told_of.name} (strength {told_of.strength:.2f}{next_one})"]
+    if told_of.meaning:
+        lines.append(f"such customers {told_of.meaning}")
+    enough = _NOTABLE * sum(figure.weight for figure in told_of.figures if figure.weight > 0)
+    speaking = [f for f in told_of.figures if abs(f.weight) >= enough and f.weight]
+    in_favour = [figure for figure in speaking if figure.weight > 0][:_TOLD_FOR]
+    against = [figure for figure in reversed(speaking) if figure.weight < 0][:_TOLD_AGAINST]
+    lines += [f"for it: {_compared(figure, told_of)}" for figure in in_favour]
+    lines += [f"against it: {_compared(figure, told_of)}" for figure in against]
+    return [*lines, _flip_told(told_of)]
+
+
+def _explain_axis(axis: AxisModel, measures: Mapping[str, float | None]) -> AxisExplanation:
+    needed = [scale.measure for scale in axis.scales] + [rule.measure for rule in axis.eligibility]
+    columns = {measure: np.array([_number(measures.get(measure))]) for measure in needed}
+    codes, strengths = assign_axis(axis, columns, 1, Tally())
+    name, strength = axis.vocabulary()[codes[0]], float(strengths[0])
+    if codes[0] < len(axis.segments):
+        return _explain_segment(axis, int(codes[0]), strength, columns)
+    for rule in axis.eligibility:
+        value = float(columns[rule.measure][0])
+        if not value >= rule.at_least:
+            reason, ends_with = _shortfall(rule, value)
+            return AxisExplanation(
+                axis.name, "state", name, strength, reason=reason, ends_with=ends_with
+            )
+    reason = axis.reason or axis.verdict
+    return AxisExplanation(axis.name, "no answer", name, strength, reason=reason)
+
+
+def _explain_segment(
+    axis: AxisModel, own: int, strength: float, columns: Mapping[str, Floats]
+) -> AxisExplanation:
+    point = scale_matrix(columns, axis.scales)
+    centroids = np.array([segment.centroid for segment in axis.segments])
+    squares = squared_distances(point, centroids)[0]
+    others = [index for index in np.argsort(squares, kind="stable") if index != own]
+    next_one = int(others[0]) if others else own
+    weights = (point[0] - centroids[next_one]) ** 2 - (point[0] - centroids[own]) ** 2
+    segment, runner_up = axis.segments[own], axis.segments[next_one]
+    figures = [
+        _figure(axis, feature, columns, segment, runner_up, float(weights[feature]))
+        for feature in np.argsort(-weights, kind="stable")
+    ]
+    return AxisExplanation(
+        axis=axis.name,
+        kind="segment",
+        name=segment.name,
+        strength=strength,
+        meaning=segment.meaning,
+        runner_up=RunnerUp(runner_up.name, _membership(squares, next_one)) if others else None,
+        figures=tuple(figures),
+        flip=smallest_flip(axis, columns),
+    )
+
+
+def _figure(
+    axis: AxisModel,
+    feature: int,
+    columns: Mapping[str, Floats],
+    segment: Segment,
+    runner_up: Segment,
+    weight: float,
+) -> Figure:
+    scale = axis.scales[feature]
+    measure = MEASURES[scale.measure]
+    value = float(columns[scale.measure][0])
+    return Figure(
+        measure=measure.name,
+        label=measure.label,
+        unit=measure.unit,
+        value=None if math.isnan(value) else value,
+        shop_median=scale.fill,
+        segment_median=segment.medians.get(measure.name),
+        runner_up_median=runner_up.medians.get(measure.name),
+        weight=weight,
+    )
+
+
+def _membership(squares: Floats, index: int) -> float:
+    """Fuzzy membership of a segment that is not the nearest; 0 where another is at no distance."""
+    if (squares == 0).any():
+        return 0.0
+    return float(1.0 / (squares[index] / squares).sum())
+
+
+def _shortfall(rule: Eligibility, value: float) -> tuple[str, str]:
+    """What the customer has and what is needed; what would end the state."""
+    measure = MEASURES[rule.measure]
+    needed = told_exactly(rule.at_least, measure)
+    if measure.unit != "count" or math.isnan(value):
+        has = f"{measure.label}: {told(value, measure)}, and {needed} or more is needed"
+        return has, f"{measure.label} of {needed} or more"
+    verb = "is" if rule.at_least == 1 else "are"
+    missing = rule.at_least - value
+    more = f"{missing:,.0f} more{phrase_for(missing, measure).partition('{}')[2]}"
+    return f"{said(value, measure)}, and {needed} {verb} needed", more
+
+
+def _compared(figure: Figure, told_of: AxisExplanation) -> str:
+    measure = MEASURES[figure.measure]
+    medians = [("shop median", figure.shop_median), (told_of.name, figure.segment_median)]
+    if told_of.runner_up:
+        medians.append((told_of.runner_up.segment, figure.runner_up_median))
+    others = ", ".join(f"{who} {told(m, measure)}" for who, m in medians if m is not None)
+    if figure.value is None:
+        return f"{figure.label}: unknown, the shop median stands in ({others})"
+    return f"{said(figure.value, measure)} ({others})"
+
+
+def _flip_told(told_of: AxisExplanation) -> str:
+    flip = told_of.flip
+    if flip is None:
+        return "no single figure, changed alone, would lead to another segment"
+    measure = MEASURES[flip.measure]
+    own = next(figure.value for figure in told_of.figures if figure.measure == flip.measure)
+    now = "unknown" if own is None else told(own, measure)
+    less = "fewer" if measure.unit in ("count", "days", "hours") else "less"
+    bound = f"{told_exactly(flip.value, measure)} or {'more' if flip.is_rise else less}"
+    return f"would be {flip.segment} with {measure.label}: {bound} (now {now}), all else as it is"
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

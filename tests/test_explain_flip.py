@@ -1,0 +1,149 @@
+"""Laws of an explanation: it is assignment's answer, and its flip is true and the smallest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from segpipe.assign import Tally, assign_axis
+from segpipe.axes import MEASURES, Eligibility
+from segpipe.explain import explain
+from segpipe.features import Reference
+from segpipe.flip import smallest_flip
+from segpipe.model import AxisModel, Model, Segment
+from segpipe.scale import FeatureScale, scale_matrix, transformed
+
+# Measure, transform, and the bounds of the raw figures.
+FEATURES = (
+    ("n_orders", "log", 1.0, 60.0),
+    ("orders_per_month", "log", 0.01, 20.0),
+    ("mean_gap_days", "identity", 1.0, 200.0),
+    ("lifetime_value", "signed_log", -50.0, 500.0),
+    ("discounted_order_share", "identity", 0.0, 1.0),
+    ("order_rate_log_ratio", "identity", -3.0, 3.0),
+    ("order_value_trend", "identity", -0.5, 0.5),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An axis and the figures of one customer, of whom some may be missing."""
+
+    axis: AxisModel
+    measures: dict[str, float | None]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    chosen = draw(st.lists(st.sampled_from(FEATURES), min_size=1, max_size=4, unique=True))
+    shares = st.floats(0, 1)
+    scales, measures = [], {}
+    for measure, transform, low, high in chosen:
+        ends = transformed(np.array([low, high]), transform)
+        fill = low + draw(shares) * (high - low)
+        mean = float(ends[0] + draw(shares) * (ends[1] - ends[0]))
+        deviation = float(ends[1] - ends[0]) * draw(st.floats(0.1, 0.5))
+        scales.append(
+            FeatureScale(measure, transform, fill, float(ends[0]), float(ends[1]), mean, deviation)
+        )
+        known = st.floats(low - 0.2 * abs(low), high * 1.2)  # some beyond the bounds
+        measures[measure] = draw(st.one_of(known, known, known, st.none()))
+    hundredths = st.integers(-250, 250).map(lambda n: n / 100)
+    places = st.tuples(*[hundredths for _ in scales])
+    centroids = draw(st.lists(places, min_size=2, max_size=5, unique=True))
+    rules = draw(st.sampled_from([(), (Eligibility("n_orders", 2, "one_time_buyer"),)]))
+    measures.setdefault("n_orders", draw(st.sampled_from([1.0, 5.0])))
+    segments = tuple(
+        Segment(i + 1, f"segment_{i}", "", (), "", centroid, {}, 0.1)
+        for i, centroid in enumerate(centroids)
+    )
+    axis = AxisModel(
+        "own", "marketing", "clustered", None, 0.5, rules, tuple(scales), segments, "no_structure"
+    )
+    return Case(axis, measures)
+
+
+def _columns(measures: dict[str, float | None]) -> dict[str, npt.NDArray[np.float64]]:
+    return {
+        name: np.array([np.nan if value is None else value]) for name, value in measures.items()
+    }
+
+
+def _assigned(axis: AxisModel, measures: dict[str, float | None]) -> tuple[str, float]:
+    columns = _columns(measures)
+    codes, strengths = assign_axis(axis, columns, 1, Tally())
+    return axis.vocabulary()[codes[0]], float(strengths[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_segment_and_strength_are_those_of_assignment(case: Case) -> None:
+    model = Model(1, (), "UTC", Reference(date(2025, 3, 1), {}, 1.0, (), 30.0), (case.axis,))
+    found = explain(model, case.measures)[0]
+    assert (found.name, found.strength) == _assigned(case.axis, case.measures)
+    if found.kind == "segment":
+        assert found.runner_up is not None
+        assert 0 <= found.runner_up.membership <= found.strength + 1e-12
+        weights = [figure.weight for figure in found.figures]
+        assert weights == sorted(weights, reverse=True)
+        assert sum(weights) >= -1e-9  # the runner-up is never nearer
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases())
+def test_a_flip_flips_to_the_named_segment_and_half_the_way_does_not(case: Case) -> None:
+    model = Model(1, (), "UTC", Reference(date(2025, 3, 1), {}, 1.0, (), 30.0), (case.axis,))
+    found = explain(model, case.measures)[0]
+    assume(found.flip is not None)
+    flip = found.flip
+    assert flip is not None
+    assert flip.segment != found.name
+    assert _assigned(case.axis, {**case.measures, flip.measure: flip.value})[0] == flip.segment
+    scale = next(scale for scale in case.axis.scales if scale.measure == flip.measure)
+    own = case.measures[flip.measure]
+    start = scale.fill if own is None else own
+    assume(abs(flip.threshold - start) > 1e-6 * max(1.0, abs(start)))  # no tie from the outset
+    assert flip.is_rise == (flip.threshold > start)
+    half = (start + flip.threshold) / 2
+    assert _assigned(case.axis, {**case.measures, flip.measure: half})[0] == found.name
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases())
+def test_no_figure_that_a_customer_can_come_to_flips_on_a_shorter_way(case: Case) -> None:
+    columns = _columns(case.measures)
+    found, _ = _assigned(case.axis, case.measures)
+    assume(found.startswith("segment"))
+    flip = smallest_flip(case.axis, columns)
+    shortest = min(_shortest_way(case, scale, found) for scale in case.axis.scales)
+    if flip is None:
+        assert np.isinf(shortest)
+    else:
+        scale = next(scale for scale in case.axis.scales if scale.measure == flip.measure)
+        way = scale_matrix({flip.measure: np.array([flip.value])}, (scale,))
+        own = scale_matrix(columns, (scale,))
+        assert abs(way - own)[0, 0] == pytest.approx(shortest, abs=1e-9)
+
+
+def _shortest_way(case: Case, scale: FeatureScale, found: str) -> float:
+    """By trial of every figure between the bounds of the scale and one more at each end."""
+    ends = next(value for name, _, *value in FEATURES if name == scale.measure)
+    unit = MEASURES[scale.measure].unit
+    steps = {"count": 1, "days": 1, "share": 1000, "change": 1000}.get(unit, 100)
+    low, high = np.exp(ends) if unit == "log ratio" else ends
+    tried = np.arange(np.floor(low * steps) - 1, np.ceil(high * steps) + 2) / steps
+    if unit == "log ratio":
+        tried = np.log(tried[tried > 0])
+    columns = _columns(case.measures)
+    rows = {measure: np.repeat(values, len(tried)) for measure, values in columns.items()}
+    codes, _ = assign_axis(case.axis, {**rows, scale.measure: tried}, len(tried), Tally())
+    ways = np.abs(scale_matrix({scale.measure: tried}, (scale,)) - scale_matrix(columns, (scale,)))
+    names = np.array(case.axis.vocabulary())[codes]
+    flips = (names != found) & np.char.startswith(names, "segment")
+    return float(ways[flips, 0].min(initial=np.inf))

@@ -1,0 +1,202 @@
+"""The table of measures: exact, published with its run, kept and dropped with it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from conftest import AXES, Rows
+from core_fixtures import put_customers
+from test_explain import REFERENCE
+
+from segpipe import load, postgres
+from segpipe.assign import needed_measures
+from segpipe.config import EngineSettings
+from segpipe.engine import open_engine
+from segpipe.errors import DatabaseError
+from segpipe.load.measures import copy_rows, measure_batches
+from segpipe.model import AxisModel, Model
+from segpipe.postgres import Connection
+from segpipe.scale import FeatureScale
+
+FIGURES = [0.1, -0.0, 1 / 3, 5e-324, 1.7976931348623157e308, -123456.789, None, 2.0**53 + 2]
+IDS = ["a", "tab\there", 'quote " and \\', "\\N", "\\.", "новый", "line\nfeed", "007"]
+
+
+def _batch(ids: list[str], **measures: list[float | None]) -> pa.RecordBatch:
+    columns = {name: pa.array(values, pa.float64()) for name, values in measures.items()}
+    return pa.RecordBatch.from_pydict({"customer_id": pa.array(ids), **columns})
+
+
+def _publish(
+    database: Connection,
+    rows: Rows,
+    ids: list[str],
+    measures: list[pa.RecordBatch] | Iterator[pa.RecordBatch] | None = None,
+    absent: str = "keep",
+) -> int:
+    """A run of these customers, who have 1, 2, 3 … orders if not given otherwise."""
+    run_id = load.start_run(database, "default")
+    if measures is None:
+        measures = [_batch(ids, n_orders=[float(n) for n, _ in enumerate(ids, 1)])]
+    load.publish(
+        database,
+        run_id,
+        "default",
+        [rows(ids)],
+        axes=AXES,
+        measures=measures or None,
+        absent=absent,
+    )
+    return run_id
+
+
+def _tables(database: Connection) -> list[int]:
+    """Runs whose measures are in the database."""
+    found = database.execute(
+        "SELECT relname FROM pg_class"
+        " WHERE relkind = 'r' AND starts_with(relname, 'customer_measures_')"
+    ).fetchall()
+    return sorted(int(name.rpartition("_r")[2]) for (name,) in found)
+
+
+def _ledger(database: Connection) -> list[int]:
+    """Runs that the ledger names a table of measures for."""
+    found = database.execute(
+        "SELECT run_id FROM segmentation_runs WHERE measures_table IS NOT NULL ORDER BY run_id"
+    ).fetchall()
+    return [run_id for (run_id,) in found]
+
+
+def test_every_figure_comes_back_as_it_was(database: Connection, rows: Rows) -> None:
+    batch = _batch(IDS, n_orders=FIGURES, gap_trend=FIGURES[::-1])
+    run_id = _publish(database, rows, IDS, [batch.slice(0, 3), batch.slice(3)])
+    for customer_id, first, second in zip(IDS, FIGURES, FIGURES[::-1], strict=True):
+        found = load.read_measures(database, "default", run_id, customer_id)
+        assert repr(found) == repr({"n_orders": first, "gap_trend": second})
+    assert load.read_measures(database, "default", run_id, "nobody") is None
+    assert load.read_measures(database, "elsewhere", run_id, "a") is None
+
+
+def test_a_row_is_the_bytes_of_copys_binary_format() -> None:
+    batch = _batch(["left out", "ab"], n_orders=[9.0, 3.0], mean_gap_days=[1.0, None]).slice(1)
+    made = struct.pack(">hi2sidi", 3, 2, b"ab", 8, 3.0, -1)
+    assert bytes(copy_rows(batch, ["n_orders", "mean_gap_days"])) == made
+
+
+def test_a_customer_has_one_row(database: Connection, rows: Rows) -> None:
+    twice = _batch(["a", "a"], n_orders=[1.0, 2.0])
+    with pytest.raises(DatabaseError, match="came twice"):
+        _publish(database, rows, ["a"], [twice])
+    assert _tables(database) == []
+
+
+def test_the_previous_runs_measures_are_kept_and_older_ones_dropped(
+    database: Connection, rows: Rows
+) -> None:
+    runs = [_publish(database, rows, ["a", "b"]) for _ in range(4)]
+    assert _tables(database) == _ledger(database) == runs[-2:]
+
+
+def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
+    database: Connection, rows: Rows
+) -> None:
+    both = _batch(["a", "gone"], n_orders=[1.0, 7.0], gap_trend=[0.5, None], price_spread=[0.2] * 2)
+    first = _publish(database, rows, ["a", "gone"], [both])
+    for _ in range(3):
+        last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0], gap_trend=[0.1])])
+    assert first not in _tables(database)
+    found = load.read_measures(database, "default", first, "gone")
+    assert found == {"n_orders": 7.0, "gap_trend": None}
+    assert load.read_measures(database, "default", last, "a") == {"n_orders": 2.0, "gap_trend": 0.1}
+
+
+def test_the_runs_own_figures_go_before_those_in_force(database: Connection, rows: Rows) -> None:
+    first = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[1.0])])
+    second = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0])])
+    found = [load.read_measures(database, "default", run, "a") for run in (first, second)]
+    assert found == [{"n_orders": 1.0}, {"n_orders": 2.0}]
+
+
+def test_a_deleted_customers_figures_go_with_the_profile(database: Connection, rows: Rows) -> None:
+    _publish(database, rows, ["a", "gone"])
+    last = _publish(database, rows, ["a"], absent="delete")
+    query = f"SELECT customer_id FROM {_name(database, last)}"
+    assert database.execute(query.encode()).fetchall() == [("a",)]
+
+
+def test_rows_that_are_updated_in_place_have_their_figures_too(
+    database: Connection, rows: Rows
+) -> None:
+    _publish(database, rows, ["a", "gone"])
+    database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
+    runs = [_publish(database, rows, ["a"]) for _ in range(3)]
+    assert _tables(database) == _ledger(database) == runs[-2:]
+    assert load.read_measures(database, "default", 1, "gone") == {"n_orders": 2.0}
+
+
+def test_a_run_without_measures_has_no_table(database: Connection, rows: Rows) -> None:
+    first = _publish(database, rows, ["a"])
+    second = _publish(database, rows, ["a"], [])
+    assert _tables(database) == _ledger(database) == [first]
+    third = _publish(database, rows, ["a"], [])
+    assert _tables(database) == _ledger(database) == []
+    assert load.read_measures(database, "default", third, "a") is None
+    assert second < third
+
+
+def test_measures_that_fail_leave_the_previous_run_in_force(
+    database: Connection, rows: Rows
+) -> None:
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield _batch(["a"], n_orders=[5.0])
+        raise RuntimeError("no more")
+
+    first = _publish(database, rows, ["a"])
+    with pytest.raises(RuntimeError, match="no more"):
+        _publish(database, rows, ["a"], failing())
+    assert load.latest_published(database, "default") == first
+    assert _tables(database) == _ledger(database) == [first]
+
+
+def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, rows: Rows) -> None:
+    first = _publish(database, rows, ["a", "gone"])
+    database.execute(f"DROP TABLE {_name(database, first)}".encode())
+    assert load.read_measures(database, "default", first, "a") is None
+    second = _publish(database, rows, ["a"])
+    assert load.read_measures(database, "default", second, "a") == {"n_orders": 1.0}
+    assert load.read_measures(database, "default", first, "gone") is None
+
+
+def test_the_measures_are_the_owners_alone_until_granted(database: Connection, rows: Rows) -> None:
+    run_id = _publish(database, rows, ["a"])
+    database.execute("GRANT SELECT ON customer_profiles, segmentation_runs TO pg_monitor")
+    with database.transaction(force_rollback=True):
+        database.execute("SET LOCAL ROLE pg_monitor")
+        assert postgres.fetch_one(database, "SELECT count(*) FROM customer_profiles") == (1,)
+        with pytest.raises(DatabaseError, match=f"permission denied.*_r{run_id}.*GRANT"):
+            load.read_measures(database, "default", run_id, "a")
+
+
+def test_the_batches_hold_what_the_model_needs() -> None:
+    scale = FeatureScale("mean_gap_days", "log", 1.0, 0.0, 1.0, 0.5, 1.0)
+    axis = AxisModel("own", "marketing", "weak", None, 0.3, (), (scale,), (), "no_structure")
+    model = Model(1, (), "UTC", REFERENCE, (axis,))
+    assert needed_measures(model) == ("mean_gap_days",)
+    with open_engine(EngineSettings()) as engine:
+        given: dict[str, list[Any]] = {
+            "customer_id": ["a", "b", "c"],
+            "mean_gap_days": [1.5, None, 3.0],
+        }
+        put_customers(engine, given)
+        batches = list(measure_batches(engine, model, 2))
+    assert pa.Table.from_batches(batches).to_pydict() == given
+    assert max(batch.num_rows for batch in batches) == 2
+
+
+def _name(database: Connection, run_id: int) -> str:
+    query = "SELECT measures_table FROM segmentation_runs WHERE run_id = %s"
+    return str(postgres.fetch_one(database, query, [run_id])[0])
