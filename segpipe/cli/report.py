@@ -1,0 +1,57 @@
+"""`segpipe report`, and the page that `segpipe run --report` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from segpipe.report import RunReport
+
+
+@click.command()
+@click.argument("run")
+@click.option("--out", type=click.Path(path_type=Path), help="File.  [default: report-RUN.html]")
+@click.option("--store-id", help="Where several stores have been published.")
+@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+def report(run: str, out: Path | None, store_id: str | None, database_url: str | None) -> None:
+    """Write the page of a run, a number of `segpipe runs` or latest, to be read in a browser.
+
+    Example: segpipe report latest --out report.html
+    """
+    from segpipe.load import find_run, read_run_page
+    from segpipe.page import page_html, refuse_page_path, write_page
+    from segpipe.store import open_store
+
+    if out:
+        refuse_page_path(out, "--out")
+    with open_store(database_url) as store:
+        run_id = find_run(store, run, store_id)
+        told, details = read_run_page(store, run_id, store_id)
+    path = out or Path(f"report-{run_id}.html")
+    write_page(page_html(told, details), path)
+    click.echo(path)
+
+
+def write_report(run_report: RunReport, path: Path, database_url: str | None) -> None:
+    """Write the page of the run that has just ended.
+
+    A published one as the database has it, whose segments tell their value; else as it came.
+    """
+    from segpipe.errors import InputError
+    from segpipe.load import read_run_page
+    from segpipe.page import page_html, write_page
+    from segpipe.store import open_store
+
+    told, details = run_report.to_dict(), {}
+    if run_report.details:
+        details = {"model": run_report.details.model, "scatter": run_report.details.scatter}
+    if run_report.load:
+        try:
+            with open_store(database_url) as store:
+                told, details = read_run_page(store, run_report.load.run_id)
+        except InputError:
+            pass  # its report could not be stored, as a note of the run says
+    write_page(page_html(told, details), path)

@@ -1,0 +1,164 @@
+"""The page: takes a run's report with its model and points, gives HTML that stands alone.
+
+Every text is escaped where it is put in, for store ids, file names and segment names are users'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from segpipe.page import charts, words
+from segpipe.page.sections import AxisView, axis_view
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the head: what, and how much of it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stage and its seconds; width is a share of the longest."""
+
+    name: str
+    seconds: float
+    width: float
+
+
+def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+    """The page of a run: `RunReport.to_dict()`, and what lies beside it.
+
+    details has `model` (the document) and `scatter` (axis → points), and from the ledger also
+    `segments` (rows of segment_definitions), `versions` and `finished_at`; each may be missing.
+    """
+    load = report["load"]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=_title(report),
+            store=load["store_id"] if load else None,
+            report=report,
+            load=load,
+            facts=_facts(report, details),
+            axes=_axes(report, details),
+            causes=_causes(load),
+            rejected=_rejected(report["source"]),
+            notes=[*report["source"]["notes"], *(load["notes"] if load else [])],
+            stages=_stages(report),
+            seconds=sum(stage["seconds"] for stage in report["stages"]),
+            versions=_versions(report, details),
+            box=charts,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = words.percent
+    environment.filters["breakable"] = words.breakable
+    return environment
+
+
+def _title(report: Mapping[str, Any]) -> str:
+    load, as_of = report["load"], report["features"]["as_of"]
+    if load is None:
+        return f"Customer segments as of {as_of}, a dry run"
+    return f"Customer segments of {load['store_id']} as of {as_of}, run {load['run_id']}"
+
+
+def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
+    source, features, load = report["source"], report["features"], report["load"]
+    rejected = source["n_rows_rejected"]
+    share = rejected / source["n_rows_read"] if source["n_rows_read"] else 0.0
+    facts = [
+        Fact("As of", features["as_of"]),
+        Fact("Customers", f"{features['n_customers']:,}"),
+        Fact("Orders", f"{features['n_orders']:,}"),
+        Fact("Rows read", f"{source['n_rows_read']:,}"),
+        Fact("Rows rejected", f"{rejected:,} ({words.percent(share)})" if rejected else "none"),
+    ]
+    if load:
+        facts.insert(0, Fact("Run", str(load["run_id"])))
+    if details.get("finished_at"):
+        facts.append(Fact("Published", str(details["finished_at"])))
+    if report["sample"]:
+        facts.append(Fact("Learnt from", f"{report['sample']['n_drawn']:,} customers"))
+    else:
+        facts.append(Fact("Learnt from", "a given model"))
+    if source["currency"]:
+        facts.append(Fact("Currency", source["currency"]))
+    return facts
+
+
+def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisView]:
+    models = {axis["name"]: axis for axis in (details.get("model") or {}).get("axes", [])}
+    scatter = details.get("scatter") or {}
+    segments: dict[str, dict[str, Any]] = {}
+    for row in details.get("segments") or []:
+        segments.setdefault(row["axis"], {})[row["segment"]] = row
+    transitions = (report["load"] or {}).get("transitions", [])
+    return [
+        axis_view(
+            axis,
+            models.get(axis["name"]),
+            scatter.get(axis["name"]),
+            segments.get(axis["name"], {}),
+            [moved for moved in transitions if moved["axis"] == axis["name"]],
+            report["features"]["n_customers"],
+            report["source"]["currency"],
+        )
+        for axis in report["axes"]
+    ]
+
+
+def _causes(load: Mapping[str, Any] | None) -> str:
+    """How many moves of which cause, over all axes."""
+    counts: dict[str, int] = {}
+    for moved in (load or {}).get("transitions", []):
+        counts[moved["cause"]] = counts.get(moved["cause"], 0) + moved["n_customers"]
+    return words.causes_said(counts)
+
+
+def _rejected(source: Mapping[str, Any]) -> list[Fact]:
+    """Reasons and rows, the most frequent first."""
+    reasons = source["reject_reasons"]
+    return [
+        Fact(why, f"{reasons[why]:,}") for why in sorted(reasons, key=lambda w: (-reasons[w], w))
+    ]
+
+
+def _stages(report: Mapping[str, Any]) -> list[Bar]:
+    stages = report["stages"]
+    longest = max((stage["seconds"] for stage in stages), default=0.0) or 1.0
+    return [Bar(s["name"], s["seconds"], s["seconds"] / longest) for s in stages]
+
+
+def _versions(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
+    libraries = dict(details.get("versions") or {})
+    libraries["segpipe"] = report["version"]
+    facts = [Fact(name, str(libraries[name])) for name in sorted(libraries, key=str.lower)]
+    source = report["source"]
+    return [
+        Fact("Model", report["model_hash"][:12]),
+        Fact("Input", source["input_hash"][:12]),
+        Fact("Preset", source["preset"]),
+        Fact("Files", ", ".join(PurePath(path).name for path in source["paths"])),
+        Fact("Seed", str(report["seed"])),
+        Fact("Peak memory", f"{report['peak_memory_mb']:,.0f} MB"),
+        *facts,
+    ]

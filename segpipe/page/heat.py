@@ -1,0 +1,110 @@
+"""The heat map: what the middle customer of each segment does, against the shop's.
+
+Takes the scales and segments of an axis's model; gives cells with the figure as a marketer reads
+it and the step of its colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segpipe.axes.figures import told
+from segpipe.page.ticks import known_measure
+from segpipe.scale import transformed
+
+_STEPS = (0.25, 0.75, 1.25, 1.75)  # standard deviations at which the next colour begins
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measure, and the shop's median of it."""
+
+    measure: str
+    label: str
+    definition: str
+    shop_median: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The segment's median; step -4 (far below the shop's) to 4 (far above)."""
+
+    figure: str
+    step: int
+    said: str  # in words: 1.2 standard deviations above the shop
+
+
+@dataclass(frozen=True)
+class Row:
+    """A segment by its place in the model, and its cells in the order of the columns."""
+
+    name: str
+    index: int
+    cells: tuple[Cell | None, ...]  # None: nobody of the segment has the figure
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Segments by measures."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+def heat_map(axis: Mapping[str, Any], label_of: Mapping[str, str]) -> HeatMap | None:
+    """The heat map of an axis of the model document; None where it has no segments."""
+    segments = [segment for segment in axis["segments"] if segment.get("medians")]
+    if not segments:
+        return None
+    scales = axis["scales"]
+    return HeatMap(
+        tuple(_column(scale, label_of) for scale in scales),
+        tuple(
+            Row(segment["name"], index, _cells(segment["medians"], scales))
+            for index, segment in enumerate(axis["segments"])
+            if segment.get("medians")
+        ),
+    )
+
+
+def deviation(value: float, scale: Mapping[str, Any]) -> float:
+    """How far the value lies from the shop's median, in the standard deviations of clustering."""
+    ends = np.clip(
+        transformed(np.array([value, scale["fill"]]), scale["transform"]),
+        scale["low"],
+        scale["high"],
+    )
+    return float((ends[0] - ends[1]) / scale["deviation"])
+
+
+def step_of(deviations: float) -> int:
+    """Step of the colour, -4 to 4; 0 is near the shop's median."""
+    size = sum(abs(deviations) >= bound for bound in _STEPS)
+    return size if deviations > 0 else -size
+
+
+def _column(scale: Mapping[str, Any], label_of: Mapping[str, str]) -> Column:
+    measure = known_measure(scale["measure"])
+    label = label_of.get(measure.name, measure.label)
+    return Column(measure.name, label, measure.definition, told(scale["fill"], measure))
+
+
+def _cells(
+    medians: Mapping[str, float], scales: Sequence[Mapping[str, Any]]
+) -> tuple[Cell | None, ...]:
+    return tuple(
+        _cell(medians[scale["measure"]], scale) if scale["measure"] in medians else None
+        for scale in scales
+    )
+
+
+def _cell(value: float, scale: Mapping[str, Any]) -> Cell:
+    away = deviation(value, scale)
+    side = "above" if away > 0 else "below"
+    near = f"{abs(away):.1f}" == "0.0"
+    said = "at the shop's median" if near else f"{abs(away):.1f} standard deviations {side} it"
+    return Cell(told(value, known_measure(scale["measure"])), step_of(away), said)

@@ -1,0 +1,233 @@
+"""The section of one axis: all that the template shows of it, counted and worded.
+
+Takes the axis as the report, the model and the ledger tell it; gives one record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segpipe.axes import Eligibility, axes_for
+from segpipe.guidance import described_state
+from segpipe.page import words
+from segpipe.page.charts import (
+    ScatterChart,
+    SilhouetteChart,
+    colour_of,
+    mark_of,
+    scatter_chart,
+    silhouette_chart,
+)
+from segpipe.page.heat import HeatMap, heat_map
+from segpipe.page.ticks import known_measure
+from segpipe.schema import INPUTS
+
+_MOST_MOVES = 12  # shown of an axis
+
+
+@dataclass(frozen=True)
+class Size:
+    """A segment or state with its share; colour and mark are None for a state."""
+
+    name: str
+    share: float
+    n_customers: int
+    value_share: float | None  # of the shop's lifetime value; None where it is not known
+    description: str
+    colour: int | None
+    mark: str | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One K that was tried, in words."""
+
+    n_clusters: int
+    silhouette: str
+    smallest: str
+    halves: str
+    outcome: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Move:
+    """Customers who went from one segment to another; width is a share of the largest move."""
+
+    from_segment: str
+    to_segment: str
+    n_customers: int
+    lifetime_value: float
+    causes: str
+    width: float
+
+
+@dataclass(frozen=True)
+class AxisView:
+    """Everything that the page shows of an axis."""
+
+    name: str
+    title: str
+    question: str | None  # None: an axis of a user's own
+    group: str
+    verdict: str
+    verdict_said: str
+    n_clusters: int | None
+    silhouette: float | None
+    agreement: str | None
+    agreement_said: str | None
+    sizes: tuple[Size, ...]
+    has_values: bool
+    trials: tuple[Trial, ...]
+    choice: str | None
+    silhouettes: SilhouetteChart | None
+    null_silhouette: float | None
+    heat: HeatMap | None
+    scatter: ScatterChart | None
+    kept: str
+    events: tuple[str, ...]
+    moves: tuple[Move, ...]
+    n_moved: int
+    n_moves_left: int  # not shown
+    notes: tuple[str, ...]
+
+    @property
+    def largest(self) -> Size | None:
+        """The segment, or state, with the most customers."""
+        return max(self.sizes, key=lambda size: size.share, default=None)
+
+
+def axis_view(
+    axis: Mapping[str, Any],
+    model: Mapping[str, Any] | None,
+    scatter: Mapping[str, Any] | None,
+    segments: Mapping[str, Mapping[str, Any]],
+    transitions: Sequence[Mapping[str, Any]],
+    n_customers: int,
+    currency: str | None,
+) -> AxisView:
+    """The axis of the report, with its part of the model, its points and its transitions.
+
+    segments are the ledger's rows by name; empty where nothing was published.
+    """
+    model = model or {"segments": [], "scales": [], "eligibility": []}
+    scales = {scale["measure"]: scale for scale in model["scales"]}
+    label_of = {measure: _label(measure, currency) for measure in _measures(axis, scales, scatter)}
+    names = [segment["name"] for segment in model["segments"]]
+    questions = {known.name: known.question for known in axes_for(frozenset(INPUTS))}
+    candidates = axis["candidates"]
+    agreement = axis.get("agreement")
+    events = axis.get("events", [])
+    moves = _moves(transitions)
+    sizes = _sizes(axis, model, segments, n_customers)
+    return AxisView(
+        name=axis["name"],
+        title=words.axis_title(axis["name"]),
+        question=questions.get(axis["name"]),
+        group=axis["group"],
+        verdict=axis["verdict"],
+        verdict_said=words.verdict_sentences(axis),
+        n_clusters=axis["n_clusters"],
+        silhouette=axis["silhouette"],
+        agreement=words.agreement_percent(agreement),
+        agreement_said=words.agreement_sentence(agreement) if agreement else None,
+        sizes=sizes,
+        has_values=any(size.value_share is not None for size in sizes),
+        trials=tuple(_trial(candidate, axis["n_clusters"]) for candidate in candidates),
+        choice=words.choice_sentence(axis),
+        silhouettes=silhouette_chart(candidates, axis["n_clusters"]),
+        null_silhouette=_null(candidates, axis["n_clusters"]),
+        heat=heat_map(model, label_of),
+        scatter=scatter_chart(scatter, scales, names, label_of),
+        kept=words.kept_sentence(events),
+        events=tuple(words.event_sentence(e) for e in events if e["kind"] != "kept"),
+        moves=moves[:_MOST_MOVES],
+        n_moved=sum(move.n_customers for move in moves),
+        n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),
+        notes=words.notes_of(axis, label_of),
+    )
+
+
+def _measures(
+    axis: Mapping[str, Any], scales: Mapping[str, Any], scatter: Mapping[str, Any] | None
+) -> set[str]:
+    shown = {measure for measure in (scatter["x"], scatter["y"]) if measure} if scatter else set()
+    return {*scales, *shown, *axis["dropped_features"], *axis["n_filled"]}
+
+
+def _label(name: str, currency: str | None) -> str:
+    measure = known_measure(name)
+    return (
+        f"{measure.label} ({currency})" if measure.unit == "amount" and currency else measure.label
+    )
+
+
+def _sizes(
+    axis: Mapping[str, Any],
+    model: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    n_customers: int,
+) -> tuple[Size, ...]:
+    """Segments in the order of the model, then the states that somebody is in, largest first."""
+    shares = axis["shares"]
+    segments = {segment["name"]: segment["description"] for segment in model["segments"]}
+    states = sorted((name for name in shares if name not in segments), key=lambda n: -shares[n])
+    rules = [Eligibility(**rule) for rule in model["eligibility"]]
+    # Without a model nothing tells a state from a segment; all of them stand as segments.
+    has_model = bool(segments or rules) or axis["verdict"] == "unavailable"
+    sizes = []
+    for index, name in enumerate([*segments, *states]):
+        row = rows.get(name, {})
+        is_state = has_model and name not in segments
+        told = described_state(name, rules, axis["reason"]) if is_state else segments.get(name, "")
+        sizes.append(
+            Size(
+                name=name,
+                share=shares.get(name, 0.0),
+                n_customers=row.get("n_customers", round(shares.get(name, 0.0) * n_customers)),
+                value_share=row.get("value_share"),
+                description=told,
+                colour=None if is_state else colour_of(index),
+                mark=None if is_state else mark_of(index),
+            )
+        )
+    return tuple(sizes)
+
+
+def _trial(candidate: Mapping[str, Any], n_clusters: int | None) -> Trial:
+    halves = candidate["reproducibility"]
+    is_chosen = candidate["n_clusters"] == n_clusters
+    passed = candidate["passed_over"]
+    outcome = f"passed over: {passed}" if passed else "holds, not chosen"
+    return Trial(
+        n_clusters=candidate["n_clusters"],
+        silhouette=f"{candidate['silhouette']:.2f}",
+        smallest=words.percent(candidate["smallest_share"]),
+        halves="–" if halves is None else f"{halves:.2f}",
+        outcome="chosen" if is_chosen else outcome,
+        is_chosen=is_chosen,
+    )
+
+
+def _null(candidates: Sequence[Mapping[str, Any]], n_clusters: int | None) -> float | None:
+    found = [c.get("null_silhouette") for c in candidates if c["n_clusters"] == n_clusters]
+    return found[0] if found else None
+
+
+def _moves(transitions: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
+    """One move from a segment to another, the causes together; the largest first."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    values: dict[tuple[str, str], float] = {}
+    for moved in transitions:
+        way = (moved["from_segment"], moved["to_segment"])
+        causes = counts.setdefault(way, {})
+        causes[moved["cause"]] = causes.get(moved["cause"], 0) + moved["n_customers"]
+        values[way] = values.get(way, 0.0) + moved["lifetime_value"]
+    sizes = {way: sum(causes.values()) for way, causes in counts.items()}
+    largest = max(sizes.values(), default=1)
+    return tuple(
+        Move(*way, sizes[way], values[way], words.causes_said(counts[way]), sizes[way] / largest)
+        for way in sorted(counts, key=lambda way: (-sizes[way], way))
+    )

@@ -1,0 +1,129 @@
+"""The sentences of the page: takes plain values of the report, gives what people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+CAUSES = ("behaviour", "time", "model")
+VERDICTS = {
+    "clustered": "Groups of their own, clearly apart.",
+    "weak": "Groups that run into each other at the edges.",
+    "no structure": "A stable cut through one cloud of customers, not groups of their own.",
+    "unavailable": "The input does not tell.",
+}
+_EVENTS = {
+    "born": ("{segment} is new", ", from {others}"),
+    "split": ("{segment} split off", " from {others}"),
+    "merged": ("{segment} went", " into {others}"),
+    "died": ("{segment} is gone", ", to {others}"),
+    "renamed": ("{segment} has a new name", ", before: {others}"),
+}
+
+
+def percent(share: float) -> str:
+    """7.6%, 26%; never 0% of somebody, nor 100% of less than all."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.995 <= share < 1:
+        return f"{math.floor(share * 1000) / 10:.1f}%"
+    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
+
+
+def breakable(name: str) -> Markup:
+    """The name with places where a narrow column may break it, after each underscore."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
+
+
+def axis_title(name: str) -> str:
+    """`purchase_value` as a heading: Purchase value."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def choice_sentence(axis: Mapping[str, Any]) -> str | None:
+    """Why this number of segments, a sentence; None where the run chose none."""
+    choice = axis.get("choice")
+    if not choice:
+        return None
+    k = axis["n_clusters"]
+    return f"{k} segments: {choice}." if k else sentence(choice)
+
+
+def verdict_sentences(axis: Mapping[str, Any]) -> str:
+    """What the verdict means, and its reason where the charts do not show it."""
+    verdict, reason = axis["verdict"], axis["reason"]
+    if verdict == "no structure" and not axis["n_clusters"]:
+        meaning = "No grouping of these customers holds."
+    else:
+        meaning = VERDICTS.get(verdict, "")
+    is_shown = verdict == "no structure" and axis["n_clusters"]
+    is_told = reason is not None and reason == axis.get("choice")
+    return f"{meaning} {sentence(reason)}" if reason and not (is_shown or is_told) else meaning
+
+
+def agreement_sentence(agreement: Mapping[str, Any]) -> str:
+    """What a fit of everybody says of the sample's segments."""
+    fit = "A fit from scratch" if agreement["method"] == "full" else "A refit"
+    n = agreement["n_customers"]
+    told = (
+        f"{fit} on all {n:,} eligible customers leaves {agreement_percent(agreement)} of them"
+        f" where the sample's put them (adjusted Rand index {agreement['adjusted_rand']:.3f});"
+        f" the segment that moved most moved {agreement['centroid_shift']:.2f} standard deviations."
+    )
+    if agreement.get("is_refined"):
+        told += " The refitted segments are the published ones."
+    wanted = agreement["sample_size_wanted"]
+    return told if wanted is None else f"{told} A sample of {wanted:,} would reach what is asked."
+
+
+def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
+    """Share of the customers who agree, rounded down, so that 100 % is everybody."""
+    if agreement is None:
+        return None
+    return f"{math.floor(agreement['share'] * 10_000 + 1e-9) / 100:g}%"
+
+
+def event_sentence(event: Mapping[str, Any]) -> str:
+    """What became of a segment since the previous run."""
+    told, more = _EVENTS.get(event["kind"], (f"{{segment}}: {event['kind']}", ", {others}"))
+    others = " and ".join(event["others"])
+    form = told + more if others else told
+    return f"{form.format(segment=event['segment'], others=others)}."
+
+
+def kept_sentence(events: Sequence[Mapping[str, Any]]) -> str:
+    """How many segments are the same as in the previous run."""
+    kept = sum(event["kind"] == "kept" for event in events)
+    if kept and kept == len(events):
+        return "The segments are those of the previous run, under the same names."
+    some = "1 segment kept its name." if kept == 1 else f"{kept} segments kept their names."
+    return some if kept else ""
+
+
+def causes_said(causes: Mapping[str, int]) -> str:
+    """Customers who moved by cause, the most frequent first."""
+    named = sorted((cause for cause in CAUSES if causes.get(cause)), key=lambda c: -causes[c])
+    return ", ".join(f"{causes[cause]:,} by {cause}" for cause in named)
+
+
+def notes_of(axis: Mapping[str, Any], label_of: Mapping[str, str]) -> tuple[str, ...]:
+    """What else there is to know of an axis."""
+    notes = []
+    if axis["dropped_features"]:
+        dropped = ", ".join(label_of.get(name, name) for name in axis["dropped_features"])
+        notes.append(f"Left out, as it is the same for everybody: {dropped}.")
+    for measure, n in axis["n_filled"].items():
+        label = label_of.get(measure, measure)
+        who = "1 customer has" if n == 1 else f"{n:,} customers have"
+        notes.append(f"{who} no figure for “{label}” and count with the shop's median.")
+    return tuple(notes)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,345 @@
+"""The page of a run: it stands alone, every text is escaped, and its figures are the report's."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from typing import Any
+
+import page_values as values
+import pytest
+from page_reading import Element, read_page
+from page_values import details_of, report_of
+
+from segpipe.page import page_html
+from segpipe.report import AxisInfo, AxisScatter, CandidateInfo
+
+HOSTILE = "\"><script>alert('x')</script>&<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page_html(report_of(), details_of())
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Element:
+    return read_page(html)
+
+
+@pytest.fixture(scope="module")
+def value(page: Element) -> Element:
+    """The section of the axis purchase_value."""
+    return page.one("section", id="axis-1")
+
+
+def the_page(axis: AxisInfo, **details: Any) -> Element:  # noqa: ANN401 - of any kind
+    return read_page(page_html(report_of(axis), details_of(**details)))
+
+
+def test_the_page_needs_nothing_from_elsewhere(html: str, page: Element) -> None:
+    assert not re.search(r"(?i)https?://|//[a-z]|@import|url\(|<script|<iframe|<object", html)
+    for element in page.all():
+        assert "src" not in element.attributes
+        link = element.attributes.get("href", "#")
+        assert link.startswith("#") or link == "data:,"
+    targets = {link.attributes["href"] for link in page.all("a")}
+    assert targets == {"#axis-1", "#axis-2", "#overview"}
+    assert targets <= {"#" + element.attributes.get("id", "") for element in page.all()}
+
+
+def test_every_text_of_a_user_is_escaped() -> None:
+    axis = replace(values.AXIS, shares={HOSTILE: 1.0}, reason=HOSTILE, choice=HOSTILE)
+    source = replace(
+        values.SOURCE, paths=(f"shop/{HOSTILE}.csv",), notes=(HOSTILE,), preset=HOSTILE
+    )
+    source = replace(source, reject_reasons={HOSTILE: 34}, currency=HOSTILE)
+    moved = replace(values.LOAD.transitions[0], from_segment=HOSTILE, to_segment=HOSTILE)
+    load = replace(values.LOAD, store_id=HOSTILE, transitions=(moved,), notes=(HOSTILE,))
+    named = values.segment(1, HOSTILE, values.LOW.medians)
+    model = replace(values.MODEL, segments=(named, values.WHALE))
+    details = details_of(model)
+    details["versions"] = {HOSTILE: HOSTILE}
+    html = page_html(report_of(axis, load=load, source=source), details)
+    assert "<script" not in html
+    assert "<img" not in html
+    page = read_page(html)
+    assert not any(name.startswith("on") for e in page.all() for name in e.attributes)
+    assert page.one("h1").text == f"Customer segments of {HOSTILE}"
+    assert page.one("head").one("title").text.startswith(f"Customer segments of {HOSTILE} as of")
+    assert page.text.count(HOSTILE) > 10
+
+
+def test_the_page_is_well_formed_and_can_be_read_aloud(page: Element) -> None:
+    ids = [element.attributes["id"] for element in page.all() if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    for element in page.all():
+        for name in element.attributes.get("aria-labelledby", "").split():
+            assert name in ids
+    for head in page.all("th"):
+        assert head.attributes["scope"] in ("col", "row", "rowgroup")
+        assert head.text
+    levels = [int(e.tag[1]) for e in page.all() if re.fullmatch("h[1-6]", e.tag)]
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+    drawings = page.all("svg", class_="chart")
+    assert len(drawings) == 2
+    for drawing in drawings:
+        assert drawing.attributes["role"] == "img"
+        assert drawing.one("title").text
+        assert drawing.one("desc").text
+    assert page.one("html").attributes["lang"] == "en"
+    for box in page.all("div", class_="scroll"):
+        assert box.attributes["aria-label"]
+
+
+def test_the_head_tells_the_run(page: Element) -> None:
+    facts = {
+        d.all("dt")[0].text: d.all("dd")[0].text
+        for d in page.one("header", class_="card").all("div")
+    }
+    assert facts == {
+        "Run": "7",
+        "As of": "2025-03-01",
+        "Customers": "100",
+        "Orders": "400",
+        "Rows read": "1,234",
+        "Rows rejected": "34 (2.8%)",
+        "Published": "2025-03-01 04:00 UTC",
+        "Learnt from": "100 customers",
+        "Currency": "EUR",
+    }
+
+
+def test_the_overview_has_a_row_an_axis(page: Element) -> None:
+    assert page.one("table", class_="overview").rows()[1:] == [
+        ["Marketing"],
+        ["Purchase value", "clustered", "2", "0.61", "98.99%", "7", "whale 52%"],
+        ["Return behavior", "unavailable", "–", "–", "–", "0", "–"],
+    ]
+    assert "7 moves between segments over all axes: 4 by behaviour, 2 by time, 1 by model" in (
+        page.one("section", id="overview").text
+    )
+
+
+def test_every_segment_and_state_shows_its_customers_and_value(value: Element) -> None:
+    sizes = value.one("ul", class_="sizes").all("li")
+    told = [(s.one(class_="name").text, s.one(class_="told").text) for s in sizes]
+    assert told == [
+        ("low_value", "40% of customers (40), 10% of value"),
+        ("whale", "52% of customers (52), 90% of value"),
+        ("one_time_buyer", "8.0% of customers (8), 0.1% of value"),
+    ]
+    bars = [
+        bar.attributes["style"] for s in sizes for bar in s.all("span", class_="track")[0].all()
+    ]
+    assert bars == ["width:40.00%", "width:52.00%", "width:8.00%"]
+    assert "About whale." in sizes[1].text
+    assert "Fewer than 2 orders so far." in sizes[2].text
+
+
+def test_the_chosen_number_of_segments_is_marked_and_the_others_say_why_not(value: Element) -> None:
+    assert [dot.attributes["data-k"] for dot in value.all("g", class_="chosen")] == ["2"]
+    assert [dot.attributes["data-k"] for dot in value.all("g", class_="held")] == ["3"]
+    assert [dot.attributes["data-k"] for dot in value.all("g", class_="passed")] == ["4"]
+    assert value.one("table", class_="trials").rows()[1:] == [
+        ["2", "0.61", "40%", "0.98", "chosen"],
+        ["3", "0.55", "10%", "–", "holds, not chosen"],
+        ["4", "0.70", "1.3%", "0.90", "passed over: smallest segment 1.3% below 2%"],
+    ]
+    assert "one cloud without groups would score 0.42" in value.text
+    assert "2 segments: the highest of those that hold." in value.text
+
+
+def test_the_heat_map_shows_the_medians_against_the_shops(value: Element) -> None:
+    table = value.one("table", class_="heat")
+    assert table.rows() == [
+        ["Segment", "lifetime value (EUR)", "discounted orders"],
+        ["The shop's median", "53.60", "50%"],
+        ["low_value", "1.72", "50%"],
+        ["whale", "8,102", "75%"],
+    ]
+    cells = [(c.text, c.attributes["class"]) for c in table.all("td") if "class" in c.attributes]
+    # By hand: (log 2.718 - 4) / 2 = -1.5; (log 8103 - 4) / 2 = 2.5; (0.75 - 0.5) / 0.25 = 1.
+    assert cells == [("1.72", "h-3"), ("50%", "h0"), ("8,102", "h4"), ("75%", "h2")]
+    assert table.one("td", class_="h-3").attributes["title"] == "1.5 standard deviations below it"
+
+
+def test_a_figure_that_nobody_of_a_segment_has_is_unknown() -> None:
+    bare = values.segment(1, "low_value", {"lifetime_value": 1.0})
+    page = read_page(page_html(report_of(), details_of(replace(values.MODEL, segments=(bare,)))))
+    assert page.one("td", class_="none").text == "unknown"
+
+
+def test_the_points_lie_where_their_figures_say(value: Element) -> None:
+    paths = {p.attributes["class"]: p.attributes["d"] for p in value.all("path", class_="points")}
+    assert set(paths) == {"points f0", "points f1"}
+    assert paths["points f0"].startswith("M66 262m")  # both at the lower bound
+    # At the upper bound; and what lies beyond it at the edge, half-way up.
+    assert re.findall(r"M(\S+ [\d.]+)", paths["points f1"]) == ["416 30", "416 146"]
+    assert "3 customers of the sample" in value.text
+
+
+def test_changes_since_the_previous_run_are_told_with_money_and_cause(value: Element) -> None:
+    assert value.one("table", class_="moves").rows()[1:] == [
+        ["low_value", "whale", "5", "", "4,500", "4 by behaviour, 1 by model"],
+        ["whale", "low_value", "2", "", "90", "2 by time"],
+    ]
+    assert "1 segment kept its name." in value.text
+    assert "whale has a new name, before: high_value." in value.text
+    assert "modest is gone, to low_value and whale." in value.text
+    assert "Since run 6" in value.text
+
+
+def test_of_many_moves_the_largest_are_shown_and_the_rest_counted() -> None:
+    moves = tuple(
+        replace(values.LOAD.transitions[0], from_segment=f"s{n}", n_customers=n)
+        for n in range(1, 16)
+    )
+    html = page_html(report_of(load=replace(values.LOAD, transitions=moves)), details_of())
+    rows = read_page(html).one("table", class_="moves").rows()[1:]
+    assert [row[2] for row in rows] == [str(n) for n in range(15, 3, -1)]
+    assert "And 6 customers in smaller moves" in html
+
+
+def test_agreement_is_rounded_down_and_says_what_sample_would_do(value: Element) -> None:
+    assert (
+        "A refit on all 92 eligible customers leaves 98.99% of them where the sample's put them"
+        " (adjusted Rand index 0.970); the segment that moved most moved 0.12 standard deviations."
+        " A sample of 800 would reach what is asked."
+    ) in value.text
+
+
+def test_rows_times_and_versions_close_the_page(page: Element) -> None:
+    assert "1,234 read, 34 rejected; they are in shop/orders.rejects.csv." in page.text
+    assert "17 lines without a customer, not segmented" in page.text
+    assert ["no date", "30"] in page.one(
+        "div", **{"aria-label": "Reasons of the rejected rows"}
+    ).one("table").rows()
+    times = page.one("table", class_="times").rows()[1:]
+    assert times == [["source", "1.50", ""], ["load", "0.50", ""], ["total", "2.00", ""]]
+    versions = page.one("section", **{"aria-labelledby": "versions-name"}).text
+    for told in ("ab" * 6, "orders.csv", "512 MB", "duckdb2.0.0", "segpipe0.1.0"):
+        assert told in versions
+
+
+def test_notes_name_the_measures_in_words(value: Element) -> None:
+    assert "Left out, as it is the same for everybody: channels." in value.text
+    assert "3 customers have no figure for “discounted orders”" in value.text
+
+
+def test_an_unavailable_axis_says_why_and_shows_no_chart(page: Element) -> None:
+    section = page.one("section", id="axis-2")
+    assert "The input does not tell. No refund in the input." in section.text
+    assert not section.all("svg", class_="chart")
+    assert not section.all("table")
+
+
+def test_a_dry_run_says_so_and_has_no_changes() -> None:
+    page = read_page(page_html(report_of(load=None), details_of(with_ledger=False)))
+    assert page.one("h1").text == "Customer segments"
+    assert "A dry run: nothing was published." in page.text
+    assert "Since run" not in page.text
+    assert not page.all("table", class_="moves")
+    assert "40% of customers (40)" in page.text
+    assert "of value" not in page.one("ul", class_="sizes").text
+
+
+def test_a_first_run_has_no_changes() -> None:
+    load = replace(values.LOAD, previous_run_id=None, transitions=())
+    page = read_page(page_html(report_of(load=load), details_of()))
+    assert "Since run" not in page.text
+    assert "Moved" not in page.one("table", class_="overview").text
+
+
+def test_a_run_where_nobody_moved_says_so() -> None:
+    load = replace(values.LOAD, transitions=())
+    axis = replace(values.AXIS, events=(values.AXIS.events[0],))
+    text = read_page(page_html(report_of(axis, load=load), details_of())).text
+    assert "Since run 6, nobody changed segment on any axis." in text
+    assert "The segments are those of the previous run, under the same names." in text
+    assert "Nobody changed segment." in text
+
+
+def test_a_run_with_a_given_model_has_sizes_and_figures_but_no_choice() -> None:
+    axis = replace(values.AXIS, candidates=(), choice=None, agreement=None, events=())
+    html = page_html(report_of(axis, sample=None), details_of(scatter=None))
+    page = read_page(html)
+    assert "a given model" in page.text
+    assert page.all("table", class_="heat")
+    assert not page.all("svg", class_="chart")
+    assert "Why these segments" not in page.text
+    assert "are those of the previous run" not in page.text
+
+
+def test_an_axis_without_a_partition_that_holds_says_so() -> None:
+    reason = "no K holds; the best, 2: halves agree 0.30, below 0.65"
+    axis = replace(
+        values.AXIS,
+        verdict="no structure",
+        reason=reason,
+        choice=reason,
+        n_clusters=None,
+        silhouette=None,
+        candidates=(CandidateInfo(2, -0.1, 0.4, 0.3, "halves agree 0.30, below 0.65"),),
+        shares={"no_structure": 1.0},
+        agreement=None,
+    )
+    model = replace(values.MODEL, segments=(), verdict="no structure", reason=reason)
+    page = read_page(page_html(report_of(axis), details_of(model, scatter=None)))
+    section = page.one("section", id="axis-1")
+    assert "No grouping of these customers holds." in section.text
+    assert section.text.count("No K holds; the best, 2: halves agree 0.30, below 0.65.") == 1
+    assert not section.all("g", class_="chosen")
+    assert not section.all("path", class_="null")
+    assert not section.all("table", class_="heat")
+
+
+def test_a_stable_cut_is_told_apart_from_groups() -> None:
+    axis = replace(values.AXIS, verdict="no structure", reason="silhouette 0.61, one cloud 0.60")
+    section = the_page(axis).one("section", id="axis-1")
+    assert "A stable cut through one cloud of customers, not groups of their own." in section.text
+    assert section.all("table", class_="heat")
+
+
+def test_an_axis_of_one_feature_is_spread_upwards_and_says_so() -> None:
+    one = AxisScatter("lifetime_value", None, ((1.0, 0.0, 0), (2.0, 0.0, 1)))
+    section = the_page(values.AXIS, scatter=one).one("section", id="axis-1")
+    assert "on the axis's only figure, spread upwards" in section.text
+    assert "↑" not in section.text
+
+
+def test_an_empty_scatter_draws_nothing() -> None:
+    empty = replace(values.SCATTER, points=())
+    assert "Customers by segment" not in the_page(values.AXIS, scatter=empty).text
+
+
+def test_a_report_of_an_older_segpipe_still_makes_a_page() -> None:
+    report = report_of()
+    for axis in report["axes"]:
+        for key in ("choice", "agreement", "events"):
+            del axis[key]
+        for candidate in axis["candidates"]:
+            del candidate["null_silhouette"]
+    for key in ("previous_run_id", "transitions"):
+        del report["load"][key]
+    page = read_page(page_html(report, {"model": None, "scatter": None, "segments": None}))
+    told = [name.text for name in page.all("span", class_="name")]
+    assert told == ["whale", "low_value", "one_time_buyer"]
+    assert len(page.all("svg", class_="chart")) == 1
+
+
+def test_an_axis_of_a_users_own_needs_no_question_and_no_known_measure() -> None:
+    axis = replace(values.AXIS, name="our_own", n_filled={"our_measure": 1})
+    scales = (replace(values.VALUE, measure="our_measure"),)
+    low = values.segment(1, "low", {"our_measure": 3.0})
+    model = replace(values.MODEL, name="our_own", scales=scales, segments=(low,))
+    section = read_page(page_html(report_of(axis), details_of(model))).one("section", id="axis-1")
+    assert section.one("h3").text == "Our own"
+    assert section.one("table", class_="heat").rows()[0] == ["Segment", "our measure"]
+    assert "1 customer has no figure for “our measure”" in section.text
+
+
+def test_the_same_run_gives_the_same_page(html: str) -> None:
+    assert page_html(report_of(), details_of()) == html
