@@ -6,8 +6,9 @@ Memory is bounded by the batch. The same function serves one customer in real ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,15 @@ from segpipe.engine import Connection, quote
 from segpipe.model import AxisModel, Model
 from segpipe.nearest import squared_distances
 from segpipe.scale import scale_matrix
-from segpipe.schema import CUSTOMER_FEATURES, METRICS, strength_column
+from segpipe.schema import (
+    CUSTOMER_FEATURES,
+    HAS_NEW_TICKET,
+    METRICS,
+    TICKETS,
+    rescored_column,
+    strength_column,
+)
+from segpipe.transitions import rescored_axes
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -34,22 +43,32 @@ class Tally:
 
 
 def assign_batches(
-    engine: Connection, model: Model, batch_size: int, tally: Tally
+    engine: Connection,
+    model: Model,
+    batch_size: int,
+    tally: Tally,
+    previous: Model | None = None,
+    tickets_after: date | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Membership batches of all customers, ordered by id; `tally` is filled on the way."""
-    measures = needed_measures(model)
+    """Membership batches of all customers, ordered by id; `tally` is filled on the way.
+
+    With the model of the `previous` run, observed on the day `tickets_after`, a batch also says
+    what that model makes of the same measures (schema.rescored_column). The measures are the new
+    run's: medians of the shop that they lean on, such as prices of categories, are today's.
+    """
+    former = rescored_axes(previous, model)
+    new_tickets = _new_tickets(engine, model, tickets_after) if former else frozenset()
+    measures = dict.fromkeys((*needed_measures(model), *_measures_of(former)))
     columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
     query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
     for batch in engine.sql(query).to_arrow_reader(batch_size):
-        yield assign_batch(model, batch, tally)
+        assigned = assign_batch(model, batch, tally)
+        yield _rescored(assigned, batch, former, new_tickets) if former else assigned
 
 
 def assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     """One membership batch of one batch of features."""
-    columns = {
-        name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in needed_measures(model)
-    }
+    columns = _columns(batch, needed_measures(model))
     arrays = [batch.column("customer_id"), *(batch.column(metric) for metric in METRICS)]
     names = ["customer_id", *METRICS]
     tally.n_customers += batch.num_rows
@@ -88,9 +107,47 @@ def assign_axis(
 
 def needed_measures(model: Model) -> tuple[str, ...]:
     """Measures that some axis of the model looks at, each once."""
-    named = [scale.measure for axis in model.axes for scale in axis.scales]
-    named += [rule.measure for axis in model.axes for rule in axis.eligibility]
+    return _measures_of(model.axes)
+
+
+def _measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
+    named = [scale.measure for axis in axes for scale in axis.scales]
+    named += [rule.measure for axis in axes for rule in axis.eligibility]
     return tuple(dict.fromkeys(named))
+
+
+def _columns(batch: pa.RecordBatch, measures: Sequence[str]) -> dict[str, Floats]:
+    return {
+        name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in measures
+    }
+
+
+def _rescored(
+    assigned: pa.RecordBatch,
+    batch: pa.RecordBatch,
+    former: Sequence[AxisModel],
+    new_tickets: frozenset[str],
+) -> pa.RecordBatch:
+    """The membership batch with what the previous model says; nothing of it is counted."""
+    columns = _columns(batch, _measures_of(former))
+    for axis in former:
+        codes, _ = assign_axis(axis, columns, batch.num_rows, Tally())
+        names = pa.DictionaryArray.from_arrays(codes, pa.array(axis.vocabulary()))
+        assigned = assigned.append_column(rescored_column(axis.name), names)
+    asked = [customer in new_tickets for customer in batch.column("customer_id").to_pylist()]
+    return assigned.append_column(HAS_NEW_TICKET, pa.array(asked, pa.bool_()))
+
+
+def _new_tickets(engine: Connection, model: Model, after: date | None) -> frozenset[str]:
+    """Customers with a ticket of a later day than `after`."""
+    if "tickets" not in model.inputs or after is None:
+        return frozenset()
+    found = engine.execute(
+        f"SELECT DISTINCT customer_id FROM {TICKETS.name} WHERE created_at::DATE > $after",
+        {"after": after},
+    ).fetchall()
+    return frozenset(row[0] for row in found)
 
 
 def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes, Floats]:

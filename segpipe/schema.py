@@ -81,3 +81,15 @@ def strength_column(axis: str) -> str:
     dictionary-encoded column of segment names under the axis's name and this one of doubles 0 to 1.
     """
     return f"{axis}_strength"
+
+
+HAS_NEW_TICKET = "has_new_ticket"  # whether the customer has asked since the previous run
+
+
+def rescored_column(axis: str) -> str:
+    """Column of a membership batch with what the previous run's model says of the same measures.
+
+    Dictionary-encoded names of that model. It is there on the axes to which that model can be
+    applied, and with it HAS_NEW_TICKET; without a previous run neither is.
+    """
+    return f"{axis}_rescored"

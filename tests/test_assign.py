@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from core_fixtures import put_customers
+from core_fixtures import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 from scipy.spatial.distance import cdist
 
 from segpipe.assign import Tally, assign_axis, assign_batches, needed_measures
@@ -20,11 +20,11 @@ from segpipe.axes import AXES, Eligibility
 from segpipe.config import ClusterSettings, EngineSettings, SampleSettings
 from segpipe.discover import discover
 from segpipe.engine import Connection, open_engine
-from segpipe.features import Reference
+from segpipe.features import Reference, compute_features
 from segpipe.model import AxisModel, Model, Segment
 from segpipe.sample import draw_sample
 from segpipe.scale import FeatureScale
-from segpipe.schema import METRICS, strength_column
+from segpipe.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 
 Floats = npt.NDArray[np.float64]
 N = 6000
@@ -242,3 +242,43 @@ def test_filled_features_are_counted_among_the_eligible(engine: Connection) -> N
     )
     _, tally = _assigned(engine, model, 1000)
     assert tally.n_filled == {"own": {"weekend_order_share": missing}}
+
+
+def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
+    engine: Connection, model: Model
+) -> None:
+    gone = replace(OWN, name="gone")
+    moved = replace(OWN, segments=OWN.segments[:5], scales=OWN.scales[::-1])
+    previous = replace(model, axes=(gone, moved, *model.axes[:4]))
+    alone, alone_tally = _assigned(engine, model, 5000)
+    tally = Tally()
+    both = pa.Table.from_batches(assign_batches(engine, model, 700, tally, previous))
+    said, _ = _assigned(engine, previous, 5000)
+    names = [axis.name for axis in previous.axes[1:]]
+    assert both.select(alone.column_names).combine_chunks() == alone.combine_chunks()
+    added = [*map(rescored_column, names), HAS_NEW_TICKET]
+    assert both.column_names == [*alone.column_names, *added]
+    for name in names:
+        assert both[rescored_column(name)].to_pylist() == said[name].to_pylist()
+    assert both["own_rescored"].to_pylist() != both["own"].to_pylist()
+    assert set(both[HAS_NEW_TICKET].to_pylist()) == {False}
+    assert tally.n_filled == alone_tally.n_filled
+    assert {axis: counts.tolist() for axis, counts in tally.customers.items()} == {
+        axis: counts.tolist() for axis, counts in alone_tally.customers.items()
+    }
+
+
+def test_a_ticket_is_new_from_the_day_after_the_previous_run() -> None:
+    tickets = [
+        {"customer_id": customer, "created_at": at}
+        for customer, at in (("a", "2025-02-01 23:59"), ("b", "2025-02-02 00:00"))
+    ]
+    rows = [line(customer, "o1", "2025-01-01") for customer in ("a", "b", "c")]
+    with engine_of(rows, tickets) as engine:
+        compute_features(engine, ALL_INPUTS, AS_OF)
+        for inputs, expected in ((("tickets",), ["b"]), ((), [])):
+            model = Model(1, inputs, "UTC", REFERENCE, (OWN,))
+            batches = assign_batches(engine, model, 2, Tally(), model, date(2025, 2, 1))
+            found = pa.Table.from_batches(batches)
+            asked = found.filter(found[HAS_NEW_TICKET])["customer_id"].to_pylist()
+            assert asked == expected

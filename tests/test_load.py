@@ -31,6 +31,7 @@ def _publish(
         store_id,
         batches,
         axes=AXES,
+        as_of=date(2024, 3, 2),
         absent=absent,
         patience_seconds=patience_seconds,
     )
@@ -77,6 +78,8 @@ def test_a_row_holds_what_the_batch_held(database: Connection, rows: Rows) -> No
         "total_orders": 12,
         "days_since_last_purchase": 12,
         "customer_tenure_days": 12,
+        "previous_segments": {},
+        "segment_since": dict.fromkeys(AXES, "2024-03-02"),
         "run_id": info.run_id,
     }
 

@@ -1,13 +1,16 @@
-"""Customers of the partition in force: when each was created, and who is absent from the new file.
+"""Customers of the partition in force: what was said of each, and who is absent from the new file.
 
-Takes the old partition; gives a creation time a row of the new one, and counts.
+Takes the old partition; gives its rows as columns of codes, found by customer. A million customers
+on 13 axes take some 600 MB.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +19,29 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from segpipe.load.partition import Partition
+from segpipe.load.words import Rows, Words
 from segpipe.postgres import Connection, sql
 
-_TEXT = {"customer_id": pa.string(), "created_at": pa.string()}
+_DOCUMENTS = ("segment_memberships", "previous_segments", "segment_since")
+_FEW = pa.dictionary(pa.int32(), pa.string())
+_COLUMNS = {
+    "customer_id": pa.string(),
+    "created_at": pa.string(),
+    "total_orders": pa.int32(),
+    "lifetime_value": pa.float64(),
+    "last_order": pa.date32(),
+    "as_of": _FEW,
+}
+_PIECE_BYTES = 16_000_000  # of text, parsed at a time
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What the old rows say of one axis."""
+
+    segment: Words
+    previous: Words
+    since: Words
 
 
 @dataclass(frozen=True)
@@ -27,16 +50,23 @@ class KnownCustomers:
 
     ids: pa.Array
     created_at: pa.Array
+    total_orders: NDArray[np.int32]
+    lifetime_value: NDArray[np.float64]
+    last_order: NDArray[np.datetime64]
+    as_of: Words  # of the run that wrote the row
+    axes: dict[str, Remembered] = field(repr=False)
     positions: dict[str, int] = field(repr=False)
     is_present: NDArray[np.bool_] = field(repr=False)
 
-    def created(self, customer_ids: pa.Array, now: str) -> pa.Array:
-        """Creation time of each customer, `now` for the new ones; marks the others as present."""
-        if not self.positions:
-            return pa.repeat(now, len(customer_ids))
+    def find(self, customer_ids: pa.Array) -> Rows:
+        """Row of each customer, -1 for the new ones; marks the others as present."""
         found = map(self.positions.get, customer_ids.to_pylist(), repeat(-1))
         rows = np.fromiter(found, np.int64, len(customer_ids))
         self.is_present[rows[rows >= 0]] = True
+        return rows
+
+    def created(self, rows: Rows, now: str) -> pa.Array:
+        """Creation time of each customer, `now` for the new ones."""
         return pc.fill_null(self.created_at.take(pa.array(rows, mask=rows < 0)), now)
 
     @property
@@ -50,27 +80,76 @@ class KnownCustomers:
         return self.ids.filter(pa.array(~self.is_present))
 
 
-def read_known(connection: Connection, old: Partition | None) -> KnownCustomers:
+def read_known(
+    connection: Connection, old: Partition | None, axes: Sequence[str]
+) -> KnownCustomers:
     """Customers of the partition, nobody where there is none yet."""
-    if old is None:
-        empty = pa.array([], pa.string())
-        return KnownCustomers(empty, empty, {}, np.zeros(0, np.bool_))
-    buffer = io.BytesIO()
-    statement = sql.SQL("COPY (SELECT customer_id, created_at FROM {}) TO STDOUT (FORMAT csv)")
-    with connection.cursor() as cursor, cursor.copy(statement.format(old.identifier)) as copy:
-        buffer.write(f"{','.join(_TEXT)}\n".encode())
-        for data in copy:
-            buffer.write(data)
-    buffer.seek(0)
-    table = csv.read_csv(
-        buffer,
-        parse_options=csv.ParseOptions(newlines_in_values=True),
-        convert_options=csv.ConvertOptions(column_types=_TEXT, strings_can_be_null=False),
+    names = [*_COLUMNS, *(f"{document}_{i}" for document in _DOCUMENTS for i in range(len(axes)))]
+    types = {name: _COLUMNS.get(name, _FEW) for name in names}
+    parts: dict[str, list[Any]] = {name: [] for name in types}
+    for piece in _pieces(connection, old, axes, types) if old else ():
+        for name, kind in types.items():
+            column = piece[name].unify_dictionaries().combine_chunks()
+            parts[name].append(Words.of(column) if kind == _FEW else column)
+    words = {name: Words.joined(parts.pop(name)) for name, kind in types.items() if kind == _FEW}
+    whole = {name: pa.concat_arrays([pa.array([], types[name]), *parts[name]]) for name in parts}
+    ids = whole["customer_id"]
+    return KnownCustomers(
+        ids=ids,
+        created_at=whole["created_at"],
+        total_orders=whole["total_orders"].to_numpy(),
+        lifetime_value=whole["lifetime_value"].to_numpy(),
+        last_order=whole["last_order"].to_numpy(zero_copy_only=False),
+        as_of=words["as_of"],
+        axes={
+            axis: Remembered(*(words[f"{document}_{i}"] for document in _DOCUMENTS))
+            for i, axis in enumerate(axes)
+        },
+        positions={customer_id: row for row, customer_id in enumerate(ids.to_pylist())},
+        is_present=np.zeros(len(ids), np.bool_),
     )
-    ids, created_at = (_whole(table[name]) for name in _TEXT)
-    positions = {customer_id: row for row, customer_id in enumerate(ids.to_pylist())}
-    return KnownCustomers(ids, created_at, positions, np.zeros(len(ids), np.bool_))
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays([pa.array([], pa.string()), *column.chunks])
+def _pieces(
+    connection: Connection, old: Partition, axes: Sequence[str], types: dict[str, pa.DataType]
+) -> Iterator[pa.Table]:
+    """The rows as CSV, parsed some at a time: the server sends whole rows.
+
+    `->>` by axis took 0.5 s for 93,564 customers on 13 axes, whole documents and a JSON parser
+    0.9 s.
+    """
+    keys = [
+        sql.SQL("p.{}->>{}").format(sql.Identifier(document), sql.Literal(axis))
+        for document in _DOCUMENTS
+        for axis in axes
+    ]
+    seen_on = sql.SQL("coalesce(r.as_of, p.last_updated::date)")
+    statement = sql.SQL(
+        "COPY (SELECT p.customer_id, p.created_at, p.total_orders, p.lifetime_value,"
+        " {seen_on} - p.days_since_last_purchase, {columns}"
+        " FROM {old} AS p LEFT JOIN segmentation_runs AS r USING (run_id))"
+        " TO STDOUT (FORMAT csv)"
+    ).format(seen_on=seen_on, columns=sql.SQL(", ").join([seen_on, *keys]), old=old.identifier)
+    piece = io.BytesIO()
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in copy:
+            if piece.write(row) and piece.tell() >= _PIECE_BYTES:
+                yield _parsed(piece, types)
+                piece = io.BytesIO()
+    if piece.tell():
+        yield _parsed(piece, types)
+
+
+def _parsed(piece: io.BytesIO, types: dict[str, pa.DataType]) -> pa.Table:
+    piece.seek(0)
+    return csv.read_csv(
+        piece,
+        read_options=csv.ReadOptions(column_names=list(types)),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )

@@ -124,9 +124,10 @@ def create_partition(
     """New table for the run's profiles; its check on store_id spares the attach a scan."""
     store_hash = md5(store_id.encode(), usedforsecurity=False).hexdigest()[:10]
     new = Partition(parent.schema, f"customer_profiles_{store_hash}_r{run_id}")
-    statement = sql.SQL("CREATE TABLE {} ({}, CHECK (store_id = {}))").format(
-        new.identifier, sql.SQL(_as_template(parent.columns)), sql.Literal(store_id)
-    )
+    # A row has some 2 KB, where PostgreSQL begins to compress; that costs more than it saves.
+    statement = sql.SQL(
+        "CREATE TABLE {} ({}, CHECK (store_id = {})) WITH (toast_tuple_target = 4080)"
+    ).format(new.identifier, sql.SQL(_as_template(parent.columns)), sql.Literal(store_id))
     connection.execute(statement)
     return new
 
@@ -176,20 +177,27 @@ def drop_older(connection: Connection, exchange: Exchange) -> None:
     """Drop the tables of runs before the old one; what is in use waits for the next time."""
     kept = exchange.old.name if exchange.old else ""
     rows = connection.execute(
-        "SELECT run_id, profiles_table FROM segmentation_runs"
-        " WHERE store_id = %s AND profiles_table IS NOT NULL AND profiles_table <> %s",
-        [exchange.store_id, kept],
+        """
+        SELECT run_id, 'profiles_table', profiles_table FROM segmentation_runs
+        WHERE store_id = %(store_id)s AND profiles_table <> %(kept)s
+        UNION ALL
+        SELECT run_id, 'measures_table', measures_table FROM segmentation_runs
+        WHERE store_id = %(store_id)s AND measures_table IS NOT NULL AND run_id <> (
+            SELECT run_id FROM segmentation_runs
+            WHERE store_id = %(store_id)s AND status = 'published'
+            ORDER BY finished_at DESC LIMIT 1
+        )
+        """,
+        {"store_id": exchange.store_id, "kept": kept},
     ).fetchall()
-    for run_id, name in rows:
+    for run_id, column, name in rows:
         table = Partition(exchange.parent.schema, name)
         try:
             with connection.transaction():
                 connection.execute("SET LOCAL lock_timeout = '1s'")
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
-                connection.execute(
-                    "UPDATE segmentation_runs SET profiles_table = NULL WHERE run_id = %s",
-                    [run_id],
-                )
+                forget = sql.SQL("UPDATE segmentation_runs SET {} = NULL WHERE run_id = %s")
+                connection.execute(forget.format(sql.Identifier(column)), [run_id])
         except (LockTimeoutError, DependentObjectsError, PrivilegeError):
             continue
 

@@ -21,6 +21,25 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class PublishedRun:
+    """The run that is in force in a store."""
+
+    run_id: int
+    as_of: date | None
+    model: dict[str, Any] | None  # the document, as yet unread
+
+
+@dataclass(frozen=True)
+class PreviousRun:
+    """The run whose segments this run's customers come from; it must still be in force."""
+
+    run_id: int
+    # Axis → a name of that run → what the same segment or state is called now, None where it is
+    # no more. A name that is not in it is compared as it stands.
+    same_segments: dict[str, dict[str, str | None]]
+
+
+@dataclass(frozen=True)
 class SegmentDefinition:
     """One segment, or named state, of one axis; its sizes are counted while publishing."""
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.errors import InputError
+from segpipe.load.words import Words
 from segpipe.schema import METRICS, strength_column
 
 COLUMNS = (
@@ -24,19 +25,38 @@ COLUMNS = (
     "membership_strengths",
     *METRICS,
     "created_at",
+    "previous_segments",
+    "segment_since",
     "store_id",
     "run_id",
     "last_updated",
 )
-_MAX_ROWS = 50_000  # a line is some 1.4 KB, and Arrow's strings end at 2 GB
+_MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
 _STEPS = 10_000  # strengths are kept to four decimals
+
+
+@dataclass(frozen=True)
+class History:
+    """What the profiles of a batch remember of earlier runs."""
+
+    created_at: pa.Array  # texts of timestamps
+    previous: dict[str, Words]  # axis → the segment before the present one
+    since: dict[str, Words]  # axis → the day on which the present one was first seen
+
+    def slice(self, start: int, length: int) -> History:
+        """What some of the profiles remember."""
+        return History(
+            self.created_at.slice(start, length),
+            {axis: words.slice(start, length) for axis, words in self.previous.items()},
+            {axis: words.slice(start, length) for axis, words in self.since.items()},
+        )
 
 
 @dataclass(frozen=True)
 class RowFormat:
     """What is the same in every line of a publication."""
 
-    axes: tuple[str, ...]
+    axes: tuple[str, ...]  # in the order in which jsonb keeps keys: a quarter of COPY is sorting
     now: str  # the run's one timestamp
     end: str  # store, run and time, with which every line ends
     strengths: dict[str, pa.Array] = field(repr=False)  # axis → `"axis":0.95` of each step
@@ -44,6 +64,7 @@ class RowFormat:
     @staticmethod
     def of(axes: Sequence[str], store_id: str, run_id: int, now: str) -> RowFormat:
         """Format of the lines of one run of one store."""
+        axes = sorted(axes, key=lambda axis: (len(axis.encode()), axis.encode()))
         steps = range(_STEPS + 1)
         texts = pa.array([f"{step / _STEPS:.4f}".rstrip("0").rstrip(".") for step in steps])
         strengths = {
@@ -54,20 +75,19 @@ class RowFormat:
 
 
 def copy_lines(
-    batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat
+    batch: pa.RecordBatch, history: History, row_format: RowFormat
 ) -> Iterator[memoryview]:
     """Lines of a batch in COPY's text format, columns in the order of COLUMNS.
 
-    created_at (n_rows,) holds the texts of the timestamps. Raises InputError for a missing value
-    and for a number that is not finite.
+    Raises InputError for a missing value and for a number that is not finite.
     """
     for start in range(0, batch.num_rows, _MAX_ROWS):
         part = batch.slice(start, _MAX_ROWS)
-        yield _lines(part, created_at.slice(start, _MAX_ROWS), row_format)
+        yield _lines(part, history.slice(start, _MAX_ROWS), row_format)
 
 
-def _lines(batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat) -> memoryview:
-    memberships = _json_object([_named(batch, axis) for axis in row_format.axes])
+def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> memoryview:
+    memberships = _json_object([_named(axis, Words.of(batch[axis])) for axis in row_format.axes])
     strengths = _json_object(
         [_strengths(batch, axis, row_format.strengths[axis]) for axis in row_format.axes]
     )
@@ -77,7 +97,11 @@ def _lines(batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat) -
         memberships,
         strengths,
         *(_number(batch, name) for name in METRICS),
-        created_at,
+        history.created_at,
+        _json_object_of_some(
+            [_named(axis, history.previous[axis]) for axis in row_format.axes], batch.num_rows
+        ),
+        _json_object([_named(axis, history.since[axis]) for axis in row_format.axes]),
         row_format.end,
         "\t",
     )
@@ -87,11 +111,10 @@ def _lines(batch: pa.RecordBatch, created_at: pa.Array, row_format: RowFormat) -
     return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def _named(batch: pa.RecordBatch, axis: str) -> pa.Array:
+def _named(axis: str, words: Words) -> pa.Array:
     """`"axis":"segment"` of each row."""
-    column = batch[axis]
-    entries = [_json_text(axis) + ":" + _json_text(name) for name in column.dictionary.to_pylist()]
-    return pc.take(pa.array(entries, pa.string()), column.indices)
+    entries = [_json_text(axis) + ":" + _json_text(text) for text in words.texts]
+    return pc.take(pa.array(entries, pa.string()), pa.array(words.codes, mask=words.is_missing))
 
 
 def _strengths(batch: pa.RecordBatch, axis: str, texts: pa.Array) -> pa.Array:
@@ -104,6 +127,16 @@ def _strengths(batch: pa.RecordBatch, axis: str, texts: pa.Array) -> pa.Array:
 
 def _json_object(members: list[pa.Array]) -> pa.Array:
     return pc.binary_join_element_wise("{", pc.binary_join_element_wise(*members, ","), "}", "")
+
+
+def _json_object_of_some(members: list[pa.Array], n_rows: int) -> pa.Array:
+    """Without the members that are missing; Arrow's own way to skip them would skip rows."""
+    some = [member for member in members if member.null_count < n_rows]
+    if not some:
+        return pa.repeat("{}", n_rows)
+    led = [pc.binary_join_element_wise(",", member, "") for member in some]
+    joined = pc.binary_join_element_wise(*led, "", null_handling="replace")
+    return pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
 
 
 def _number(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from segpipe.errors import DatabaseError
-from segpipe.load.records import RunFacts
+from segpipe.errors import DatabaseError, InputError
+from segpipe.load.records import PublishedRun, RunFacts
 from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
 
 
@@ -50,11 +50,17 @@ def record_facts(connection: Connection, run_id: int, facts: RunFacts) -> None:
         )
 
 
-def record_report(connection: Connection, run_id: int, report: dict[str, Any]) -> None:
-    """Store the run's report, plain values only, once the last stage has spoken."""
+def record_report(
+    connection: Connection,
+    run_id: int,
+    report: dict[str, Any],
+    scatter: dict[str, Any] | None = None,
+) -> None:
+    """Store the run's report and points, plain values only, once the last stage has spoken."""
     with plain_errors():
         connection.execute(
-            "UPDATE segmentation_runs SET report = %s WHERE run_id = %s", [Jsonb(report), run_id]
+            "UPDATE segmentation_runs SET report = %s, scatter = %s WHERE run_id = %s",
+            [Jsonb(report), Json(scatter or {}), run_id],
         )
 
 
@@ -69,14 +75,18 @@ def fail_run(connection: Connection, run_id: int, stage: str, error: str) -> Non
 
 
 def mark_published(
-    connection: Connection, run_id: int, model: dict[str, Any] | None, profiles_table: str
+    connection: Connection,
+    run_id: int,
+    model: dict[str, Any] | None,
+    profiles_table: str,
+    measures_table: str | None = None,
 ) -> None:
     """Close the run's row; part of the publishing transaction."""
     connection.execute(
         """
         UPDATE segmentation_runs AS run SET
             status = 'published', finished_at = clock_timestamp(), model = %s,
-            profiles_table = %s, failed_stage = NULL, error = NULL,
+            profiles_table = %s, measures_table = %s, failed_stage = NULL, error = NULL,
             previous_run_id = (
                 SELECT run_id FROM segmentation_runs
                 WHERE store_id = run.store_id AND status = 'published'
@@ -84,8 +94,19 @@ def mark_published(
             )
         WHERE run_id = %s
         """,
-        [Json(model) if model is not None else None, profiles_table, run_id],
+        [Json(model) if model is not None else None, profiles_table, measures_table, run_id],
     )
+
+
+def read_published(connection: Connection, store_id: str) -> PublishedRun | None:
+    """The run in force, None before the first."""
+    with plain_errors():
+        row = connection.execute(
+            "SELECT run_id, as_of, model FROM segmentation_runs"
+            " WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1",
+            [store_id],
+        ).fetchone()
+    return PublishedRun(*row) if row else None
 
 
 def latest_published(connection: Connection, store_id: str) -> int | None:
@@ -174,3 +195,69 @@ def _refuse_without_rights(connection: Connection) -> None:
             f"The role {role} may not create tables in schema {schema}. An owner of the schema"
             f" can allow it with: GRANT CREATE ON SCHEMA {schema} TO {role};"
         )
+
+
+def find_run(connection: Connection, run: str, store_id: str | None = None) -> int:
+    """Number of the run that a user means by a number or `latest`, of the store if one is named.
+
+    Raises InputError for what is neither, and for `latest` where no run, or of several stores, is.
+    """
+    if run != "latest":
+        if not (run.isascii() and run.isdigit() and len(run) < 19):
+            msg = f"The run is {run!r}; expected its number in `segpipe runs`, or latest."
+            raise InputError(msg)
+        return int(run)
+    with plain_errors():
+        rows = connection.execute(
+            "SELECT DISTINCT ON (store_id) store_id, run_id FROM segmentation_runs"
+            " WHERE status = 'published' AND store_id = coalesce(%s, store_id)"
+            " ORDER BY store_id, finished_at DESC",
+            [store_id],
+        ).fetchall()
+    if len(rows) > 1:
+        stores = ", ".join(row[0] for row in rows)
+        raise InputError(f"There are several stores ({stores}); name one with --store-id.")
+    if not rows:
+        of_store = f" of store {store_id!r}" if store_id else ""
+        told = "publish one with: segpipe run --csv-path FILE"
+        raise InputError(f"No run{of_store} has been published; {told}")
+    return int(rows[0][1])
+
+
+def read_run_page(
+    connection: Connection, run_id: int, store_id: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Report of a run, and what its page shows beside it: model, scatter, segments, versions.
+
+    Raises InputError where there is no such run, of that store, or it has no report.
+    """
+    with plain_errors():
+        rows = fetch_dicts(
+            connection,
+            """
+            SELECT status, failed_stage, report, model, scatter, versions,
+                to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') AS finished_at,
+                (
+                    SELECT json_agg(json_build_object(
+                        'axis', axis, 'segment', segment,
+                        'n_customers', n_customers, 'value_share', value_share
+                    ))
+                    FROM segment_definitions AS segments
+                    WHERE segments.run_id = runs.run_id AND segments.store_id = runs.store_id
+                ) AS segments
+            FROM segmentation_runs AS runs
+            WHERE run_id = %s AND store_id = coalesce(%s, store_id)
+            """,
+            [run_id, store_id],
+        )
+    if not rows:
+        of_store = f" of store {store_id!r}" if store_id else ""
+        raise InputError(f"There is no run {run_id}{of_store}; `segpipe runs` lists them.")
+    details = rows[0]
+    status, stage = details.pop("status"), details.pop("failed_stage")
+    report = details.pop("report")
+    if report is None:
+        whys = {"failed": f"it failed at the stage {stage}", "running": "it has not ended"}
+        why = whys.get(status, "it could not be stored")
+        raise InputError(f"Run {run_id} has no report: {why}; `segpipe runs` lists the others.")
+    return report, details

@@ -1,0 +1,89 @@
+"""`segpipe transitions`: who changed segment since the run before, and what they are worth."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from segpipe.load import RunTransitions, Transition
+
+
+@click.command()
+@click.option("--axis", "axes", multiple=True, metavar="NAME", help="Repeatable; else all.")
+@click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
+@click.option("--store-id", help="Where several stores have been published.")
+@click.option("--limit", default=5, show_default=True, help="Rows an axis; not of the JSON.")
+@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def transitions(
+    axes: tuple[str, ...],
+    run: str,
+    store_id: str | None,
+    limit: int,
+    database_url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell who went from one segment to another since the run before, and why.
+
+    Behaviour: they ordered, returned or asked. Time: only time has passed. Model: the model of the
+    run before would have left them where they were.
+
+    Example: segpipe transitions --axis purchase_value
+    """
+    from dataclasses import asdict
+
+    from segpipe.load import find_run, read_transitions
+    from segpipe.report import plain_values
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        found = read_transitions(store, find_run(store, run, store_id), store_id, axes)
+    if as_json:
+        click.echo(json.dumps(plain_values(asdict(found)), indent=2, ensure_ascii=False))
+    else:
+        click.echo(_text(found, limit))
+
+
+def _text(found: RunTransitions, limit: int) -> str:
+    from segpipe.render import table_text
+
+    run = f"Run {found.run_id} of store {found.store_id}, as of {found.as_of}"
+    if found.previous_run_id is None:
+        return f"{run}: there is no earlier run to compare it with."
+    since = f"run {found.previous_run_id}, as of {found.previous_as_of}"
+    if not found.transitions:
+        return f"{run}: nobody has moved since {since}."
+    shown: list[Transition] = []
+    for _, of_axis in groupby(found.transitions, key=lambda t: t.axis):
+        shown += list(of_axis)[:limit]
+    head = ("Axis", "From", "To", "Customers", "Lifetime value", "Behaviour", "Time", "Model")
+    table = table_text(head, map(_row, shown))
+    return f"{run}, since {since}\n\n{table}\n\n{_total(found, len(shown))}"
+
+
+def _row(transition: Transition) -> tuple[str | float, ...]:
+    t = transition
+    causes = (f"{n_customers:,}" for n_customers in t.causes.values())
+    customers = f"{t.n_customers:,}"
+    return t.axis, t.from_segment, t.to_segment, customers, t.lifetime_value, *causes
+
+
+def _total(found: RunTransitions, n_shown: int) -> str:
+    n_moves = sum(t.n_customers for t in found.transitions)
+    n_axes = len({t.axis for t in found.transitions})
+    of_cause = ", ".join(
+        f"{cause} {sum(t.causes[cause] for t in found.transitions):,}"
+        for cause in found.transitions[0].causes
+    )
+    if n_axes == 1:
+        share = f" of {found.n_customers:,} customers ({n_moves / found.n_customers:.1%})"
+        told = f"{n_moves:,}{share} moved: {of_cause}."
+    else:
+        told = f"{n_moves:,} moves of {found.n_customers:,} customers on {n_axes} axes: {of_cause}."
+    n_hidden = len(found.transitions) - n_shown
+    return told + (f" Not shown: {n_hidden:,} of smaller value; see --limit." if n_hidden else "")

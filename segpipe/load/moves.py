@@ -1,0 +1,180 @@
+"""Who moved from one segment to another since the previous run, why, and what they are worth.
+
+Takes membership batches beside the rows that are known; gives what a profile remembers, and the
+transitions of the run. A customer who was not known, or had no such axis, has not moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segpipe.load.known import KnownCustomers, Remembered
+from segpipe.load.records import PreviousRun
+from segpipe.load.rows import History
+from segpipe.load.words import MISSING, Codes, Rows, Words
+from segpipe.report import TransitionInfo
+from segpipe.schema import HAS_NEW_TICKET, rescored_column
+from segpipe.transitions import BEHAVIOUR, CAUSES, MODEL, TIME
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass
+class Moves:
+    """Customers and their lifetime value by (axis, from, to, cause), filled as batches pass."""
+
+    known: KnownCustomers
+    previous: PreviousRun | None
+    as_of: date
+    n_customers: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    lifetime_value: dict[tuple[str, str, str, str], float] = field(default_factory=dict)
+
+    def same_segments(self, axis: str) -> Mapping[str, str | None]:
+        """Former name → what the same segment is called now."""
+        return self.previous.same_segments.get(axis, {}) if self.previous else {}
+
+    def transitions(self, axes: Sequence[str]) -> tuple[TransitionInfo, ...]:
+        """All of them by axis, the largest first; none without a previous run."""
+        if self.previous is None:
+            return ()
+        found = [
+            TransitionInfo(*key, n_customers, round(self.lifetime_value[key], 2))
+            for key, n_customers in self.n_customers.items()
+        ]
+        found.sort(key=lambda t: (-t.n_customers, t.from_segment, t.to_segment, t.cause))
+        return tuple(sorted(found, key=lambda t: axes.index(t.axis)))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Where the customers of a batch were on one axis, and where they are; arrays (n_rows,)."""
+
+    before: Words
+    now: Words
+    has_moved: Flags
+    cause: Codes  # index in CAUSES, of those who moved
+
+
+def follow(batch: pa.RecordBatch, moves: Moves, now: str) -> History:
+    """What the batch's profiles remember; who moved is counted in `moves`.
+
+    A customer moved where the segment is not the one that they were in, whatever it is called now.
+    The cause is `model` where the previous model would have left them there on their new measures,
+    or cannot say: its axis or an input is gone, or it is of an older format. Else it is `behaviour`
+    where they did something since: their orders, value, day of the last order or a ticket tell.
+    Else it is `time`.
+    """
+    known = moves.known
+    rows = known.find(batch["customer_id"])
+    values = batch["lifetime_value"].to_numpy(zero_copy_only=False)
+    has_acted = _has_acted(batch, moves, rows)
+    previous, since = {}, {}
+    for axis, remembered in known.axes.items():
+        step = _step(
+            batch, axis, remembered.segment.take(rows), moves.same_segments(axis), has_acted
+        )
+        _count(moves, axis, step, values)
+        previous[axis] = _previous(remembered, rows, step)
+        since[axis] = _since(remembered, known.as_of.take(rows), rows, step, moves.as_of)
+    return History(known.created(rows, now), previous, since)
+
+
+def _has_acted(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Flags:
+    """Whether anything but the calendar tells the customer from the one of the old row."""
+    is_known = rows >= 0
+    acted = np.zeros(len(rows), np.bool_)
+    if not is_known.any():
+        return acted
+    new = {
+        name: batch[name].to_numpy(zero_copy_only=False)[is_known]
+        for name in ("total_orders", "lifetime_value", "days_since_last_purchase")
+    }
+    known, old = moves.known, rows[is_known]
+    last_order = np.datetime64(moves.as_of, "D") - new["days_since_last_purchase"].astype("m8[D]")
+    acted[is_known] = (
+        (known.total_orders[old] != new["total_orders"])
+        | (known.lifetime_value[old] != new["lifetime_value"])
+        | (known.last_order[old] != last_order)
+    )
+    if HAS_NEW_TICKET in batch.schema.names:
+        acted |= batch[HAS_NEW_TICKET].to_numpy(zero_copy_only=False)
+    return acted
+
+
+def _step(
+    batch: pa.RecordBatch,
+    axis: str,
+    before: Words,
+    same: Mapping[str, str | None],
+    has_acted: Flags,
+) -> _Step:
+    numbers: dict[tuple[str | None, str | None], int] = {}
+    now = Words.of(batch[axis])
+    now_called = _numbered(now, {}, numbers)
+    before_called = _numbered(before, same, numbers)
+    has_moved = ~before.is_missing & (before_called != now_called)
+    rescored = rescored_column(axis)
+    if rescored in batch.schema.names:
+        is_model = _numbered(Words.of(batch[rescored]), same, numbers) == before_called
+    else:
+        is_model = np.ones(len(has_moved), np.bool_)
+    own = np.where(has_acted, CAUSES.index(BEHAVIOUR), CAUSES.index(TIME))
+    cause = np.where(is_model, CAUSES.index(MODEL), own).astype(np.int32)
+    return _Step(before, now, has_moved, cause)
+
+
+def _numbered(
+    words: Words,
+    same: Mapping[str, str | None],
+    numbers: dict[tuple[str | None, str | None], int],
+) -> Codes:
+    """One number a segment for each row, whatever its name; segments that are no more have own."""
+    table = []
+    for text in words.texts:
+        called = same.get(text, text)
+        key = (called, None) if called is not None else (None, text)
+        table.append(numbers.setdefault(key, len(numbers)))
+    return np.array([*table, MISSING], np.int32)[words.codes]
+
+
+def _count(moves: Moves, axis: str, step: _Step, values: NDArray[np.float64]) -> None:
+    moved = step.has_moved
+    if not moved.any():
+        return
+    shape = (len(step.before.texts), len(step.now.texts), len(CAUSES))
+    cells = np.ravel_multi_index(
+        (step.before.codes[moved], step.now.codes[moved], step.cause[moved]), shape
+    )
+    counts = np.bincount(cells, minlength=int(np.prod(shape)))
+    sums = np.bincount(cells, values[moved], minlength=len(counts))
+    for cell in np.flatnonzero(counts).tolist():
+        before, now, cause = (int(part) for part in np.unravel_index(cell, shape))
+        key = (axis, step.before.texts[before], step.now.texts[now], CAUSES[cause])
+        moves.n_customers[key] = moves.n_customers.get(key, 0) + int(counts[cell])
+        moves.lifetime_value[key] = moves.lifetime_value.get(key, 0.0) + float(sums[cell])
+
+
+def _previous(remembered: Remembered, rows: Rows, step: _Step) -> Words:
+    """The segment before the present one, under the name that it had."""
+    kept = remembered.previous.take(rows)
+    left = step.before.codes + len(kept.texts)
+    codes = np.where(step.has_moved, left, kept.codes).astype(np.int32)
+    return Words(codes, (*kept.texts, *step.before.texts))
+
+
+def _since(remembered: Remembered, seen_on: Words, rows: Rows, step: _Step, as_of: date) -> Words:
+    """The day on which the present segment was first seen.
+
+    For a row of the time before that was written, the day of its run.
+    """
+    kept = remembered.since.take(rows)
+    codes = np.where(kept.is_missing, seen_on.codes + len(kept.texts), kept.codes)
+    has_stayed = ~step.before.is_missing & ~step.has_moved
+    texts = (*kept.texts, *seen_on.texts, as_of.isoformat())
+    return Words(np.where(has_stayed, codes, len(texts) - 1).astype(np.int32), texts)

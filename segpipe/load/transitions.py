@@ -1,0 +1,159 @@
+"""The transitions of a run in the database: written while it is published, read for people.
+
+Takes what `moves` has counted; gives a row an axis, segment left and segment entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from segpipe.axes import axes_for
+from segpipe.errors import DatabaseError, InputError
+from segpipe.load.records import PreviousRun
+from segpipe.load.runs import latest_published
+from segpipe.postgres import Connection, plain_errors
+from segpipe.report import TransitionInfo
+from segpipe.schema import INPUTS
+from segpipe.transitions import CAUSES
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Customers who left one segment for another, and their present lifetime value."""
+
+    axis: str
+    from_segment: str
+    to_segment: str
+    n_customers: int
+    lifetime_value: float
+    causes: dict[str, int]  # behaviour, time and model → customers
+
+
+@dataclass(frozen=True)
+class RunTransitions:
+    """A run beside the one before it; `previous_run_id` is None for a store's first."""
+
+    store_id: str
+    run_id: int
+    as_of: date | None
+    previous_run_id: int | None
+    previous_as_of: date | None
+    n_customers: int  # of the run
+    transitions: tuple[Transition, ...]  # by axis, the greatest value first
+
+
+def refuse_overtaken(
+    connection: Connection, store_id: str, run_id: int, previous: PreviousRun | None
+) -> None:
+    """Raise DatabaseError where another run came between; to be asked once the store is held.
+
+    The segments of this one were matched to those of the run that was in force when it began.
+    """
+    in_force = latest_published(connection, store_id)
+    if previous and in_force == previous.run_id:
+        return
+    if not previous and not _published_since(connection, store_id, run_id):
+        return
+    matched = f"to run {previous.run_id}" if previous else "to none"
+    now = f"run {in_force} is in force now" if in_force else "no run is in force now"
+    raise DatabaseError(
+        f"Another run of store {store_id!r} came between: this one's segments were matched"
+        f" {matched}, and {now}. Nothing has changed; run it again."
+    )
+
+
+def _published_since(connection: Connection, store_id: str, run_id: int) -> bool:
+    row = connection.execute(
+        "SELECT FROM segmentation_runs AS other JOIN segmentation_runs AS this"
+        " ON this.run_id = %s AND other.finished_at > this.started_at"
+        " WHERE other.store_id = %s AND other.status = 'published' LIMIT 1",
+        [run_id, store_id],
+    ).fetchone()
+    return row is not None
+
+
+def write_transitions(
+    connection: Connection, store_id: str, run_id: int, transitions: Sequence[TransitionInfo]
+) -> None:
+    """Store them; part of the publishing transaction."""
+    rows = [
+        (t.axis, t.from_segment, t.to_segment, t.cause, t.n_customers, t.lifetime_value)
+        for t in transitions
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO segment_transitions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [(store_id, run_id, *row) for row in rows],
+        )
+
+
+def read_transitions(
+    connection: Connection, run_id: int, store_id: str | None = None, axes: Sequence[str] = ()
+) -> RunTransitions:
+    """Transitions of a run, of the store if one is named, on all axes or the named ones.
+
+    Raises InputError for a run that was not published, and an axis that the run has not.
+    """
+    with plain_errors():
+        row = connection.execute(
+            """
+            SELECT run.store_id, run.as_of, run.previous_run_id, previous.as_of
+            FROM segmentation_runs AS run
+            LEFT JOIN segmentation_runs AS previous ON previous.run_id = run.previous_run_id
+            WHERE run.run_id = %s AND run.store_id = coalesce(%s, run.store_id)
+                AND run.status = 'published'
+            """,
+            [run_id, store_id],
+        ).fetchone()
+        if row is None:
+            of_store = f" of store {store_id!r}" if store_id else ""
+            msg = f"There is no published run {run_id}{of_store};"
+            raise InputError(f"{msg} `segpipe runs` lists them.")
+        counted = connection.execute(
+            "SELECT axis, sum(n_customers)::bigint FROM segment_counts WHERE run_id = %s"
+            " GROUP BY axis",
+            [run_id],
+        )
+        sizes: dict[str, int] = {axis: n_customers for axis, n_customers in counted}  # noqa: C416
+        known = _in_order(sizes)
+        unknown = [axis for axis in axes if axis not in sizes]
+        if unknown:
+            msg = f"Run {run_id} has no axis {unknown[0]!r};"
+            raise InputError(f"{msg} it has: {', '.join(known)}.")
+        found = _transitions(connection, run_id, axes or known)
+    return RunTransitions(
+        store_id=row[0],
+        run_id=run_id,
+        as_of=row[1],
+        previous_run_id=row[2],
+        previous_as_of=row[3],
+        n_customers=max(sizes.values(), default=0),
+        transitions=found,
+    )
+
+
+def _transitions(
+    connection: Connection, run_id: int, axes: Sequence[str]
+) -> tuple[Transition, ...]:
+    rows = connection.execute(
+        """
+        SELECT axis, from_segment, to_segment, sum(n_customers)::bigint, sum(lifetime_value),
+            jsonb_object_agg(cause, n_customers)
+        FROM segment_transitions WHERE run_id = %s AND axis = ANY(%s)
+        GROUP BY axis, from_segment, to_segment
+        ORDER BY array_position(%s, axis), sum(lifetime_value) DESC, from_segment, to_segment
+        """,
+        [run_id, list(axes), list(axes)],
+    ).fetchall()
+    return tuple(
+        Transition(axis, left, entered, n, value, {c: by_cause.get(c, 0) for c in CAUSES})
+        for axis, left, entered, n, value, by_cause in rows
+    )
+
+
+def _in_order(axes: Iterable[str]) -> list[str]:
+    """As they are published; those of a user's own last, by name."""
+    places = {axis.name: place for place, axis in enumerate(axes_for(frozenset(INPUTS)))}
+    return sorted(axes, key=lambda axis: (places.get(axis, len(places)), axis))

@@ -1,0 +1,54 @@
+"""Columns of few different texts, as names and days are: kept as codes, handled as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]
+Rows = NDArray[np.int64]  # positions in a longer column, -1 for none
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class Words:
+    """codes (n_rows,) point into the texts; MISSING points at none."""
+
+    codes: Codes
+    texts: tuple[str, ...]
+
+    @staticmethod
+    def of(column: pa.DictionaryArray) -> Words:
+        """The words of an Arrow column; a null is MISSING."""
+        codes = column.indices.fill_null(MISSING).to_numpy(zero_copy_only=False)
+        return Words(codes.astype(np.int32), tuple(column.dictionary.to_pylist()))
+
+    @staticmethod
+    def joined(parts: Sequence[Words]) -> Words:
+        """The parts one after another, with every text once."""
+        numbers: dict[str, int] = {}
+        codes = [np.zeros(0, np.int32)]
+        for part in parts:
+            table = [numbers.setdefault(text, len(numbers)) for text in part.texts]
+            codes.append(np.array([*table, MISSING], np.int32)[part.codes])
+        return Words(np.concatenate(codes), tuple(numbers))
+
+    def take(self, rows: Rows) -> Words:
+        """The words of the given rows."""
+        if not len(self.codes):
+            return Words(np.full(len(rows), MISSING, np.int32), self.texts)
+        return Words(np.where(rows >= 0, self.codes[rows], np.int32(MISSING)), self.texts)
+
+    def slice(self, start: int, length: int) -> Words:
+        """Some of the rows."""
+        return Words(self.codes[start : start + length], self.texts)
+
+    @property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Where there is no word, (n_rows,)."""
+        missing: NDArray[np.bool_] = self.codes == MISSING
+        return missing

@@ -1,0 +1,69 @@
+"""From one run's segments to the next one's: which are the same, and which can be scored again.
+
+Takes the previous model and the new one; gives names side by side, and the previous model's axes
+that hold on the new measures. Who moved, and why, is told in `load.transitions`.
+"""
+
+from __future__ import annotations
+
+from segpipe.axes import Eligibility, Feature, axes_for
+from segpipe.model import AxisModel, Model
+from segpipe.schema import INPUTS
+
+BEHAVIOUR, TIME, MODEL = CAUSES = ("behaviour", "time", "model")
+
+
+def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:
+    """Every name of the old axis → what the same is called now, None where it is no more.
+
+    A segment is the same by its permanent id, whatever its name; a state by its name.
+    """
+    names = {segment.segment_id: segment.name for segment in new.segments}
+    states = new.vocabulary()[len(new.segments) :]
+    same = {segment.name: names.get(segment.segment_id) for segment in old.segments}
+    for state in old.vocabulary()[len(old.segments) :]:
+        same[state] = state if state in states else None
+    return same
+
+
+def same_names(old: Model | None, new: Model) -> dict[str, dict[str, str | None]]:
+    """`same_segments` of every axis that both models have; nothing without an old one."""
+    before = {axis.name: axis for axis in old.axes} if old else {}
+    return {
+        axis.name: same_segments(before[axis.name], axis)
+        for axis in new.axes
+        if axis.name in before
+    }
+
+
+def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]:
+    """Axes of the previous model that can be applied to what the new one is applied to.
+
+    Without those that the new model lacks, and those that look at an input which is gone: its
+    measures are empty now, and would put everybody at the median.
+    """
+    if previous is None:
+        return ()
+    names = {axis.name for axis in model.axes}
+    needs = _needs_of_measures()
+    inputs = frozenset(model.inputs)
+    return tuple(
+        axis
+        for axis in previous.axes
+        if axis.name in names
+        and all(needs.get(measure, frozenset()) <= inputs for measure in _measures(axis))
+    )
+
+
+def _measures(axis: AxisModel) -> list[str]:
+    return [*(s.measure for s in axis.scales), *(rule.measure for rule in axis.eligibility)]
+
+
+def _needs_of_measures() -> dict[str, frozenset[str]]:
+    """Measure → inputs that feed it, as the axes say where they use it."""
+    needs: dict[str, frozenset[str]] = {}
+    for axis in axes_for(frozenset(INPUTS)):
+        parts: tuple[Feature | Eligibility, ...] = (*axis.features, *axis.eligibility)
+        for part in parts:
+            needs[part.measure] = needs.get(part.measure, frozenset()).union(part.needs)
+    return needs
