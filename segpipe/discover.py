@@ -213,6 +213,15 @@ def _with_segments(
         if _is_true(segment, index, evidence)
     }
     names = name_segments(prototypes, scales, centroids, evidence, kept)
+    # A segment that is given the name of one that ends is that one: a name has one id.
+    ended = {old.name: old for old in previous.segments} if previous else {}
+    for old in heirs.values():
+        ended.pop(old.name)
+    heirs |= {
+        index: ended[named.name]
+        for index, named in enumerate(names)
+        if index not in heirs and named.name in ended
+    }
     new_ids = count(found.model.next_segment_id)
     ids = [
         heirs[index].segment_id if index in heirs else next(new_ids) for index in range(len(names))

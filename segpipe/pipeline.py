@@ -10,18 +10,22 @@ import dataclasses
 import platform
 import resource
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from segpipe import __version__
+from segpipe.account import axis_infos, definitions, run_details
 from segpipe.assign import Tally, assign_batches
 from segpipe.axes import axes_for
 from segpipe.config import RunSettings
@@ -30,29 +34,33 @@ from segpipe.engine import EngineError, open_engine
 from segpipe.errors import DatabaseError, InputError, SegpipeError, StageError
 from segpipe.features import Reference, compute_features
 from segpipe.load import (
+    PreviousRun,
+    PublishedRun,
     RunFacts,
-    SegmentDefinition,
     fail_run,
+    measure_batches,
     publish,
+    read_published,
     record_facts,
     record_report,
     start_run,
 )
-from segpipe.model import Model, read_model, write_model
+from segpipe.model import Model, model_of, read_model, write_model
 from segpipe.postgres import Connection
 from segpipe.progress import Progress
 from segpipe.report import (
-    AxisInfo,
     FeatureInfo,
     LoadInfo,
     RunReport,
     SampleInfo,
     SourceInfo,
     StageInfo,
+    plain_values,
 )
 from segpipe.sample import draw_sample
 from segpipe.source import read_order_lines, refuse_overwriting
 from segpipe.store import embedded_note, open_store
+from segpipe.transitions import same_names
 
 if TYPE_CHECKING:
     from segpipe.discover import Discovery
@@ -78,38 +86,50 @@ class Stages:
         self.timed.append(StageInfo(name, perf_counter() - started))
 
 
+@dataclass(frozen=True)
+class _Target:
+    """Where a run is published, and what is in force there."""
+
+    connection: Connection
+    run_id: int
+    previous: PublishedRun | None
+
+
 def run(settings: RunSettings, progress: Progress) -> RunReport:
     """Run every stage and publish; nothing is written to a database in a dry run.
 
     Raises SegpipeError with the stage in its text; the previous run then stays in force.
     """
     stages = Stages(progress)
-    store: Connection | None = None
-    run_id: int | None = None
+    target: _Target | None = None
     with ExitStack() as opened:
         try:
             given = read_model(settings.model_path) if settings.model_path else None
             if not settings.is_dry_run:
                 with stages("connect"):
                     store = opened.enter_context(open_store(settings.load.database_url))
-                    run_id = start_run(store, settings.load.store_id, _facts(settings))
+                    target = _start(store, settings)
             engine = opened.enter_context(open_engine(settings.engine))
-            return _run_stages(settings, stages, engine, store, run_id, given)
+            return _run_stages(settings, stages, engine, target, given)
         except BaseException as error:
             failure = _failure(error, stages.current)
-            if run_id is not None:
-                _tell_ledger(settings.load.database_url, run_id, stages.current, failure)
+            if target:
+                _tell_ledger(settings.load.database_url, target.run_id, stages.current, failure)
             if failure is error:
                 raise
             raise failure from error
+
+
+def _start(store: Connection, settings: RunSettings) -> _Target:
+    run_id = start_run(store, settings.load.store_id, _facts(settings))
+    return _Target(store, run_id, read_published(store, settings.load.store_id))
 
 
 def _run_stages(
     settings: RunSettings,
     stages: Stages,
     engine: Engine,
-    store: Connection | None,
-    run_id: int | None,
+    target: _Target | None,
     given: Model | None,
 ) -> RunReport:
     # scikit-learn takes a second to import, and the engine parses without the interpreter.
@@ -126,55 +146,104 @@ def _run_stages(
             given.reference if given else None,
             stages.progress.step,
         )
+    former, notes = _former_model(target)
     sample: SampleInfo | None = None
     discovered: list[Discovery] = []
     if given is None:
-        sample, discovered = _discover(settings, stages, engine, source)
+        sample, discovered = _discover(settings, stages, engine, source, former)
         model = _model(settings, source, reference, discovered)
     else:
         model = _checked(given, settings, source)
     if settings.model_out_path:
         write_model(model, settings.model_out_path)
     tally = Tally()
-    with stages("load" if store else "assign"):
-        batches = assign_batches(engine, model, settings.assign.batch_size, tally)
-        load = _load(settings, stages, store, run_id, batches, model, source, features)
+    with stages("load" if target else "assign"):
+        size = settings.assign.batch_size
+        batches = assign_batches(engine, model, size, tally, former, _as_of(target))
+        counted = _counted(batches, stages.progress, features.n_customers)
+        load = None
+        if target is None:
+            deque(counted, maxlen=0)  # for the tally alone
+        else:
+            load = _load(settings, target, engine, counted, model, former, source, features)
+            load = dataclasses.replace(load, notes=(*notes, *load.notes))
     report = RunReport(
         version=__version__,
         seed=settings.sample.seed,
         source=source,
         features=features,
         sample=sample,
-        axes=_axis_infos(model, discovered, tally),
+        axes=axis_infos(model, discovered, tally),
         load=load,
         stages=tuple(stages.timed),
         model_hash=model.hash(),
         peak_memory_mb=_peak_memory_mb(),
+        details=run_details(model, discovered),
     )
-    if store is None or run_id is None or load is None:
-        return report
+    return _recorded(report, target) if target else report
+
+
+def _recorded(report: RunReport, target: _Target) -> RunReport:
+    """The report, stored; with a note where it could not be: what is published stays published."""
+    assert report.load  # noqa: S101 - there is a target
+    assert report.details  # noqa: S101 - as above
     try:
-        record_report(store, run_id, report.to_dict())
-    except DatabaseError as error:  # what is published stays published
+        record_report(target.connection, target.run_id, report.to_dict(), report.details.scatter)
+    except DatabaseError as error:
         note = f"The run is published, but its report could not be stored: {error}"
-        return dataclasses.replace(
-            report, load=dataclasses.replace(load, notes=(*load.notes, note))
-        )
+        load = dataclasses.replace(report.load, notes=(*report.load.notes, note))
+        return dataclasses.replace(report, load=load)
     return report
 
 
+def _former_model(target: _Target | None) -> tuple[Model | None, tuple[str, ...]]:
+    """Model of the run in force, from which segments take their identity; a note where it cannot.
+
+    None at a store's first run and in a dry run.
+    """
+    if target is None or target.previous is None or target.previous.model is None:
+        return None, ()
+    try:
+        return model_of(target.previous.model, f"of run {target.previous.run_id}"), ()
+    except InputError as error:
+        return None, (f"Segments have new ids, and names given afresh: {error}",)
+
+
+def _as_of(target: _Target | None) -> date | None:
+    """Observation date of the run in force."""
+    return target.previous.as_of if target and target.previous else None
+
+
+def _previous(target: _Target, former: Model | None, model: Model) -> PreviousRun | None:
+    if target.previous is None:
+        return None
+    return PreviousRun(target.previous.run_id, same_names(former, model))
+
+
 def _discover(
-    settings: RunSettings, stages: Stages, engine: Engine, source: SourceInfo
+    settings: RunSettings,
+    stages: Stages,
+    engine: Engine,
+    source: SourceInfo,
+    former: Model | None,
 ) -> tuple[SampleInfo, list[Discovery]]:
     from segpipe.discover import discover
+    from segpipe.refit import Population
 
     axes = axes_for(source.inputs, settings.features.axis_paths)
     with stages("sample"):
         sample, info = draw_sample(engine, settings.sample)
     with stages("cluster"):
-        seed = settings.sample.seed
-        step = stages.progress.step
-        return info, discover(sample, axes, source.inputs, settings.cluster, seed, step)
+        return info, discover(
+            sample,
+            axes,
+            source.inputs,
+            settings.cluster,
+            settings.sample.seed,
+            stages.progress.step,
+            population=Population(engine, info.n_drawn),
+            previous=former,
+        )
 
 
 def _model(
@@ -202,35 +271,33 @@ def _checked(given: Model, settings: RunSettings, source: SourceInfo) -> Model:
 
 def _load(
     settings: RunSettings,
-    stages: Stages,
-    store: Connection | None,
-    run_id: int | None,
+    target: _Target,
+    engine: Engine,
     batches: Iterable[pa.RecordBatch],
     model: Model,
+    former: Model | None,
     source: SourceInfo,
     features: FeatureInfo,
-) -> LoadInfo | None:
-    counted = _counted(batches, stages.progress, features.n_customers)
-    if store is None or run_id is None:
-        for _ in counted:
-            pass
-        return None
+) -> LoadInfo:
     facts = RunFacts(
         as_of=features.as_of,
         input_hash=source.input_hash,
         rows_read=source.n_rows_read,
         rows_rejected=source.n_rows_rejected,
     )
-    record_facts(store, run_id, facts)
+    record_facts(target.connection, target.run_id, facts)
     info = publish(
-        store,
-        run_id,
+        target.connection,
+        target.run_id,
         settings.load.store_id,
-        counted,
+        batches,
         axes=[axis.name for axis in model.axes],
-        definitions=_definitions(model),
+        definitions=definitions(model),
         model=model.document(),
         absent=settings.load.absent,
+        measures=measure_batches(engine, model, settings.assign.batch_size),
+        previous=_previous(target, former, model),
+        as_of=features.as_of,
     )
     notes = (*info.notes, *embedded_note(settings.load.database_url))
     return dataclasses.replace(info, notes=notes)
@@ -246,67 +313,12 @@ def _counted(
         progress.advance(done, total)
 
 
-def _definitions(model: Model) -> list[SegmentDefinition]:
-    """Every segment, then every state, of every axis."""
-    definitions = []
-    for axis in model.axes:
-        definitions += [
-            SegmentDefinition(
-                axis=axis.name,
-                segment_id=segment.segment_id,
-                segment=segment.name,
-                kind="segment",
-                description=segment.description,
-                centroid=segment.medians,
-                silhouette=axis.silhouette,
-            )
-            for segment in axis.segments
-        ]
-        states = axis.vocabulary()[len(axis.segments) :]
-        for number, state in enumerate(states, start=1):
-            told = axis.reason if state == axis.default_state and axis.reason else "named state"
-            definitions.append(SegmentDefinition(axis.name, -number, state, "state", told))
-    return definitions
-
-
-def _axis_infos(model: Model, discovered: list[Discovery], tally: Tally) -> tuple[AxisInfo, ...]:
-    found = {discovery.model.name: discovery for discovery in discovered}
-    infos = []
-    for axis in model.axes:
-        counts = tally.customers[axis.name]
-        by_size = sorted(zip(-counts, axis.vocabulary(), strict=True))
-        discovery = found.get(axis.name)
-        infos.append(
-            AxisInfo(
-                name=axis.name,
-                group=axis.group,
-                verdict=axis.verdict,
-                reason=axis.reason,
-                n_clusters=len(axis.segments) or None,
-                silhouette=axis.silhouette if axis.segments else None,
-                candidates=discovery.candidates if discovery else (),
-                dropped_features=discovery.dropped_features if discovery else (),
-                n_filled=tally.n_filled.get(axis.name, {}),
-                shares={name: float(-n / tally.n_customers) for n, name in by_size if n},
-            )
-        )
-    return tuple(infos)
-
-
 def _facts(settings: RunSettings) -> RunFacts:
-    parameters = _plain(dataclasses.asdict(settings))
+    parameters = plain_values(dataclasses.asdict(settings))
     parameters["load"].pop("database_url")
     versions = {name: version(name) for name in _LIBRARIES}
     versions |= {"segpipe": __version__, "python": platform.python_version()}
     return RunFacts(seed=settings.sample.seed, parameters=parameters, versions=versions)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any setting
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, int | float | str) else str(value)
 
 
 def _failure(error: BaseException, stage: str) -> BaseException:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from segpipe.report import AxisInfo, RunReport
+from segpipe.report import AxisInfo, CandidateInfo, RunReport, SegmentEvent
 
 
 def report_text(report: RunReport) -> str:
     """The whole report, ending in a newline."""
-    parts = [_head(report), _axes_table(report.axes), _remarks(report), _stages_table(report)]
+    parts = [
+        _head(report),
+        _axes_table(report.axes),
+        _choices_table(report.axes),
+        _changes(report),
+        _remarks(report),
+        _stages_table(report),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -86,12 +93,92 @@ def _axes_table(axes: Sequence[AxisInfo]) -> str:
     return table_text(("Axis", "Verdict", "K", "Silhouette", "Segments"), rows)
 
 
+def _choices_table(axes: Sequence[AxisInfo]) -> str:
+    """Silhouette of every K that was tried, and what a fit of everybody agrees with."""
+    tried = [axis for axis in axes if axis.candidates]
+    if not tried:
+        return ""
+    ks = sorted({candidate.n_clusters for axis in tried for candidate in axis.candidates})
+    rows = []
+    for axis in tried:
+        scores = {candidate.n_clusters: candidate for candidate in axis.candidates}
+        nulls = [c.null_silhouette for c in axis.candidates if c.null_silhouette is not None]
+        rows.append(
+            (
+                axis.name,
+                *(_score(scores.get(k), is_chosen=k == axis.n_clusters) for k in ks),
+                f"{nulls[0]:.2f}" if nulls else "-",
+                _agreement(axis),
+                axis.choice or axis.reason or "",
+            )
+        )
+    head = ("Axis", *(f"K={k}" for k in ks), "One cloud", "Agreement", "Choice")
+    legend = (
+        "Silhouette by K, * chosen, in brackets passed over: a segment too small, or two halves of"
+        " the sample\ndisagree. One cloud: what data without groups would have at that K."
+        " Agreement: customers whom a fit\nof everybody puts where the sample's does."
+    )
+    return f"{table_text(head, rows)}\n{legend}"
+
+
+def _score(candidate: CandidateInfo | None, *, is_chosen: bool) -> str:
+    if candidate is None:
+        return ""
+    told = f"{candidate.silhouette:.2f}"
+    return f"({told})" if candidate.passed_over else f" {told}*" if is_chosen else f" {told} "
+
+
+def _agreement(axis: AxisInfo) -> str:
+    """Rounded down, so that 100 % is everybody."""
+    return f"{int(axis.agreement.share * 10_000) / 100:.2f}%" if axis.agreement else "-"
+
+
+def _changes(report: RunReport) -> str:
+    """What became of the segments and the customers since the previous run."""
+    load = report.load
+    if load is None or load.previous_run_id is None:
+        return ""
+    lines = [
+        f"{axis.name}: {_event(event)}."
+        for axis in report.axes
+        for event in axis.events
+        if event.kind != "kept"
+    ]
+    n_kept = sum(event.kind == "kept" for axis in report.axes for event in axis.events)
+    n_moves = {
+        cause: sum(t.n_customers for t in load.transitions if t.cause == cause)
+        for cause in ("behaviour", "time", "model")
+    }
+    told = ", ".join(f"{n:,} by {cause}" for cause, n in n_moves.items())
+    head = f"Since run {load.previous_run_id}: {n_kept} segments kept their name and place."
+    moves = f"Moves between segments, all axes: {sum(n_moves.values()):,} ({told})."
+    more = " More: segpipe transitions." if load.transitions else ""
+    return "\n".join([head, *lines, moves + more])
+
+
+def _event(event: SegmentEvent) -> str:
+    others = " and ".join(event.others)
+    told = {
+        "renamed": f"{others} is now {event.segment}",
+        "born": f"{event.segment} is new" + (f", from {others}" if others else ""),
+        "split": f"{event.segment} split off from {others}",
+        "merged": f"{event.segment} went into {others}",
+        "died": f"{event.segment} is gone" + (f", to {others}" if others else ""),
+    }
+    return told[event.kind]
+
+
 def _remarks(report: RunReport) -> str:
     lines = [f"Note: {note}" for note in report.source.notes]
     if report.load:
         lines += [f"Note: {note}" for note in report.load.notes]
+    cuts = [a.name for a in report.axes if a.verdict == "no structure" and a.n_clusters]
+    if cuts:
+        told = "a stable cut through one cloud, not groups of their own"
+        lines.append(f"Note: no structure means {told}: {', '.join(cuts)}.")
     for axis in report.axes:
-        if axis.reason:
+        lines += _agreement_notes(axis, report)
+        if axis.reason and axis.name not in cuts:
             lines.append(f"Note: {axis.name}: {axis.verdict}: {axis.reason}.")
         if axis.dropped_features:
             dropped = ", ".join(axis.dropped_features)
@@ -99,6 +186,18 @@ def _remarks(report: RunReport) -> str:
         for measure, n in axis.n_filled.items():
             lines.append(f"Note: {axis.name}: {n:,} customers lack {measure}, given the median.")
     return "\n".join(lines)
+
+
+def _agreement_notes(axis: AxisInfo, report: RunReport) -> list[str]:
+    agreement = axis.agreement
+    if agreement is None or agreement.sample_size_wanted is None or report.sample is None:
+        return []
+    size = min(agreement.sample_size_wanted, report.features.n_customers)
+    told = f"the sample's fit agrees with everybody's for {agreement.share:.1%} of customers"
+    asked = f"--sample-size {size} would reach what is asked"
+    if agreement.is_refined:
+        asked += "; everybody's is published"
+    return [f"Note: {axis.name}: {told}; {asked}."]
 
 
 def _stages_table(report: RunReport) -> str:

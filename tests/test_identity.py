@@ -158,3 +158,14 @@ def test_segments_are_found_again_when_the_whole_shop_has_moved() -> None:
     by_place = [s.segment_id for s in sorted(found.model.segments, key=lambda s: s.centroid)]
     before = [s.segment_id for s in sorted(first.segments, key=lambda s: s.centroid)]
     assert by_place == before
+
+
+def test_a_name_that_comes_back_is_the_same_segment() -> None:
+    """The old model sees nothing of the new order of things, and yet `stale` is `stale`."""
+    first = _run(_sample([10, 90])).model
+    scales = tuple(replace(scale, transform="log") for scale in first.scales)
+    blind = tuple(replace(s, centroid=(s.segment_id * 1e6,)) for s in first.segments)
+    found = _run(_sample([10, 90]), replace(first, scales=scales, segments=blind))
+    assert _names(found)[2] == "stale"
+    assert found.model.next_segment_id == 3
+    assert ("kept", "stale", 2, ()) in _told(found.events)

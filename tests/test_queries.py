@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from conftest import AXES, Rows
 
@@ -12,14 +14,17 @@ from segpipe.postgres import Connection
 
 @pytest.fixture
 def published(database: Connection, rows: Rows) -> Connection:
-    run_id = load.start_run(database, "default")
-    batches = [
-        rows(["b"], value=900.0),
-        rows(["a"], value=950.0),
-        rows(["c"], value=400.0),
-        rows(["d'; DROP"], segments={"price_sensitivity": "full_price_buyer"}),
-    ]
-    load.publish(database, run_id, "default", batches, axes=AXES)
+    for day, was in ((1, "whale"), (2, "modest")):
+        batches = [
+            rows(["b"], value=900.0),
+            rows(["a"], value=950.0),
+            rows(["c"], value=400.0),
+            rows(["d'; DROP"], segments={"price_sensitivity": "full_price_buyer"}),
+            rows(["moved"], 20.0, {"price_sensitivity": "deal_hunter", "purchase_value": was}),
+        ]
+        facts = load.RunFacts(as_of=date(2025, 3, day))
+        run_id = load.start_run(database, "default", facts)
+        load.publish(database, run_id, "default", batches, axes=AXES)
     return database
 
 
@@ -37,6 +42,11 @@ def test_both_forms_answer_alike(published: Connection, form: str) -> None:
     declining = queries.run_query(published, f"declining_worth_keeping{form}")
     assert declining.columns == ("customer_id", "lifetime_value", "days_since_last_purchase")
     assert [row[0] for row in declining.rows] == ["a", "b"]
+
+
+def test_who_moved_is_told_with_where_they_were(published: Connection) -> None:
+    found = queries.run_query(published, "moved_this_month")
+    assert found.rows == [("moved", "whale", "modest", 20.0, 20)]
 
 
 def test_the_words_that_people_have_learned_are_there() -> None:

@@ -108,7 +108,12 @@ def test_every_option_of_run_is_in_the_table_and_no_other() -> None:
     told = set(re.findall(r"`(--[a-z-]+)|, `(--[a-z-]+)", table))
     named = {option for pair in told for option in pair if option}
     run = cli.commands["run"]
-    real = {name for p in run.params if isinstance(p, click.Option) for name in p.opts}
+    real = {
+        name
+        for p in run.params
+        if isinstance(p, click.Option)
+        for name in (*p.opts, *p.secondary_opts)
+    }
     assert named == real
 
 

@@ -13,8 +13,13 @@ import click
 from segpipe import __version__
 from segpipe.cli.data import generate
 from segpipe.cli.database import db
+from segpipe.cli.doctor import doctor
+from segpipe.cli.explain import explain
+from segpipe.cli.export import export
 from segpipe.cli.queries import runs, show, sql
+from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
+from segpipe.cli.transitions import transitions
 from segpipe.errors import SegpipeError
 
 
@@ -27,7 +32,20 @@ def cli() -> None:
     """
 
 
-for command in (run, demo, generate, runs, show, sql, db):
+for command in (
+    run,
+    doctor,
+    demo,
+    generate,
+    runs,
+    show,
+    explain,
+    transitions,
+    export,
+    report,
+    sql,
+    db,
+):
     cli.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,19 +48,10 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
 
     Example: segpipe show 15362
     """
-    from segpipe.errors import InputError
-    from segpipe.load import show_customer, stores_of
     from segpipe.store import open_store
 
     with open_store(database_url) as store:
-        stores = stores_of(store, customer)
-        if store_id is None and len(stores) > 1:
-            found = ", ".join(stores)
-            raise InputError(f"Customer {customer!r} is in several stores ({found}); --store-id?")
-        profile = show_customer(store, store_id or (stores or ["default"])[0], customer)
-    if profile is None:
-        where = f"in store {store_id!r}" if store_id else "in any store"
-        raise InputError(f"There is no profile of customer {customer!r} {where}; check the id.")
+        profile = find_profile(store, customer, store_id)
     if as_json:
         click.echo(json.dumps(profile, indent=2, default=str, ensure_ascii=False))
         return
@@ -71,6 +62,22 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
         click.echo(f"{name:<28}{value}")
     for axis, segment in memberships.items():
         click.echo(f"{axis:<28}{segment} (strength {strengths[axis]:.2f})")
+
+
+def find_profile(store: Connection, customer: str, store_id: str | None) -> dict[str, Any]:
+    """The customer's profile; InputError where there is none, or several and no store is named."""
+    from segpipe.errors import InputError
+    from segpipe.load import show_customer, stores_of
+
+    stores = stores_of(store, customer)
+    if store_id is None and len(stores) > 1:
+        found = ", ".join(stores)
+        raise InputError(f"Customer {customer!r} is in several stores ({found}); --store-id?")
+    profile = show_customer(store, store_id or (stores or ["default"])[0], customer)
+    if profile is None:
+        where = f"in store {store_id!r}" if store_id else "in any store"
+        raise InputError(f"There is no profile of customer {customer!r} {where}; check the id.")
+    return profile
 
 
 @click.command()

@@ -38,6 +38,16 @@ _FILE = click.Path(path_type=Path)
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 42]")
 @click.option("--min-k", type=int, help="Fewest segments an axis.  [default: 2]")
 @click.option("--max-k", type=int, help="Most segments an axis.  [default: 6]")
+@click.option(
+    "--refine/--no-refine",
+    default=None,
+    help="Refit the sample's centroids on everybody.  [default: refine]",
+)
+@click.option(
+    "--audit",
+    type=click.Choice(["refit", "full"]),
+    help="Fit of everybody that the sample's is held against.  [default: refit]",
+)
 @click.option("--batch-size", type=int, help="Customers assigned at a time.  [default: 5000]")
 @click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
 @click.option("--store-id", help="Shop whose profiles are replaced.  [default: default]")
@@ -50,18 +60,35 @@ _FILE = click.Path(path_type=Path)
 @click.option("--threads", type=int, help="Of the engine.")
 @click.option("--model", "model_path", type=_FILE, help="Assign with this model, discover nothing.")
 @click.option("--model-out", type=_FILE, help="Write the model as JSON.")
+@click.option("--report", "report_path", type=_FILE, help="Write a page to look at (HTML).")
 @click.option(
     "--config", "config_path", type=_FILE, help="Settings file (TOML), under the options."
 )
 @click.option("--dry-run", is_flag=True, help="Do everything but publish; no database is opened.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-def run(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's values
+def run(
+    *,
+    report_path: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click's values
+) -> None:
     """Segment the customers of an order-line export and publish them.
 
     Example: segpipe run --csv-path product_sales_order.csv --sample-size 5000 --batch-size 5000
     """
-    _show(_run(_settings(options), is_quiet=quiet), as_json=as_json)
+    settings = _settings(options)
+    if report_path:
+        _refuse_report_path(report_path, settings, options["config_path"])
+    report = _run(settings, is_quiet=quiet)
+    _show(report, as_json=as_json)
+    if report_path:
+        from segpipe.cli.report import write_report
+
+        write_report(report, report_path, settings.load.database_url)
+        if not as_json:
+            click.echo(f"\nPage: {_short(report_path)}")
 
 
 @click.command()
@@ -110,7 +137,12 @@ def _settings(options: dict[str, Any]) -> RunSettings:
             "axis_paths": options["axis_files"] or None,
         },
         "sample": {"size": options["sample_size"], "seed": options["seed"]},
-        "cluster": {"min_k": options["min_k"], "max_k": options["max_k"]},
+        "cluster": {
+            "min_k": options["min_k"],
+            "max_k": options["max_k"],
+            "refine": options["refine"],
+            "audit": options["audit"],
+        },
         "assign": {"batch_size": options["batch_size"]},
         "load": {
             "database_url": options["database_url"],
@@ -127,6 +159,25 @@ def _settings(options: dict[str, Any]) -> RunSettings:
         model_out_path=options["model_out"],
         is_dry_run=options["dry_run"],
     )
+
+
+def _refuse_report_path(path: Path, settings: RunSettings, config_path: Path | None) -> None:
+    """Raise InputError, before any work, where no page can be written, or over a file in use."""
+    from segpipe.page import refuse_page_path
+    from segpipe.source.files import expand
+
+    source = settings.source
+    named = (
+        source.tickets_path,
+        source.rejects_path,
+        settings.model_path,
+        settings.model_out_path,
+        config_path,
+        *source.preset_paths,
+        *settings.features.axis_paths,
+    )
+    inputs = [path for given in source.paths for path in expand(given)]
+    refuse_page_path(path, "--report", [*inputs, *(path for path in named if path)])
 
 
 def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:

@@ -1,0 +1,91 @@
+"""What a run says of its axes: to the database, to the report and to the page.
+
+Takes the model, how discovery came to it and the counts; gives the records that are stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from segpipe.assign import Tally
+from segpipe.guidance import described_state, guidance_for
+from segpipe.load import SegmentDefinition
+from segpipe.model import Model
+from segpipe.report import AxisInfo, RunDetails, plain_values
+
+if TYPE_CHECKING:
+    from segpipe.discover import Discovery
+
+
+def definitions(model: Model) -> list[SegmentDefinition]:
+    """Every segment, then every state, of every axis."""
+    rows = []
+    for axis in model.axes:
+        rows += [
+            SegmentDefinition(
+                axis=axis.name,
+                segment_id=segment.segment_id,
+                segment=segment.name,
+                kind="segment",
+                description=segment.description,
+                centroid=segment.medians,
+                silhouette=axis.silhouette,
+                guidance=guidance_for(axis.name, segment.name),
+            )
+            for segment in axis.segments
+        ]
+        states = axis.vocabulary()[len(axis.segments) :]
+        rows += [
+            SegmentDefinition(
+                axis=axis.name,
+                segment_id=-number,
+                segment=state,
+                kind="state",
+                description=described_state(
+                    state, axis.eligibility, None if axis.segments else axis.reason
+                ),
+                guidance=guidance_for(axis.name, state),
+            )
+            for number, state in enumerate(states, start=1)
+        ]
+    return rows
+
+
+def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> tuple[AxisInfo, ...]:
+    """One record an axis, in the model's order; shares are counted over everybody."""
+    found = {discovery.model.name: discovery for discovery in discovered}
+    infos = []
+    for axis in model.axes:
+        counts = tally.customers[axis.name]
+        by_size = sorted(zip(-counts, axis.vocabulary(), strict=True))
+        discovery = found.get(axis.name)
+        infos.append(
+            AxisInfo(
+                name=axis.name,
+                group=axis.group,
+                verdict=axis.verdict,
+                reason=axis.reason,
+                n_clusters=len(axis.segments) or None,
+                silhouette=axis.silhouette if axis.segments else None,
+                candidates=discovery.candidates if discovery else (),
+                dropped_features=discovery.dropped_features if discovery else (),
+                n_filled=tally.n_filled.get(axis.name, {}),
+                shares={name: float(-n / tally.n_customers) for n, name in by_size if n},
+                choice=discovery.choice if discovery else None,
+                agreement=discovery.agreement if discovery else None,
+                events=discovery.events if discovery else (),
+            )
+        )
+    return tuple(infos)
+
+
+def run_details(model: Model, discovered: Sequence[Discovery]) -> RunDetails:
+    """The model document, and the points of the axes that have segments."""
+    scatter = {
+        found.model.name: plain_values(dataclasses.asdict(found.scatter))
+        for found in discovered
+        if found.scatter
+    }
+    return RunDetails(model.document(), scatter)
