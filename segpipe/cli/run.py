@@ -210,6 +210,9 @@ def _show_queries(database_url: str | None) -> None:
         ):
             click.echo(f"\n{query_text(store, name, limit=5)}")
     click.echo("\nMore of them: segpipe sql. A shell on the database: segpipe db shell.")
+    click.echo(
+        "Why a customer is there: segpipe explain 2164. A page of it: segpipe report latest."
+    )
 
 
 def _short(path: Path) -> str:

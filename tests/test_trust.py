@@ -1,0 +1,135 @@
+"""What makes a run's answer one to defend: measured agreement, lasting segments, told choices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import FEW_KS, call, shop_lines, write_shop
+
+from segpipe import postgres
+
+Report = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop of 300 customers, of whom a sample of 100 is a third."""
+    return write_shop(tmp_path_factory.mktemp("trust") / "shop.csv", shop_lines(300, seed=5))
+
+
+def _run(capsys: pytest.CaptureFixture[str], shop: Path, *options: object) -> Report:
+    command = ("run", "--csv-path", shop, "--quiet", "--json", *FEW_KS, *options)
+    done = call(capsys, *command)
+    assert done.status == 0, done.err
+    report: Report = json.loads(done.out)
+    return report
+
+
+def _axes(report: Report) -> dict[str, Report]:
+    return {axis["name"]: axis for axis in report["axes"]}
+
+
+def test_every_axis_with_segments_tells_its_agreement_and_why_its_k_won(
+    capsys: pytest.CaptureFixture[str], shop: Path
+) -> None:
+    report = _run(capsys, shop, "--dry-run", "--sample-size", "100")
+    with_segments = [axis for axis in report["axes"] if axis["n_clusters"]]
+    assert len(with_segments) >= 8
+    for axis in with_segments:
+        agreement = axis["agreement"]
+        assert agreement["method"] == "refit"
+        assert agreement["is_refined"]
+        assert 0 < agreement["share"] <= 1
+        assert 100 < agreement["n_customers"] <= report["features"]["n_customers"]
+        assert axis["choice"]
+        chosen = [c for c in axis["candidates"] if c["null_silhouette"] is not None]
+        assert [c["n_clusters"] for c in chosen] == [axis["n_clusters"]]
+        wants_more = agreement["sample_size_wanted"] is not None
+        assert wants_more == (agreement["share"] < 0.97)
+    assert any(axis["agreement"]["share"] < 1 for axis in with_segments)
+
+
+def test_a_sample_that_is_everybody_agrees_with_everybody(
+    capsys: pytest.CaptureFixture[str], shop: Path
+) -> None:
+    report = _run(capsys, shop, "--dry-run")
+    assert {axis["agreement"]["share"] for axis in report["axes"] if axis["agreement"]} == {1.0}
+
+
+def test_the_published_centroids_are_everybodys_or_the_samples(
+    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path
+) -> None:
+    models = {}
+    for choice in ("--refine", "--no-refine"):
+        path = tmp_path / f"model{choice}.json"
+        few = ("--sample-size", "100", choice, "--model-out", path)
+        report = _run(capsys, shop, "--dry-run", *few)
+        is_refined = {a["agreement"]["is_refined"] for a in report["axes"] if a["agreement"]}
+        assert is_refined == {choice == "--refine"}
+        models[choice] = json.loads(path.read_text())["axes"]
+    moved = [
+        axis["name"]
+        for axis, other in zip(models["--refine"], models["--no-refine"], strict=True)
+        if [s["centroid"] for s in axis["segments"]] != [s["centroid"] for s in other["segments"]]
+    ]
+    assert len(moved) >= 8
+    assert [a["scales"] for a in models["--refine"]] == [a["scales"] for a in models["--no-refine"]]
+
+
+def test_a_full_audit_is_a_fit_from_scratch(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
+    few = ("--dry-run", "--sample-size", "100")
+    refit, full = _run(capsys, shop, *few), _run(capsys, shop, *few, "--audit", "full")
+    assert full["model_hash"] == refit["model_hash"]
+    assert {a["agreement"]["method"] for a in full["axes"] if a["agreement"]} == {"full"}
+    shares = [{n: a["agreement"] for n, a in _axes(r).items()} for r in (refit, full)]
+    assert shares[0] != shares[1]
+
+
+def test_the_same_month_again_moves_nobody(
+    capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
+) -> None:
+    where = ("--database-url", database_url)
+    first, again = _run(capsys, shop, *where), _run(capsys, shop, *where)
+    assert first["load"]["previous_run_id"] is None
+    assert all(axis["events"] == [] for axis in first["axes"])
+    assert again["model_hash"] == first["model_hash"]
+    assert again["load"]["previous_run_id"] == first["load"]["run_id"]
+    assert again["load"]["transitions"] == []
+    kinds = {event["kind"] for axis in again["axes"] for event in axis["events"]}
+    assert kinds == {"kept"}
+
+
+def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
+    capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
+) -> None:
+    where = ("--database-url", database_url)
+    first = _run(capsys, shop, *where)
+    with postgres.connect(database_url) as connection:
+        connection.execute("""UPDATE segmentation_runs SET model = '{"format": 1}'""")
+    again = _run(capsys, shop, *where)
+    assert again["model_hash"] == first["model_hash"]
+    notes = [note for note in again["load"]["notes"] if "new ids" in note]
+    assert len(notes) == 1
+    assert "has format 1" in notes[0]
+    assert again["load"]["transitions"] == []  # told apart by name, and the names are the same
+
+
+def test_the_text_shows_every_k_and_what_changed(
+    capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
+) -> None:
+    command = ("run", "--csv-path", shop, "--quiet", *FEW_KS, "--database-url", database_url)
+    assert call(capsys, *command, "--as-of", "2025-03-01").status == 0
+    done = call(capsys, *command)
+    assert done.status == 0, done.err
+    head = next(line for line in done.out.splitlines() if "One cloud" in line)
+    assert head.split() == ["Axis", "K=2", "K=3", "One", "cloud", "Agreement", "Choice"]
+    assert "\nSince run 1: " in done.out
+    assert "Moves between segments, all axes: " in done.out
+    report = json.loads(call(capsys, *command, "--json", "--dry-run").out)
+    told = {line.split()[0]: line for line in done.out.split("One cloud")[1].splitlines() if line}
+    for axis in report["axes"]:
+        for candidate in axis["candidates"]:
+            assert f"{candidate['silhouette']:.2f}" in told[axis["name"]]
