@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check
 
-.PHONY: help demo test check format docs bench clean
+.PHONY: help demo test check format docs bench quality clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -41,6 +41,9 @@ docs: $(VENV)/.dev ## Write docs/axes.md from the axis records
 
 bench: $(VENV)/.dev ## Measure speed and memory, results in benchmarks/results/
 	@$(BIN)/python benchmarks/speed.py
+
+quality: $(VENV)/.dev ## Measure agreement, planted truth and identity, results likewise
+	@$(BIN)/python benchmarks/quality.py
 
 clean: ## Remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -134,9 +134,9 @@ def _found_again(
     """
     known = usual.labels >= 0
     agreement = candidate.reproducibility
-    if known.any():
+    if agreement is not None and known.any():
         months = float(adjusted_rand_score(usual.labels[known], labels[known]))
-        agreement = max(agreement or 0.0, months)
+        agreement = max(agreement, months)
     lenient = replace(settings, min_segment_share=settings.min_segment_share / 2)
     return _candidate(
         candidate.smallest_share, candidate.n_clusters, candidate.silhouette, agreement, lenient

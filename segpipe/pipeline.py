@@ -215,6 +215,10 @@ def _as_of(target: _Target | None) -> date | None:
 
 
 def _previous(target: _Target, former: Model | None, model: Model) -> PreviousRun | None:
+    """The run in force, and which of its segments are which of the model's.
+
+    Without `former`, as with a given model, whose ids may be another store's: told by name.
+    """
     if target.previous is None:
         return None
     return PreviousRun(target.previous.run_id, same_names(former, model))
@@ -296,7 +300,7 @@ def _load(
         model=model.document(),
         absent=settings.load.absent,
         measures=measure_batches(engine, model, settings.assign.batch_size),
-        previous=_previous(target, former, model),
+        previous=_previous(target, former if settings.model_path is None else None, model),
         as_of=features.as_of,
     )
     notes = (*info.notes, *embedded_note(settings.load.database_url))

@@ -57,11 +57,15 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
         return
     memberships = profile.pop("segment_memberships")
     strengths = profile.pop("membership_strengths")
+    previous, since = profile.pop("previous_segments"), profile.pop("segment_since")
     profile.pop("dominant_segments")
     for name, value in profile.items():
         click.echo(f"{name:<28}{value}")
     for axis, segment in memberships.items():
-        click.echo(f"{axis:<28}{segment} (strength {strengths[axis]:.2f})")
+        told = f"{segment} (strength {strengths[axis]:.2f})"
+        told += f", since {since[axis]}" if axis in since else ""
+        told += f", before: {previous[axis]}" if axis in previous else ""
+        click.echo(f"{axis:<28}{told}")
 
 
 def find_profile(store: Connection, customer: str, store_id: str | None) -> dict[str, Any]:
