@@ -26,8 +26,9 @@ _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is orde
 _TIE_DIGITS = 4
 _ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance
 _HALF_RESTARTS = 4  # a half that is stuck in a poor optimum only makes the test stricter
-_NULL_DRAWS = 5  # their spread, some 0.01, is far below the excess that is asked
-_NULL_POINTS = 1000
+_NULL_DRAWS = 3  # their spread, some 0.01, is far below the excess that is asked
+_NULL_POINTS = 800
+_NULL_RESTARTS = 2
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _null_silhouette(points: Floats, weights: Floats, k: int, seed: int) -> floa
     scores = []
     for _ in range(_NULL_DRAWS):
         drawn = rng.multivariate_normal(np.zeros(n_features), covariance, len(ones), method="eigh")
-        labels = nearest(drawn, fit_centroids(drawn, ones, k, _HALF_RESTARTS, seed))
+        labels = nearest(drawn, fit_centroids(drawn, ones, k, _NULL_RESTARTS, seed))
         scores += silhouette_scores(drawn, ones, [labels])
     return float(np.mean(scores))
 
