@@ -7,7 +7,6 @@ its two strongest deviations.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
-from segpipe.axes.figures import told
+from segpipe.axes.figures import said, told
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +24,6 @@ Labels = npt.NDArray[np.intp]
 _FAR = 2.0  # deviations beyond this are as good as this
 _FORBIDDEN = 1e6
 _SAME = "like the shop median"
-_EITHER = re.compile(r"\[(\w+)\|(\w+)\]")  # the word for one, and for several
 
 
 @dataclass(frozen=True)
@@ -282,7 +280,6 @@ def described(meaning: str, figures_told: str) -> str:
 
 def _compared(measure: Measure, own: float, usual: float) -> str:
     """What the middle customer does, and the shop's median beside it."""
-    figure, shops = told(own, measure), told(usual, measure)
-    number = 1 if figure == "1" else 2
-    phrase = _EITHER.sub(lambda match: match[number], measure.phrase).format(figure)
-    return f"{phrase} ({_SAME if figure == shops else f'shop median {shops}'})"
+    shops = told(usual, measure)
+    beside = _SAME if told(own, measure) == shops else f"shop median {shops}"
+    return f"{said(own, measure)} ({beside})"

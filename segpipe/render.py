@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from segpipe.report import AxisInfo, CandidateInfo, RunReport, SegmentEvent
+from segpipe.report import AxisInfo, CandidateInfo, RunReport
 
 
 def report_text(report: RunReport) -> str:
@@ -139,7 +139,7 @@ def _changes(report: RunReport) -> str:
     if load is None or load.previous_run_id is None:
         return ""
     lines = [
-        f"{axis.name}: {_event(event)}."
+        f"{axis.name}: {event.told}."
         for axis in report.axes
         for event in axis.events
         if event.kind != "kept"
@@ -154,18 +154,6 @@ def _changes(report: RunReport) -> str:
     moves = f"Moves between segments, all axes: {sum(n_moves.values()):,} ({told})."
     more = " More: segpipe transitions." if load.transitions else ""
     return "\n".join([head, *lines, moves + more])
-
-
-def _event(event: SegmentEvent) -> str:
-    others = " and ".join(event.others)
-    told = {
-        "renamed": f"{others} is now {event.segment}",
-        "born": f"{event.segment} is new" + (f", from {others}" if others else ""),
-        "split": f"{event.segment} split off from {others}",
-        "merged": f"{event.segment} went into {others}",
-        "died": f"{event.segment} is gone" + (f", to {others}" if others else ""),
-    }
-    return told[event.kind]
 
 
 def _remarks(report: RunReport) -> str:

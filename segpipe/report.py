@@ -10,6 +10,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+_EVENTS = {  # kind of a segment's event → what is told, and with the others' names
+    "kept": ("{segment} is as before", ""),
+    "renamed": ("{segment} has a new name", ", before: {others}"),
+    "born": ("{segment} is new", ", from {others}"),
+    "split": ("{segment} split off", " from {others}"),
+    "merged": ("{segment} went", " into {others}"),
+    "died": ("{segment} is gone", ", to {others}"),
+}
+
 
 @dataclass(frozen=True)
 class SourceInfo:
@@ -95,6 +104,13 @@ class SegmentEvent:
     segment_id: int
     others: tuple[str, ...] = ()  # former name; parents of a birth; parts of a split or merger
     overlap: float | None = None  # Jaccard index of its customers under both models
+
+    @property
+    def told(self) -> str:
+        """A sentence without its full stop."""
+        said, more = _EVENTS[self.kind]
+        others = " and ".join(self.others)
+        return (said + more if others else said).format(segment=self.segment, others=others)
 
 
 @dataclass(frozen=True)

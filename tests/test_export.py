@@ -192,7 +192,7 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="No run of store 'default' has been published"):
+    with pytest.raises(InputError, match="No run has been published"):
         export(database, out)
     first = _publish(database, rows, ["a"])
     for _ in range(2):

@@ -169,3 +169,19 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
     assert _names(found)[2] == "stale"
     assert found.model.next_segment_id == 3
     assert ("kept", "stale", 2, ()) in _told(found.events)
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "told"),
+    [
+        ("born", ["old"], "new_one is new, from old"),
+        ("born", [], "new_one is new"),
+        ("split", ["old"], "new_one split off from old"),
+        ("merged", ["big"], "new_one went into big"),
+        ("died", [], "new_one is gone"),
+        ("died", ["a", "b"], "new_one is gone, to a and b"),
+        ("renamed", ["old"], "new_one has a new name, before: old"),
+    ],
+)
+def test_events_are_told_in_a_sentence(kind: str, others: list[str], told: str) -> None:
+    assert SegmentEvent(kind, "new_one", 4, tuple(others)).told == told

@@ -134,20 +134,3 @@ def test_a_share_is_never_rounded_to_nobody_or_to_everybody() -> None:
     shares = (0, 0.0004, 0.051, 0.26, 0.9951, 0.99999, 1)
     told = [words.percent(share) for share in shares]
     assert told == ["0%", "<0.1%", "5.1%", "26%", "99.5%", "99.9%", "100%"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "others", "told"),
-    [
-        ("born", ["old"], "new_one is new, from old."),
-        ("born", [], "new_one is new."),
-        ("split", ["old"], "new_one split off from old."),
-        ("merged", ["big"], "new_one went into big."),
-        ("died", [], "new_one is gone."),
-        ("died", ["a", "b"], "new_one is gone, to a and b."),
-        ("renamed", ["old"], "new_one has a new name, before: old."),
-    ],
-)
-def test_events_are_told_in_a_sentence(kind: str, others: list[str], told: str) -> None:
-    event = {"kind": kind, "segment": "new_one", "segment_id": 4, "others": others}
-    assert words.event_sentence(event) == told

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 from segpipe.axes import axes_for
 from segpipe.errors import InputError
 from segpipe.guidance import guidance_for
+from segpipe.load import find_run as find_run_id
 from segpipe.load import latest_published
 from segpipe.postgres import Connection, fetch_dicts, sql
 from segpipe.schema import INPUTS, METRICS
 
-LATEST = "latest"
 _BATCH_ROWS = 2_000  # in memory at a time, some 20 MB
 _JSON_COLUMNS = (
     "segment_memberships",
@@ -68,7 +68,7 @@ def find_run(connection: Connection, store_id: str | None, run: str) -> Exported
     Raises InputError where there is none, where the store must be named, and for a run whose
     profiles are no longer kept.
     """
-    run_id = _newest(connection, store_id) if run == LATEST else _number(run)
+    run_id = find_run_id(connection, run, store_id)
     rows = fetch_dicts(
         connection,
         """
@@ -179,32 +179,6 @@ def _ordered(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
     """In the order of the axes; then axes that only an earlier run had, by name."""
     others = sorted(values.keys() - set(axes)) if len(values) > len(axes) else ()
     return {axis: values[axis] for axis in (*axes, *others) if axis in values}
-
-
-def _newest(connection: Connection, store_id: str | None) -> int:
-    if store_id is None:
-        stores = [
-            row[0]
-            for row in connection.execute(
-                "SELECT DISTINCT store_id FROM segmentation_runs WHERE status = 'published'"
-                " ORDER BY store_id"
-            )
-        ]
-        if len(stores) > 1:
-            found = ", ".join(stores)
-            raise InputError(f"There are several stores ({found}); name one with --store-id.")
-        store_id = stores[0] if stores else "default"
-    run_id = latest_published(connection, store_id)
-    if run_id is None:
-        msg = f"No run of store {store_id!r} has been published;"
-        raise InputError(f"{msg} publish one with: segpipe run --csv-path FILE")
-    return run_id
-
-
-def _number(run: str) -> int:
-    if not (run.isascii() and run.isdigit()):
-        raise InputError(f"The run is {run!r}; expected a number of `segpipe runs`, or {LATEST}.")
-    return int(run)
 
 
 def _axes(

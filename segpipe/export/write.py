@@ -17,7 +17,6 @@ from segpipe.errors import InputError
 from segpipe.export.agent import Totals, agent_document
 from segpipe.export.formats import FORMATS, Format, Record
 from segpipe.export.read import (
-    LATEST,
     ExportedRun,
     find_run,
     read_segments,
@@ -58,7 +57,7 @@ def export(
     out_path: Path,
     formats: Sequence[str] = ("json",),
     store_id: str | None = None,
-    run: str = LATEST,
+    run: str = "latest",
     progress: Progress = _tell_nobody,
 ) -> ExportInfo:
     """Write profiles, segments and the agent's document of a run into the folder.

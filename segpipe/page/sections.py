@@ -22,6 +22,7 @@ from segpipe.page.charts import (
 )
 from segpipe.page.heat import HeatMap, heat_map
 from segpipe.page.ticks import known_measure
+from segpipe.report import SegmentEvent
 from segpipe.schema import INPUTS
 
 _MOST_MOVES = 12  # shown of an axis
@@ -142,7 +143,7 @@ def axis_view(
         heat=heat_map(model, label_of),
         scatter=scatter_chart(scatter, scales, names, label_of),
         kept=words.kept_sentence(events),
-        events=tuple(words.event_sentence(e) for e in events if e["kind"] != "kept"),
+        events=tuple(f"{SegmentEvent(**e).told}." for e in events if e["kind"] != "kept"),
         moves=moves[:_MOST_MOVES],
         n_moved=sum(move.n_customers for move in moves),
         n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),

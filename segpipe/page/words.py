@@ -15,13 +15,6 @@ VERDICTS = {
     "no structure": "A stable cut through one cloud of customers, not groups of their own.",
     "unavailable": "The input does not tell.",
 }
-_EVENTS = {
-    "born": ("{segment} is new", ", from {others}"),
-    "split": ("{segment} split off", " from {others}"),
-    "merged": ("{segment} went", " into {others}"),
-    "died": ("{segment} is gone", ", to {others}"),
-    "renamed": ("{segment} has a new name", ", before: {others}"),
-}
 
 
 def percent(share: float) -> str:
@@ -85,14 +78,6 @@ def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
     if agreement is None:
         return None
     return f"{math.floor(agreement['share'] * 10_000 + 1e-9) / 100:g}%"
-
-
-def event_sentence(event: Mapping[str, Any]) -> str:
-    """What became of a segment since the previous run."""
-    told, more = _EVENTS.get(event["kind"], (f"{{segment}}: {event['kind']}", ", {others}"))
-    others = " and ".join(event["others"])
-    form = told + more if others else told
-    return f"{form.format(segment=event['segment'], others=others)}."
 
 
 def kept_sentence(events: Sequence[Mapping[str, Any]]) -> str:
