@@ -118,12 +118,12 @@ def tell_events(
             event = SegmentEvent(kind, segment.name, segment.segment_id, others, share)
         else:
             shares = overlap.common[index] / max(overlap.n_new[index], 1e-300)
-            event = _origin(segment, shares, old.segments)
+            event = _changed(segment, ("split", "born"), shares, old.segments)
         events.append(event)
     for index, segment in enumerate(old.segments):
         if segment.segment_id not in present:
             shares = overlap.common[:, index] / max(overlap.n_old[index], 1e-300)
-            events.append(_end(segment, shares, segments))
+            events.append(_changed(segment, ("merged", "died"), shares, segments))
     return tuple(events)
 
 
@@ -131,24 +131,14 @@ def _weight_by(groups: Labels, weights: Floats, n_groups: int) -> Floats:
     return np.bincount(groups, weights, minlength=n_groups).astype(np.float64)
 
 
-def _origin(segment: Segment, shares: Floats, old: Sequence[Segment]) -> SegmentEvent:
+def _changed(
+    segment: Segment, kinds: tuple[str, str], shares: Floats, others: Sequence[Segment]
+) -> SegmentEvent:
+    """The first kind where most of its customers are, or were, in one other; else the second."""
     largest = float(shares.max(initial=0.0))
-    is_split = largest >= _MAJORITY
-    others = _named(old, shares, _MAJORITY if is_split else _NOTABLE)
-    kind = "split" if is_split else "born"
-    return SegmentEvent(kind, segment.name, segment.segment_id, others, largest)
-
-
-def _end(segment: Segment, shares: Floats, new: Sequence[Segment]) -> SegmentEvent:
-    largest = float(shares.max(initial=0.0))
-    is_merger = largest >= _MAJORITY
-    others = _named(new, shares, _MAJORITY if is_merger else _NOTABLE)
-    kind = "merged" if is_merger else "died"
-    return SegmentEvent(kind, segment.name, segment.segment_id, others, largest)
-
-
-def _named(segments: Sequence[Segment], shares: Floats, at_least: float) -> tuple[str, ...]:
-    return tuple(s.name for s, share in zip(segments, shares, strict=True) if share >= at_least)
+    kind, at_least = (kinds[0], _MAJORITY) if largest >= _MAJORITY else (kinds[1], _NOTABLE)
+    named = tuple(o.name for o, share in zip(others, shares, strict=True) if share >= at_least)
+    return SegmentEvent(kind, segment.name, segment.segment_id, named, largest)
 
 
 def _nearness(old: AxisModel, scales: Sequence[FeatureScale], centroids: Floats) -> Floats:

@@ -208,7 +208,7 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
         export(database, out, store_id="other", run=str(newest))
     with pytest.raises(InputError, match=f"Run {failed} is failed"):
         export(database, out, run=str(failed))
-    with pytest.raises(InputError, match="run is '-1'; expected a number"):
+    with pytest.raises(InputError, match="run is '-1'; expected its number"):
         export(database, out, run="-1")
     with pytest.raises(InputError, match=f"run {first} are no longer kept; .* in force, {newest}"):
         export(database, out, run=str(first))

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from segpipe.cli.options import FILE, input_options, settings_of
+
 if TYPE_CHECKING:
     from segpipe.config import RunSettings
     from segpipe.report import RunReport
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option(
-    "--csv-path",
-    "csv_paths",
-    multiple=True,
-    metavar="PATH",
-    help="Order lines: .csv, .csv.gz, .parquet or .xlsx; repeatable, globs welcome.",
-)
-@click.argument("more_paths", nargs=-1, metavar="[PATH]...")
-@click.option("--source", metavar="PRESET", help="Preset of config/sources; else by the header.")
-@click.option("--preset-file", "preset_files", type=_FILE, multiple=True, help="Your own mapping.")
-@click.option("--timezone", help="The shop's time zone.  [default: UTC]")
-@click.option("--tickets", type=_FILE, help="Support tickets, one row a ticket.")
-@click.option("--max-reject-share", type=float, help="Refuse above it.  [default: 0.05]")
-@click.option("--rejects", type=_FILE, help="Where unreadable lines go.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Observation date.")
-@click.option("--axis-file", "axis_files", type=_FILE, multiple=True, help="An axis of your own.")
+@input_options
+@click.option("--rejects", type=FILE, help="Where unreadable lines go.")
 @click.option("--sample-size", type=int, help="Customers to discover on.  [default: 5000]")
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 42]")
 @click.option("--min-k", type=int, help="Fewest segments an axis.  [default: 2]")
@@ -56,14 +41,10 @@ _FILE = click.Path(path_type=Path)
     type=click.Choice(["keep", "delete"]),
     help="Customers who are not in the file.  [default: keep]",
 )
-@click.option("--memory-limit", metavar="SIZE", help="Of the engine, such as 4GB.")
 @click.option("--threads", type=int, help="Of the engine.")
-@click.option("--model", "model_path", type=_FILE, help="Assign with this model, discover nothing.")
-@click.option("--model-out", type=_FILE, help="Write the model as JSON.")
-@click.option("--report", "report_path", type=_FILE, help="Write a page to look at (HTML).")
-@click.option(
-    "--config", "config_path", type=_FILE, help="Settings file (TOML), under the options."
-)
+@click.option("--model", "model_path", type=FILE, help="Assign with this model, discover nothing.")
+@click.option("--model-out", type=FILE, help="Write the model as JSON.")
+@click.option("--report", "report_path", type=FILE, help="Write a page to look at (HTML).")
 @click.option("--dry-run", is_flag=True, help="Do everything but publish; no database is opened.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
@@ -116,45 +97,16 @@ def demo(database_url: str | None, *, quiet: bool) -> None:
 
 def _settings(options: dict[str, Any]) -> RunSettings:
     """Settings of the command's options, over those of the settings file."""
-    from segpipe.config import load_settings
-    from segpipe.errors import InputError
-
-    as_of: datetime | None = options["as_of"]
-    paths = (*options["csv_paths"], *options["more_paths"])
     by_stage: dict[str, dict[str, Any]] = {
-        "source": {
-            "paths": paths or None,
-            "preset": options["source"],
-            "preset_paths": options["preset_files"] or None,
-            "timezone": options["timezone"],
-            "tickets_path": options["tickets"],
-            "max_reject_share": options["max_reject_share"],
-            "rejects_path": options["rejects"],
-        },
-        "engine": {"memory_limit": options["memory_limit"], "threads": options["threads"]},
-        "features": {
-            "as_of": as_of.date() if as_of else None,
-            "axis_paths": options["axis_files"] or None,
-        },
+        "source": {"rejects_path": options["rejects"]},
+        "engine": {"threads": options["threads"]},
         "sample": {"size": options["sample_size"], "seed": options["seed"]},
-        "cluster": {
-            "min_k": options["min_k"],
-            "max_k": options["max_k"],
-            "refine": options["refine"],
-            "audit": options["audit"],
-        },
+        "cluster": {name: options[name] for name in ("min_k", "max_k", "refine", "audit")},
         "assign": {"batch_size": options["batch_size"]},
-        "load": {
-            "database_url": options["database_url"],
-            "store_id": options["store_id"],
-            "absent": options["absent"],
-        },
+        "load": {name: options[name] for name in ("database_url", "store_id", "absent")},
     }
-    settings = load_settings(options["config_path"], by_stage)
-    if not settings.source.paths:
-        raise InputError("No input was named; give --csv-path FILE, or paths under [source].")
     return replace(
-        settings,
+        settings_of(options, by_stage),
         model_path=options["model_path"],
         model_out_path=options["model_out"],
         is_dry_run=options["dry_run"],
