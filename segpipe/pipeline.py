@@ -12,14 +12,13 @@ import resource
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -54,11 +53,11 @@ from segpipe.report import (
     RunReport,
     SampleInfo,
     SourceInfo,
-    StageInfo,
     plain_values,
 )
 from segpipe.sample import draw_sample
 from segpipe.source import read_order_lines, refuse_overwriting
+from segpipe.stages import Stages
 from segpipe.store import embedded_note, open_store
 from segpipe.transitions import same_names
 
@@ -66,24 +65,6 @@ if TYPE_CHECKING:
     from segpipe.discover import Discovery
 
 _LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow", "scikit-learn")
-
-
-class Stages:
-    """Times the stages, tells the progress of each, and knows which one is at work."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.current = "settings"
-        self.timed: list[StageInfo] = []
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time the block as the stage `name`."""
-        self.current = name
-        self.progress.stage(name)
-        started = perf_counter()
-        yield
-        self.timed.append(StageInfo(name, perf_counter() - started))
 
 
 @dataclass(frozen=True)
