@@ -71,7 +71,7 @@ class Shop:
         sample, info = draw_sample(self.engine, SampleSettings(size, SEED))
         if not is_weighted:
             sample = Sample(sample.customers, np.ones(info.n_drawn))
-        population = Population(self.engine, info.n_drawn)
+        population = Population(self.engine, info.n_drawn, info.n_customers)
         axes = axes_for(self.inputs)
         return discover(sample, axes, self.inputs, settings, SEED, population=population)
 

@@ -42,22 +42,30 @@ class Tally:
     n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
 
 
+@dataclass(frozen=True)
+class Since:
+    """Observation dates of the previous run and of this one."""
+
+    previous_as_of: date
+    as_of: date
+
+
 def assign_batches(
     engine: Connection,
     model: Model,
     batch_size: int,
     tally: Tally,
     previous: Model | None = None,
-    tickets_after: date | None = None,
+    since: Since | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of all customers, ordered by id; `tally` is filled on the way.
 
-    With the model of the `previous` run, observed on the day `tickets_after`, a batch also says
-    what that model makes of the same measures (schema.rescored_column). The measures are the new
-    run's: medians of the shop that they lean on, such as prices of categories, are today's.
+    With the model of the `previous` run a batch also says what that model makes of the same
+    measures (schema.rescored_column), and who has a ticket `since`. The measures are the new run's:
+    medians of the shop that they lean on, such as prices of categories, are today's.
     """
     former = rescored_axes(previous, model)
-    new_tickets = _new_tickets(engine, model, tickets_after) if former else frozenset()
+    new_tickets = _new_tickets(engine, model, since) if former else frozenset()
     measures = dict.fromkeys((*needed_measures(model), *_measures_of(former)))
     columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
     query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
@@ -139,13 +147,14 @@ def _rescored(
     return assigned.append_column(HAS_NEW_TICKET, pa.array(asked, pa.bool_()))
 
 
-def _new_tickets(engine: Connection, model: Model, after: date | None) -> frozenset[str]:
-    """Customers with a ticket of a later day than `after`."""
-    if "tickets" not in model.inputs or after is None:
+def _new_tickets(engine: Connection, model: Model, since: Since | None) -> frozenset[str]:
+    """Customers with a ticket of a day after the one run's date, up to the other's."""
+    if "tickets" not in model.inputs or since is None:
         return frozenset()
     found = engine.execute(
-        f"SELECT DISTINCT customer_id FROM {TICKETS.name} WHERE created_at::DATE > $after",
-        {"after": after},
+        f"SELECT DISTINCT customer_id FROM {TICKETS.name}"
+        " WHERE created_at::DATE > $previous AND created_at::DATE <= $now",
+        {"previous": since.previous_as_of, "now": since.as_of},
     ).fetchall()
     return frozenset(row[0] for row in found)
 

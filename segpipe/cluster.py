@@ -134,14 +134,15 @@ def _found_again(
     by half before it is given up.
     """
     known = usual.labels >= 0
-    agreement = candidate.reproducibility
+    halves = agreement = candidate.reproducibility
     if agreement is not None and known.any():
         months = float(adjusted_rand_score(usual.labels[known], labels[known]))
         agreement = max(agreement, months)
     lenient = replace(settings, min_segment_share=settings.min_segment_share / 2)
-    return _candidate(
+    held = _candidate(
         candidate.smallest_share, candidate.n_clusters, candidate.silhouette, agreement, lenient
     )
+    return replace(held, reproducibility=halves)
 
 
 def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:

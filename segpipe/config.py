@@ -96,7 +96,7 @@ class ClusterSettings:
     min_reproducibility: float = 0.65  # adjusted Rand index of two halves; Steinley (2004)
     min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
     clustered_silhouette: float = 0.5  # and a reasonable structure from here
-    min_excess_silhouette: float = 0.11  # over structureless data of the same covariance
+    min_excess_silhouette: float = 0.15  # over structureless data of the same covariance
     usual_k_lag: float = 0.05  # of silhouette, that the previous run's K may lie behind the best
     refine: bool = True  # publish the centroids refitted on the whole population
     audit: str = "refit"  # or full: a fit of everybody from scratch is what the sample is held to

@@ -56,6 +56,12 @@ class Before:
 
     population: Population | None = None
     previous: AxisModel | None = None  # of the store's run in force
+    used_id: int = 0  # the highest that the store has ever given to a segment of the axis
+
+    def next_id(self, segments: Sequence[Segment] = ()) -> int:
+        """The first id that no segment has ever had, these included."""
+        known = self.previous.next_segment_id if self.previous else 1
+        return max(known, self.used_id + 1, *(s.segment_id + 1 for s in segments))
 
 
 def discover(
@@ -68,11 +74,12 @@ def discover(
     *,
     population: Population | None = None,
     previous: Model | None = None,
+    used_ids: Mapping[str, int] | None = None,
 ) -> list[Discovery]:
     """Discover every axis, in the order given.
 
     With `population` the centroids are refitted on everybody and the agreement is measured; with
-    `previous` segments keep their ids and names.
+    `previous` segments keep their ids and names; none gets an id up to the axis's of `used_ids`.
     """
     columns = {
         name: column.to_numpy().astype(np.float64)
@@ -84,7 +91,8 @@ def discover(
     former = {axis.name: axis for axis in previous.axes} if previous else {}
 
     def one(axis: Axis) -> Discovery:
-        before = Before(population, former.get(axis.name))
+        used_id = (used_ids or {}).get(axis.name, 0)
+        before = Before(population, former.get(axis.name), used_id)
         found = discover_axis(axis, columns, sample.weights, inputs, settings, seed, before)
         progress(axis.name)
         return found
@@ -114,16 +122,16 @@ def discover_axis(
     features = axis.live_features(inputs)
     if not features:
         missing = " or ".join(axis.missing_inputs(inputs))
-        return _unavailable(axis, f"no {missing} in the input", before.previous)
+        return _unavailable(axis, f"no {missing} in the input", before)
     rules = tuple(rule for rule in axis.eligibility if inputs.issuperset(rule.needs))
     eligible = eligible_rows(columns, rules)
     if not eligible.any():
-        return _unavailable(axis, f"everybody is {rules[0].state}", before.previous, rules)
+        return _unavailable(axis, f"everybody is {rules[0].state}", before, rules)
     own = {name: values[eligible] for name, values in columns.items()}
     own_weights = weights[eligible]
     scales, dropped = fit_scales(own, own_weights, features)
     if not scales:
-        return _unavailable(axis, "no feature varies", before.previous, rules, dropped)
+        return _unavailable(axis, "no feature varies", before, rules, dropped)
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
     points = scale_matrix(own, scales)
     usual = _usual(before.previous, own)
@@ -138,7 +146,7 @@ def discover_axis(
         scales=scales,
         segments=(),
         default_state=NO_STRUCTURE,
-        next_segment_id=_next_id(before.previous, ()),
+        next_segment_id=before.next_id(),
     )
     found = Discovery(model, partition.candidates, dropped, partition.choice)
     if partition.centroids is None:
@@ -156,8 +164,10 @@ def discover_axis(
 
 
 def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> Usual | None:
-    """The previous run's segments on today's figures."""
+    """The previous run's segments on today's figures; None where an input of theirs is gone."""
     if previous is None or not previous.segments:
+        return None
+    if any(np.isnan(columns[scale.measure]).all() for scale in previous.scales):
         return None
     return Usual(len(previous.segments), label_by(previous, columns))
 
@@ -165,7 +175,7 @@ def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> Usual |
 def _unavailable(
     axis: Axis,
     reason: str,
-    previous: AxisModel | None,
+    before: Before,
     rules: tuple[Eligibility, ...] = (),
     dropped: tuple[str, ...] = (),
 ) -> Discovery:
@@ -179,9 +189,9 @@ def _unavailable(
         (),
         (),
         UNAVAILABLE,
-        _next_id(previous, ()),
+        before.next_id(),
     )
-    events = tell_events(previous, (), None) if previous else ()
+    events = tell_events(before.previous, (), None) if before.previous else ()
     return Discovery(model, (), dropped, events=events)
 
 
@@ -213,23 +223,30 @@ def _with_segments(
         if _is_true(segment, index, evidence)
     }
     names = name_segments(prototypes, scales, centroids, evidence, kept)
-    # A segment that is given the name of one that ends is that one: a name has one id.
-    ended = {old.name: old for old in previous.segments} if previous else {}
-    for old in heirs.values():
-        ended.pop(old.name)
-    heirs |= {
-        index: ended[named.name]
-        for index, named in enumerate(names)
-        if index not in heirs and named.name in ended
-    }
-    new_ids = count(found.model.next_segment_id)
-    ids = [
-        heirs[index].segment_id if index in heirs else next(new_ids) for index in range(len(names))
-    ]
+    ids = _permanent_ids(names, heirs, before)
     segments = _segments(scales, centroids, evidence, names, ids)
-    model = replace(found.model, segments=segments, next_segment_id=_next_id(previous, segments))
+    model = replace(found.model, segments=segments, next_segment_id=before.next_id(segments))
     events = tell_events(previous, segments, overlap) if previous else ()
     return replace(found, model=model, events=events)
+
+
+def _permanent_ids(
+    names: Sequence[SegmentName], heirs: Mapping[int, Segment], before: Before
+) -> list[int]:
+    """A name has one id: a segment that is given an old one's name is that one.
+
+    Else it has the id of the segment that it continues, while nobody took that; else a new one.
+    """
+    old = before.previous.segments if before.previous else ()
+    by_name = {segment.name: segment.segment_id for segment in old}
+    ids = [by_name.get(named.name, 0) for named in names]
+    new_ids = count(before.next_id())
+    for index in range(len(ids)):
+        if not ids[index]:
+            heir = heirs.get(index)
+            is_free = heir is not None and heir.segment_id not in ids
+            ids[index] = heir.segment_id if heir and is_free else next(new_ids)
+    return ids
 
 
 def _is_true(old: Segment, index: int, evidence: Evidence) -> bool:
@@ -263,8 +280,3 @@ def _segments(
         )
         for index, centroid in enumerate(centroids)
     )
-
-
-def _next_id(previous: AxisModel | None, segments: Sequence[Segment]) -> int:
-    used = max((segment.segment_id for segment in segments), default=0) + 1
-    return max(used, previous.next_segment_id) if previous else used

@@ -22,7 +22,7 @@ from segpipe.scale import FeatureScale, scale_matrix
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 _MIN_SIMILARITY = 0.5
-_TRUE_NAME = 0.2  # of two heirs alike, the one of which the name is still true
+_TRUE_NAME = 0.2  # added, so that of two heirs alike the one goes on of which the name is true
 _MAJORITY = 0.5  # of a segment's customers that make another its heir or its origin
 _NOTABLE = 0.25  # of them that make it worth a mention
 
@@ -84,12 +84,13 @@ def match_segments(
     where the old name would still hold.
     """
     similarity = (overlap.jaccard + _nearness(old, scales, centroids)) / 2
-    similarity[overlap.common == 0] = 0.0
-    rows, columns = linear_sum_assignment(similarity + _TRUE_NAME * is_true, maximize=True)
+    is_allowed = (overlap.common > 0) & (similarity >= _MIN_SIMILARITY)
+    score = np.where(is_allowed, similarity + _TRUE_NAME * is_true, 0.0)
+    rows, columns = linear_sum_assignment(score, maximize=True)
     return {
         int(new): old.segments[previous]
         for new, previous in zip(rows, columns, strict=True)
-        if similarity[new, previous] >= _MIN_SIMILARITY
+        if is_allowed[new, previous]
     }
 
 
@@ -117,18 +118,22 @@ def tell_events(
             share = float(overlap.jaccard[index, before])
             event = SegmentEvent(kind, segment.name, segment.segment_id, others, share)
         else:
-            shares = overlap.common[index] / max(overlap.n_new[index], 1e-300)
+            shares = _share_of(overlap.common[index], overlap.n_new[index])
             event = _changed(segment, ("split", "born"), shares, old.segments)
         events.append(event)
     for index, segment in enumerate(old.segments):
         if segment.segment_id not in present:
-            shares = overlap.common[:, index] / max(overlap.n_old[index], 1e-300)
+            shares = _share_of(overlap.common[:, index], overlap.n_old[index])
             events.append(_changed(segment, ("merged", "died"), shares, segments))
     return tuple(events)
 
 
 def _weight_by(groups: Labels, weights: Floats, n_groups: int) -> Floats:
     return np.bincount(groups, weights, minlength=n_groups).astype(np.float64)
+
+
+def _share_of(common: Floats, whole: float) -> Floats:
+    return common / whole if whole > 0 else common
 
 
 def _changed(

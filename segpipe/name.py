@@ -90,8 +90,7 @@ class Evidence:
         values = scale_matrix(self.columns, scales)[:, 0]
         totals = np.bincount(self.labels, weights=self.weights, minlength=self.n_segments)
         sums = np.bincount(self.labels, self.weights * values, minlength=self.n_segments)
-        places: Floats = sums / totals
-        return places
+        return np.divide(sums, totals, out=np.zeros(self.n_segments), where=totals > 0)
 
 
 def name_segments(

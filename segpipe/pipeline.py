@@ -11,10 +11,9 @@ import platform
 import resource
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +24,7 @@ import pyarrow as pa
 
 from segpipe import __version__
 from segpipe.account import axis_infos, definitions, run_details
-from segpipe.assign import Tally, assign_batches
+from segpipe.assign import Since, Tally, assign_batches
 from segpipe.axes import axes_for
 from segpipe.config import RunSettings
 from segpipe.engine import Connection as Engine
@@ -131,7 +130,8 @@ def _run_stages(
     sample: SampleInfo | None = None
     discovered: list[Discovery] = []
     if given is None:
-        sample, discovered = _discover(settings, stages, engine, source, former)
+        used_ids = target.previous.used_ids if target and target.previous else {}
+        sample, discovered = _discover(settings, stages, engine, source, former, used_ids)
         model = _model(settings, source, reference, discovered)
     else:
         model = _checked(given, settings, source)
@@ -140,7 +140,7 @@ def _run_stages(
     tally = Tally()
     with stages("load" if target else "assign"):
         size = settings.assign.batch_size
-        batches = assign_batches(engine, model, size, tally, former, _as_of(target))
+        batches = assign_batches(engine, model, size, tally, former, _since(target, features))
         counted = _counted(batches, stages.progress, features.n_customers)
         load = None
         if target is None:
@@ -190,9 +190,10 @@ def _former_model(target: _Target | None) -> tuple[Model | None, tuple[str, ...]
         return None, (f"Segments have new ids, and names given afresh: {error}",)
 
 
-def _as_of(target: _Target | None) -> date | None:
-    """Observation date of the run in force."""
-    return target.previous.as_of if target and target.previous else None
+def _since(target: _Target | None, features: FeatureInfo) -> Since | None:
+    """From the date of the run in force to this one's."""
+    before = target.previous.as_of if target and target.previous else None
+    return Since(before, features.as_of) if before else None
 
 
 def _previous(target: _Target, former: Model | None, model: Model) -> PreviousRun | None:
@@ -211,6 +212,7 @@ def _discover(
     engine: Engine,
     source: SourceInfo,
     former: Model | None,
+    used_ids: Mapping[str, int],
 ) -> tuple[SampleInfo, list[Discovery]]:
     from segpipe.discover import discover
     from segpipe.refit import Population
@@ -226,8 +228,9 @@ def _discover(
             settings.cluster,
             settings.sample.seed,
             stages.progress.step,
-            population=Population(engine, info.n_drawn),
+            population=Population(engine, info.n_drawn, info.n_customers),
             previous=former,
+            used_ids=used_ids,
         )
 
 

@@ -38,13 +38,15 @@ class Population:
 
     engine: Connection
     sample_size: int
+    n_customers: int
 
     def eligible(self, measures: Sequence[str], rules: Sequence[Eligibility]) -> dict[str, Floats]:
         """The measures of the eligible customers, in the order of their ids."""
         names = list(dict.fromkeys([*measures, *(rule.measure for rule in rules)]))
+        # The table is in the order of the ids, and is read in its order.
         query = f"SELECT {', '.join(map(quote, names))} FROM {CUSTOMER_FEATURES.name}"
-        # A cursor of its own, for axes are read side by side.
-        table = self.engine.cursor().sql(query).to_arrow_table()
+        with self.engine.cursor() as cursor:  # of its own, for axes are read side by side
+            table = cursor.sql(query).to_arrow_table()
         columns = {name: table[name].to_numpy().astype(np.float64) for name in names}
         eligible = eligible_rows(columns, rules)
         return {name: columns[name][eligible] for name in measures}
@@ -69,7 +71,9 @@ def refit(
     refitted = _lloyd(points, centroids)
     own = nearest(points, centroids)
     if settings.audit == "full":
-        theirs = _matched(own, _from_scratch(columns, features, len(centroids), settings, seed))
+        theirs = _matched(
+            own, _from_scratch(columns, features, scales, len(centroids), settings, seed)
+        )
     else:
         theirs = nearest(points, refitted)
     share = float(np.mean(own == theirs))
@@ -79,20 +83,23 @@ def refit(
         share=share,
         adjusted_rand=float(adjusted_rand_score(own, theirs)),
         centroid_shift=_shift(points, theirs, centroids),
-        sample_size_wanted=wanted_size(share, settings.min_agreement, population.sample_size),
+        sample_size_wanted=wanted_size(
+            share, settings.min_agreement, population.sample_size, population.n_customers
+        ),
         is_refined=settings.refine,
     )
 
 
-def wanted_size(share: float, asked: float, sample_size: int) -> int | None:
-    """Sample size at which the share would reach what is asked; None where it does.
+def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) -> int | None:
+    """Sample size at which the share would reach what is asked, at most everybody; None: it does.
 
     A centroid's error, and with it the customers on the wrong side of a border, falls with the
     square root of the sample's size.
     """
     if share >= asked or asked >= 1.0:
         return None
-    return math.ceil(sample_size * ((1 - share) / (1 - asked)) ** 2 / 100) * 100
+    size = math.ceil(sample_size * ((1 - share) / (1 - asked)) ** 2 / 100) * 100
+    return min(size, n_customers)
 
 
 def _lloyd(points: Floats, centroids: Floats) -> Floats:
@@ -104,14 +111,18 @@ def _lloyd(points: Floats, centroids: Floats) -> Floats:
 def _from_scratch(
     columns: dict[str, Floats],
     features: Sequence[Feature],
+    scales: Sequence[FeatureScale],
     k: int,
     settings: ClusterSettings,
     seed: int,
 ) -> Labels:
-    """Labels of a model that has never seen the sample: own scales, own centroids, the same K."""
+    """Labels of a model that has never seen the sample: own scales, own centroids, the same K.
+
+    The sample's scales serve where everybody's have no feature that varies.
+    """
     ones = np.ones(len(columns[features[0].measure]))
-    scales, _ = fit_scales(columns, ones, features)
-    points = scale_matrix(columns, scales)
+    own_scales, _ = fit_scales(columns, ones, features)
+    points = scale_matrix(columns, own_scales or scales)
     return nearest(points, fit_centroids(points, ones, k, settings.restarts, seed))
 
 

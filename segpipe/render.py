@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -130,7 +131,9 @@ def _score(candidate: CandidateInfo | None, *, is_chosen: bool) -> str:
 
 def _agreement(axis: AxisInfo) -> str:
     """Rounded down, so that 100 % is everybody."""
-    return f"{int(axis.agreement.share * 10_000) / 100:.2f}%" if axis.agreement else "-"
+    if axis.agreement is None:
+        return "-"
+    return f"{math.floor(axis.agreement.share * 10_000 + 1e-9) / 100:.2f}%"
 
 
 def _changes(report: RunReport) -> str:
@@ -180,9 +183,8 @@ def _agreement_notes(axis: AxisInfo, report: RunReport) -> list[str]:
     agreement = axis.agreement
     if agreement is None or agreement.sample_size_wanted is None or report.sample is None:
         return []
-    size = min(agreement.sample_size_wanted, report.features.n_customers)
     told = f"the sample's fit agrees with everybody's for {agreement.share:.1%} of customers"
-    asked = f"--sample-size {size} would reach what is asked"
+    asked = f"--sample-size {agreement.sample_size_wanted} would reach what is asked"
     if agreement.is_refined:
         asked += "; everybody's is published"
     return [f"Note: {axis.name}: {told}; {asked}."]

@@ -69,6 +69,11 @@ class SampleInfo:
     n_drawn: int
     strata: tuple[StratumInfo, ...]
 
+    @property
+    def n_customers(self) -> int:
+        """Of the population."""
+        return sum(stratum.n_customers for stratum in self.strata)
+
 
 @dataclass(frozen=True)
 class CandidateInfo:
@@ -103,7 +108,9 @@ class SegmentEvent:
     segment: str  # its name now; of a segment that died, its last one
     segment_id: int
     others: tuple[str, ...] = ()  # former name; parents of a birth; parts of a split or merger
-    overlap: float | None = None  # Jaccard index of its customers under both models
+    # Jaccard index of its customers under both models; of a birth, split, merger or end the
+    # largest share of them that is, or was, in one other.
+    overlap: float | None = None
 
     @property
     def told(self) -> str:

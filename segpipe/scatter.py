@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ _N_POINTS = 400
 
 def draw_scatter(evidence: Evidence, scales: Sequence[FeatureScale]) -> AxisScatter:
     """At most 400 customers, each as likely as in the population, on the measures' own units."""
-    best = _telling_features(evidence, scales)[:2]
+    best = _telling_pair(evidence, scales)
     rows = _systematic_rows(evidence.weights)
     shown = [_filled(evidence, scales[index])[rows] for index in best]
     x, y = (shown[0], shown[1]) if len(shown) > 1 else (shown[0], np.zeros(len(rows)))
@@ -29,19 +30,26 @@ def draw_scatter(evidence: Evidence, scales: Sequence[FeatureScale]) -> AxisScat
     return AxisScatter(scales[best[0]].measure, second, points)
 
 
-def _telling_features(evidence: Evidence, scales: Sequence[FeatureScale]) -> list[int]:
-    """Features by the share of their variance that lies between the segments, largest first."""
+def _telling_pair(evidence: Evidence, scales: Sequence[FeatureScale]) -> tuple[int, ...]:
+    """The two features on which the two nearest segments are farthest apart; the one there is."""
+    if len(scales) == 1:
+        return (0,)
     values = scale_matrix(evidence.columns, scales)
-    weights, labels, k = evidence.weights, evidence.labels, evidence.n_segments
-    totals = np.bincount(labels, weights, minlength=k)
-    between = []
-    for column in values.T:
-        mean = np.average(column, weights=weights)
-        sums = np.bincount(labels, weights * column, minlength=k)
-        means = np.divide(sums, totals, out=np.full(k, mean), where=totals > 0)
-        spread = np.average((column - mean) ** 2, weights=weights)
-        between.append(float(totals @ (means - mean) ** 2 / totals.sum() / spread))
-    return [int(index) for index in np.argsort(-np.array(between), kind="stable")]
+    k = evidence.n_segments
+    totals = np.bincount(evidence.labels, evidence.weights, minlength=k)
+    sums = [np.bincount(evidence.labels, evidence.weights * v, minlength=k) for v in values.T]
+    means = (np.array(sums) / np.maximum(totals, np.finfo(float).tiny)).T[totals > 0]
+    near, far = np.triu_indices(len(means), 1)
+    squares = np.square(means[near] - means[far])  # (pairs of segments, features)
+    pairs = combinations(range(len(scales)), 2)
+    # Their nearest two first, then all of them, for several pairs may leave the nearest alike.
+    return max(
+        pairs,
+        key=lambda p: (
+            round(squares[:, p].sum(axis=1).min(initial=np.inf), 9),
+            round(squares[:, p].sum(), 9),
+        ),
+    )
 
 
 def _systematic_rows(weights: Floats) -> npt.NDArray[np.intp]:

@@ -15,7 +15,7 @@ import pytest
 from core_fixtures import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 from scipy.spatial.distance import cdist
 
-from segpipe.assign import Tally, assign_axis, assign_batches, needed_measures
+from segpipe.assign import Since, Tally, assign_axis, assign_batches, needed_measures
 from segpipe.axes import AXES, Eligibility
 from segpipe.config import ClusterSettings, EngineSettings, SampleSettings
 from segpipe.discover import discover
@@ -271,14 +271,19 @@ def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
 def test_a_ticket_is_new_from_the_day_after_the_previous_run() -> None:
     tickets = [
         {"customer_id": customer, "created_at": at}
-        for customer, at in (("a", "2025-02-01 23:59"), ("b", "2025-02-02 00:00"))
+        for customer, at in (
+            ("a", "2025-02-01 23:59"),
+            ("b", "2025-02-02 00:00"),
+            ("c", "2025-03-02 00:00"),  # the day after this run's own date
+        )
     ]
     rows = [line(customer, "o1", "2025-01-01") for customer in ("a", "b", "c")]
     with engine_of(rows, tickets) as engine:
         compute_features(engine, ALL_INPUTS, AS_OF)
         for inputs, expected in ((("tickets",), ["b"]), ((), [])):
             model = Model(1, inputs, "UTC", REFERENCE, (OWN,))
-            batches = assign_batches(engine, model, 2, Tally(), model, date(2025, 2, 1))
+            since = Since(date(2025, 2, 1), AS_OF)
+            batches = assign_batches(engine, model, 2, Tally(), model, since)
             found = pa.Table.from_batches(batches)
             asked = found.filter(found[HAS_NEW_TICKET])["customer_id"].to_pylist()
             assert asked == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -178,6 +180,15 @@ def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
     assert found.centroids.tolist() == before.centroids.tolist()
     other = Usual(3, np.random.default_rng(9).integers(0, 3, 600))
     assert choose_partition(points, _ones(points), strict, 1, usual=other).centroids is None
+
+
+def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
+    points, labels = _blobs([100, 100, 100])
+    alone = choose_partition(points, _ones(points), SETTINGS, seed=1)
+    shuffled = Usual(3, np.random.default_rng(2).permutation(labels))
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1, usual=shuffled)
+    assert found == replace(alone, centroids=found.centroids)
+    assert found.candidates[1].reproducibility == alone.candidates[1].reproducibility == 1.0
 
 
 @pytest.mark.parametrize(("share", "k"), [(0.015, 3), (0.008, 2)])

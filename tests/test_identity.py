@@ -12,9 +12,11 @@ import pytest
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.config import ClusterSettings
 from segpipe.discover import Discovery, discover
-from segpipe.model import AxisModel, Model
+from segpipe.identity import Overlap, find_overlap, match_segments, tell_events
+from segpipe.model import AxisModel, Model, Segment
 from segpipe.report import SegmentEvent
 from segpipe.sample import Sample
+from segpipe.scale import FeatureScale
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(restarts=4, min_reproducibility=-1)
@@ -185,3 +187,96 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
 )
 def test_events_are_told_in_a_sentence(kind: str, others: list[str], told: str) -> None:
     assert SegmentEvent(kind, "new_one", 4, tuple(others)).told == told
+
+
+def _old(*centroids: float) -> AxisModel:
+    """An axis of one feature in its own unit, with a segment at each centroid."""
+    scale = FeatureScale("recency_days", "identity", 0.0, -1e9, 1e9, 0.0, 1.0)
+    segments = tuple(
+        Segment(number, f"s{number}", "", (), "", (centroid,), {}, 0.5)
+        for number, centroid in enumerate(centroids, start=1)
+    )
+    return AxisModel("own", "marketing", "weak", None, 0.5, (), (scale,), segments, "no_structure")
+
+
+def _matches(
+    old: AxisModel, centroids: list[float], overlap: Overlap, is_true: list[list[bool]]
+) -> dict[int, int]:
+    places = np.array(centroids)[:, None]
+    found = match_segments(old, old.scales, places, overlap, np.array(is_true))
+    return {index: segment.segment_id for index, segment in found.items()}
+
+
+def _overlap(common: list[list[float]]) -> Overlap:
+    table = np.array(common)
+    return Overlap(table, table.sum(axis=1), table.sum(axis=0))
+
+
+NO_NAMES = [[False, False], [False, False]]
+
+
+def test_a_pair_too_unlike_does_not_cost_another_its_heir() -> None:
+    """Likeness ((0.49, 0.85), (0, 0.49)): the diagonal is more in sum, and is no match at all."""
+    overlap = _overlap([[10.0, 90.0], [0.0, 10.0]])
+    assert _matches(_old(0.0, 1.0), [0.5, 1.5], overlap, NO_NAMES) == {0: 2}
+
+
+@pytest.mark.parametrize(("centroid", "found"), [(1.25, {0: 1}), (1.6, {})])
+def test_a_pair_is_alike_from_a_half(centroid: float, found: dict[int, int]) -> None:
+    """The mean of the Jaccard index, 0.6, and exp(-d²/2): 0.458 at 1.25, 0.278 at 1.6."""
+    overlap = Overlap(np.array([[60.0]]), np.array([60.0]), np.array([100.0]))
+    assert _matches(_old(0.0), [centroid], overlap, [[False]]) == found
+
+
+def test_of_two_heirs_alike_the_name_decides() -> None:
+    overlap = _overlap([[52.0], [48.0]])
+    assert _matches(_old(0.0), [-0.1, 0.1], overlap, [[False], [True]]) == {1: 1}
+    assert _matches(_old(0.0), [-0.1, 0.1], overlap, [[False], [False]]) == {0: 1}
+
+
+def test_near_centroids_without_a_customer_in_common_are_no_match() -> None:
+    overlap = Overlap(np.array([[0.0]]), np.array([5.0]), np.array([5.0]))
+    assert _matches(_old(0.0), [0.0], overlap, [[True]]) == {}
+
+
+def test_customers_in_common_are_counted_by_their_weight() -> None:
+    labels, old_labels = np.array([0, 0, 1, 1, -1]), np.array([0, 1, 1, 1, 0])
+    weights = np.array([5.0, 1.0, 2.0, 4.0, 8.0])
+    overlap = find_overlap(labels, 2, old_labels, 2, weights)
+    assert overlap.common.tolist() == [[5.0, 1.0], [0.0, 6.0]]
+    assert overlap.n_new.tolist() == [6.0, 6.0]
+    assert overlap.n_old.tolist() == [13.0, 7.0]
+    assert overlap.jaccard.tolist() == [[5 / 14, 1 / 12], [0.0, 6 / 7]]
+
+
+def test_exactly_half_of_a_segment_is_a_split_or_a_merger() -> None:
+    old = _old(0.0, 9.0)
+    born = replace(old.segments[0], segment_id=3, name="new_one")
+    overlap = Overlap(np.array([[5.0, 2.0]]), np.array([10.0]), np.array([10.0, 10.0]))
+    told = _told(tell_events(old, (born,), overlap))
+    assert ("split", "new_one", 3, ("s1",)) in told
+    assert ("merged", "s1", 1, ("new_one",)) in told
+    assert ("died", "s2", 2, ()) in told
+
+
+def test_ids_that_any_earlier_run_gave_are_not_given_again() -> None:
+    sample = _sample([10, 90])
+    found = discover(
+        sample, (AXIS,), frozenset(), SETTINGS, seed=1, used_ids={"own": 7, "other": 99}
+    )[0]
+    assert sorted(_names(found)) == [8, 9]
+    assert found.model.next_segment_id == 10
+
+
+def test_a_name_has_one_id_even_where_its_old_segment_has_another_heir() -> None:
+    """`fresh` is the heir of what was called `stale`, and the other way round."""
+    first = _run(_sample([10, 90])).model
+    names = {1: "stale", 2: "fresh"}
+    claims = {s.name: s.claims for s in first.segments}
+    swapped = tuple(
+        replace(s, name=names[s.segment_id], claims=claims[names[s.segment_id]])
+        for s in first.segments
+    )
+    found = _run(_sample([10, 90]), replace(first, segments=swapped))
+    assert _names(found) == {1: "stale", 2: "fresh"}
+    assert {event.kind for event in found.events} == {"kept"}

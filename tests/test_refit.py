@@ -32,7 +32,7 @@ def _put(engine: Connection, recency_days: Sequence[float | None], n_orders: int
         engine,
         {"customer_id": ids, "recency_days": recency_days, "n_orders": [n_orders] * len(ids)},
     )
-    return Population(engine, sample_size=1000)
+    return Population(engine, sample_size=1000, n_customers=len(ids))
 
 
 def test_centroids_move_to_the_means_of_the_population(engine: Connection) -> None:
@@ -84,9 +84,15 @@ def test_a_full_audit_does_not_start_from_the_samples_centroids(engine: Connecti
 
 @pytest.mark.parametrize(
     ("share", "asked", "size"),
-    [(0.98, 0.97, None), (0.97, 0.97, None), (0.94, 0.97, 4000), (0.9, 0.97, 11_200)],
+    [
+        (0.98, 0.97, None),
+        (0.97, 0.97, None),
+        (0.94, 0.97, 4000),
+        (0.9, 0.97, 11_200),
+        (0.5, 0.97, 20_000),  # everybody
+    ],
 )
 def test_twice_the_error_wants_four_times_the_sample(
     share: float, asked: float, size: int | None
 ) -> None:
-    assert wanted_size(share, asked, 1000) == size
+    assert wanted_size(share, asked, 1000, 20_000) == size

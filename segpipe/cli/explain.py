@@ -39,7 +39,10 @@ def explain(
 
     with open_store(database_url) as store:
         found = explained(store, customer, store_id, axes)
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else _text(found))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(_text(found))
 
 
 def explained(

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 @click.option("--axis", "axes", multiple=True, metavar="NAME", help="Repeatable; else all.")
 @click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
 @click.option("--store-id", help="Where several stores have been published.")
-@click.option("--limit", default=5, show_default=True, help="Rows an axis; not of the JSON.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Rows an axis; not of the JSON.",
+)
 @click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def transitions(
@@ -44,7 +50,9 @@ def transitions(
     with open_store(database_url) as store:
         found = read_transitions(store, find_run(store, run, store_id), store_id, axes)
     if as_json:
-        click.echo(json.dumps(plain_values(asdict(found)), indent=2, ensure_ascii=False))
+        click.echo(
+            json.dumps(plain_values(asdict(found)), indent=2, ensure_ascii=False, allow_nan=False)
+        )
     else:
         click.echo(_text(found, limit))
 

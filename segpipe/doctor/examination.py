@@ -39,10 +39,9 @@ def examine(settings: RunSettings, today: date, say: Say = lambda _: None) -> Di
     with open_engine(settings.engine) as engine:
         try:
             intake = take_in(engine, settings.source, say)
+            return _examined(engine, settings, intake, today, say)
         except InputError as error:
             return Diagnosis((Finding("refused", "file", str(error)),))
-        try:
-            return _examined(engine, settings, intake, today, say)
         except EngineError as error:
             if "memory" not in str(error).lower():
                 raise

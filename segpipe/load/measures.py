@@ -27,6 +27,7 @@ _ID = "customer_id"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # of COPY's binary format, with its end below
 _END = b"\xff\xff"
 _FIELD = np.dtype([("length", ">i4"), ("value", ">f8")])
+_MAX_ROWS = 50_000  # at a time: an Arrow binary ends at 2 GB
 _LENGTH = _FIELD["length"].itemsize  # all that a NULL has, and then it is -1
 
 
@@ -58,7 +59,11 @@ def write_measures(
     typed = [sql.SQL("{} double precision").format(sql.Identifier(m)) for m in measures]
     columns = sql.SQL(", ").join([sql.SQL("customer_id varchar(100) NOT NULL"), *typed])
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(new.identifier, columns))
-    parts = (copy_rows(batch, measures) for batch in chain([first], remaining))
+    parts = (
+        copy_rows(batch.slice(start, _MAX_ROWS), measures)
+        for batch in chain([first], remaining)
+        for start in range(0, batch.num_rows, _MAX_ROWS)
+    )
     send(connection, _copy_in(new, measures), chain([_HEAD], parts, [_END]))
     old = _table_in_force(connection, exchange)
     if old and carried_ids:

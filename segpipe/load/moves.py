@@ -68,21 +68,31 @@ def follow(batch: pa.RecordBatch, moves: Moves, now: str) -> History:
     The cause is `model` where the previous model would have left them there on their new measures,
     or cannot say: its axis or an input is gone, or it is of an older format. Else it is `behaviour`
     where they did something since: their orders, value, day of the last order or a ticket tell.
-    Else it is `time`.
+    Else it is `time`, or where none has passed since, as with another's model, `model` too.
     """
     known = moves.known
     rows = known.find(batch["customer_id"])
     values = batch["lifetime_value"].to_numpy(zero_copy_only=False)
-    has_acted = _has_acted(batch, moves, rows)
+    own_cause = _own_cause(batch, moves, rows)
     previous, since = {}, {}
     for axis, remembered in known.axes.items():
         step = _step(
-            batch, axis, remembered.segment.take(rows), moves.same_segments(axis), has_acted
+            batch, axis, remembered.segment.take(rows), moves.same_segments(axis), own_cause
         )
         _count(moves, axis, step, values)
         previous[axis] = _previous(remembered, rows, step)
         since[axis] = _since(remembered, known.as_of.take(rows), rows, step, moves.as_of)
     return History(known.created(rows, now), previous, since)
+
+
+def _own_cause(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Codes:
+    """What a move would come from if not from the model: no time passes within one day."""
+    seen = moves.known.as_of.take(rows)
+    is_earlier = [text < moves.as_of.isoformat() for text in seen.texts]
+    has_time_passed = np.array([*is_earlier, False])[seen.codes]
+    causes = np.where(has_time_passed, CAUSES.index(TIME), CAUSES.index(MODEL))
+    acted = _has_acted(batch, moves, rows)
+    return np.where(acted, CAUSES.index(BEHAVIOUR), causes).astype(np.int32)
 
 
 def _has_acted(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Flags:
@@ -112,7 +122,7 @@ def _step(
     axis: str,
     before: Words,
     same: Mapping[str, str | None],
-    has_acted: Flags,
+    own_cause: Codes,
 ) -> _Step:
     numbers: dict[tuple[str | None, str | None], int] = {}
     now = Words.of(batch[axis])
@@ -124,8 +134,7 @@ def _step(
         is_model = _numbered(Words.of(batch[rescored]), same, numbers) == before_called
     else:
         is_model = np.ones(len(has_moved), np.bool_)
-    own = np.where(has_acted, CAUSES.index(BEHAVIOUR), CAUSES.index(TIME))
-    cause = np.where(is_model, CAUSES.index(MODEL), own).astype(np.int32)
+    cause = np.where(is_model, CAUSES.index(MODEL), own_cause).astype(np.int32)
     return _Step(before, now, has_moved, cause)
 
 

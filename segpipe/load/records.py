@@ -27,6 +27,7 @@ class PublishedRun:
     run_id: int
     as_of: date | None
     model: dict[str, Any] | None  # the document, as yet unread
+    used_ids: dict[str, int] = field(default_factory=dict)  # axis → highest segment id ever given
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,12 @@ def read_published(connection: Connection, store_id: str) -> PublishedRun | None
             " WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1",
             [store_id],
         ).fetchone()
-    return PublishedRun(*row) if row else None
+        used = connection.execute(
+            "SELECT axis, max(segment_id) FROM segment_definitions"
+            " WHERE store_id = %s AND kind = 'segment' GROUP BY axis",
+            [store_id],
+        ).fetchall()
+    return PublishedRun(row[0], row[1], row[2], dict(used)) if row else None
 
 
 def latest_published(connection: Connection, store_id: str) -> int | None:

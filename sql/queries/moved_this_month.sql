@@ -1,4 +1,4 @@
--- Who moved on purchase_value with the newest run, from where to where, the most valuable first?
+-- Who moved on purchase_value since the run before its month, from where to where, the most valuable first?
 SELECT p.customer_id,
     p.previous_segments->>'purchase_value' AS was,
     p.segment_memberships->>'purchase_value' AS is_now,
@@ -6,5 +6,5 @@ SELECT p.customer_id,
 FROM current_profiles AS p
 JOIN segmentation_runs AS r USING (store_id, run_id)
 WHERE p.previous_segments ? 'purchase_value' -- or @> '{"purchase_value": "whale"}': whales no more
-    AND p.segment_since->>'purchase_value' = r.as_of::text
+    AND p.segment_since->>'purchase_value' = to_char(r.as_of, 'YYYY-MM-DD')
 ORDER BY p.lifetime_value DESC, p.customer_id;
