@@ -114,3 +114,8 @@ def test_too_many_rejected_tickets_refuse_the_run(tmp_path: Path, orders: Path) 
 def test_tickets_belong_to_the_input_hash(tmp_path: Path, orders: Path) -> None:
     tickets = write(tmp_path / "t.csv", "customer_id,created_at,channel", "a,2024-05-06,chat")
     assert read(orders).info.input_hash != read(orders, tickets=tickets).info.input_hash
+
+
+def test_the_order_lines_are_no_tickets(tmp_path: Path, orders: Path) -> None:
+    with pytest.raises(InputError, match=r"are a file of order lines, too; name a file"):
+        read(orders, tickets=tmp_path / "." / "orders.csv")

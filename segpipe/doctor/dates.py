@@ -105,7 +105,8 @@ def _gaps(days: Days) -> list[int]:
 
 def _span(body: Days) -> Finding:
     n_days = (body[-1][0] - body[0][0]).days + 1
-    found = f"The orders span {n_days:,} days, {body[0][0]} to {body[-1][0]}."
+    days = "1 day" if n_days == 1 else f"{n_days:,} days"
+    found = f"The orders span {days}, {body[0][0]} to {body[-1][0]}."
     if n_days >= _SHORT_DAYS:
         return Finding("ok", "span", found)
     advice = "Habits, seasons and loyalty need a year or more; export further back if you can."

@@ -14,7 +14,7 @@ from segpipe.config import SourceSettings
 from segpipe.engine import Connection, literal
 from segpipe.errors import InputError
 from segpipe.schema import TICKETS
-from segpipe.source.files import find_files
+from segpipe.source.files import expand, find_files
 from segpipe.source.intake import Refused, collect_refused, ingest
 from segpipe.source.presets import Preset
 from segpipe.source.read import Part
@@ -64,6 +64,10 @@ def read_tickets(
     if len(files) > 1:
         msg = f"{settings.tickets_path} matches {len(files)} files; expected one file of tickets."
         raise InputError(msg)
+    orders = {path.resolve() for given in settings.paths for path in expand(given)}
+    if orders.intersection(path.resolve() for path in expand(str(settings.tickets_path))):
+        msg = f"The tickets {settings.tickets_path} are a file of order lines, too;"
+        raise InputError(f"{msg} name a file with one support ticket a row.")
 
     def select(part: Part) -> str:
         return _typed_tickets(part, settings.timezone)
