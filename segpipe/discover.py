@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
@@ -56,12 +56,13 @@ class Before:
 
     population: Population | None = None
     previous: AxisModel | None = None  # of the store's run in force
-    used_id: int = 0  # the highest that the store has ever given to a segment of the axis
+    known_ids: Mapping[str, int] = field(default_factory=dict)  # name → id, of all earlier runs
 
     def next_id(self, segments: Sequence[Segment] = ()) -> int:
         """The first id that no segment has ever had, these included."""
         known = self.previous.next_segment_id if self.previous else 1
-        return max(known, self.used_id + 1, *(s.segment_id + 1 for s in segments))
+        given = [*self.known_ids.values(), *(segment.segment_id for segment in segments)]
+        return max(known, max(given, default=0) + 1)
 
 
 def discover(
@@ -74,12 +75,13 @@ def discover(
     *,
     population: Population | None = None,
     previous: Model | None = None,
-    used_ids: Mapping[str, int] | None = None,
+    known_ids: Mapping[str, Mapping[str, int]] | None = None,
 ) -> list[Discovery]:
     """Discover every axis, in the order given.
 
     With `population` the centroids are refitted on everybody and the agreement is measured; with
-    `previous` segments keep their ids and names; none gets an id up to the axis's of `used_ids`.
+    `previous` segments keep their ids and names; with `known_ids`, of every axis the names and ids
+    that were ever given, a name that comes back has its id again.
     """
     columns = {
         name: column.to_numpy().astype(np.float64)
@@ -91,8 +93,7 @@ def discover(
     former = {axis.name: axis for axis in previous.axes} if previous else {}
 
     def one(axis: Axis) -> Discovery:
-        used_id = (used_ids or {}).get(axis.name, 0)
-        before = Before(population, former.get(axis.name), used_id)
+        before = Before(population, former.get(axis.name), (known_ids or {}).get(axis.name, {}))
         found = discover_axis(axis, columns, sample.weights, inputs, settings, seed, before)
         progress(axis.name)
         return found
@@ -235,18 +236,21 @@ def _permanent_ids(
 ) -> list[int]:
     """A name has one id: a segment that is given an old one's name is that one.
 
-    Else it has the id of the segment that it continues, while nobody took that; else a new one.
+    Else it has the id of the segment that it continues, while nobody took that; else the id that
+    its name had in an earlier run, likewise; else a new one.
     """
     old = before.previous.segments if before.previous else ()
     by_name = {segment.name: segment.segment_id for segment in old}
     ids = [by_name.get(named.name, 0) for named in names]
+    heir_ids = {index: segment.segment_id for index, segment in heirs.items()}
+    known = before.known_ids
+    earlier = {i: known[named.name] for i, named in enumerate(names) if named.name in known}
+    for offered in (heir_ids, earlier):
+        for index, segment_id in sorted(offered.items()):
+            if not ids[index] and segment_id not in ids:
+                ids[index] = segment_id
     new_ids = count(before.next_id())
-    for index in range(len(ids)):
-        if not ids[index]:
-            heir = heirs.get(index)
-            is_free = heir is not None and heir.segment_id not in ids
-            ids[index] = heir.segment_id if heir and is_free else next(new_ids)
-    return ids
+    return [segment_id or next(new_ids) for segment_id in ids]
 
 
 def _is_true(old: Segment, index: int, evidence: Evidence) -> bool:

@@ -130,8 +130,8 @@ def _run_stages(
     sample: SampleInfo | None = None
     discovered: list[Discovery] = []
     if given is None:
-        used_ids = target.previous.used_ids if target and target.previous else {}
-        sample, discovered = _discover(settings, stages, engine, source, former, used_ids)
+        known_ids = target.previous.known_ids if target and target.previous else {}
+        sample, discovered = _discover(settings, stages, engine, source, former, known_ids)
         model = _model(settings, source, reference, discovered)
     else:
         model = _checked(given, settings, source)
@@ -212,7 +212,7 @@ def _discover(
     engine: Engine,
     source: SourceInfo,
     former: Model | None,
-    used_ids: Mapping[str, int],
+    known_ids: Mapping[str, Mapping[str, int]],
 ) -> tuple[SampleInfo, list[Discovery]]:
     from segpipe.discover import discover
     from segpipe.refit import Population
@@ -230,7 +230,7 @@ def _discover(
             stages.progress.step,
             population=Population(engine, info.n_drawn, info.n_customers),
             previous=former,
-            used_ids=used_ids,
+            known_ids=known_ids,
         )
 
 

@@ -259,13 +259,17 @@ def test_exactly_half_of_a_segment_is_a_split_or_a_merger() -> None:
     assert ("died", "s2", 2, ()) in told
 
 
-def test_ids_that_any_earlier_run_gave_are_not_given_again() -> None:
-    sample = _sample([10, 90])
-    found = discover(
-        sample, (AXIS,), frozenset(), SETTINGS, seed=1, used_ids={"own": 7, "other": 99}
-    )[0]
-    assert sorted(_names(found)) == [8, 9]
-    assert found.model.next_segment_id == 10
+def test_ids_of_earlier_runs_are_not_given_again_and_their_names_have_them_back() -> None:
+    known = {"own": {"stale": 7, "other": 9}, "another": {"fresh": 99}}
+    found = discover(_sample([10, 90]), (AXIS,), frozenset(), SETTINGS, seed=1, known_ids=known)[0]
+    assert _names(found) == {10: "fresh", 7: "stale"}
+    assert found.model.next_segment_id == 11
+
+
+def test_an_id_that_had_two_names_is_given_to_one_of_them() -> None:
+    known = {"own": {"fresh": 4, "stale": 4}}
+    found = discover(_sample([10, 90]), (AXIS,), frozenset(), SETTINGS, seed=1, known_ids=known)[0]
+    assert sorted(_names(found)) == [4, 5]
 
 
 def test_a_name_has_one_id_even_where_its_old_segment_has_another_heir() -> None:

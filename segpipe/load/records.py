@@ -27,7 +27,8 @@ class PublishedRun:
     run_id: int
     as_of: date | None
     model: dict[str, Any] | None  # the document, as yet unread
-    used_ids: dict[str, int] = field(default_factory=dict)  # axis → highest segment id ever given
+    # Axis → a name that the store has ever published → the id of the last segment of that name.
+    known_ids: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,15 @@ def read_published(connection: Connection, store_id: str) -> PublishedRun | None
             " WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1",
             [store_id],
         ).fetchone()
-        used = connection.execute(
-            "SELECT axis, max(segment_id) FROM segment_definitions"
-            " WHERE store_id = %s AND kind = 'segment' GROUP BY axis",
+        known = connection.execute(
+            "SELECT axis, segment, segment_id FROM segment_definitions"
+            " WHERE store_id = %s AND kind = 'segment' ORDER BY run_id",
             [store_id],
         ).fetchall()
-    return PublishedRun(row[0], row[1], row[2], dict(used)) if row else None
+    known_ids: dict[str, dict[str, int]] = {}
+    for axis, segment, segment_id in known:
+        known_ids.setdefault(axis, {})[segment] = segment_id
+    return PublishedRun(row[0], row[1], row[2], known_ids) if row else None
 
 
 def latest_published(connection: Connection, store_id: str) -> int | None:
