@@ -187,7 +187,7 @@ def _former_model(target: _Target | None) -> tuple[Model | None, tuple[str, ...]
     try:
         return model_of(target.previous.model, f"of run {target.previous.run_id}"), ()
     except InputError as error:
-        return None, (f"Segments have new ids, and names given afresh: {error}",)
+        return None, (f"Segments could not be matched, and have names given afresh: {error}",)
 
 
 def _since(target: _Target | None, features: FeatureInfo) -> Since | None:
