@@ -59,10 +59,10 @@ def find_overlap(
 
     labels, old_labels and weights (n,) of the whole sample; labels are -1 in a state.
     """
-    both = (labels >= 0) & (old_labels >= 0)
+    now, then = labels >= 0, old_labels >= 0
+    both = now & then
     cells = labels[both] * n_old + old_labels[both]
     common = _weight_by(cells, weights[both], n_segments * n_old)
-    now, then = labels >= 0, old_labels >= 0
     return Overlap(
         common.reshape(n_segments, n_old),
         _weight_by(labels[now], weights[now], n_segments),
