@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from segpipe.errors import InputError
 
 StageSettings = TypeVar("StageSettings")
-STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "load")
+STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")
 _KINDS: dict[str, tuple[type | UnionType, str]] = {  # annotation → accepted, in words
     "int": (int, "a whole number"),
     "bool": (bool, "true or false"),
@@ -128,12 +128,36 @@ class AssignSettings:
 
 
 @dataclass(frozen=True)
+class GateSettings:
+    """When a run is refused before it is published; each but the age is held against the last run.
+
+    Beside these, source.max_reject_share and, where agreement fell, cluster.min_agreement.
+    """
+
+    require_newer_orders: bool = True  # an export no newer than the last one is stale
+    max_order_age_days: int | None = None  # of the newest order, by the clock; None: any
+    max_row_drop_share: float = 0.2  # rows read, below the last run's
+    allow_lost_structure: bool = False  # an axis that was clustered or weak may lose it
+    max_share_shift: float = 0.2  # of a segment's share of the customers
+    require_agreement: bool = True
+
+    def __post_init__(self) -> None:
+        if self.max_order_age_days is not None:
+            _within("gates.max_order_age_days", self.max_order_age_days, 1, 100_000)
+        _within("gates.max_row_drop_share", self.max_row_drop_share, 0.0, 1.0)
+        _within("gates.max_share_shift", self.max_share_shift, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class LoadSettings:
     """Where the memberships go."""
 
     database_url: str | None = None  # None: DATABASE_URL, else the embedded PostgreSQL
     store_id: str = "default"
     absent: str = "keep"  # customers who are not in the new file: keep or delete
+    keep_runs: int = 2  # earlier runs kept for a rollback, beside the one in force
+    wait: bool = True  # for a run of the same store that is at work
+    attempts: int = 4  # to publish, where the connection is lost or another session is in the way
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.store_id) <= 100:
@@ -141,6 +165,8 @@ class LoadSettings:
             raise InputError(msg)
         if self.absent not in ("keep", "delete"):
             raise InputError(f"absent is {self.absent!r}; expected 'keep' or 'delete'.")
+        _within("load.keep_runs", self.keep_runs, 0, 1000)
+        _within("load.attempts", self.attempts, 1, 100)
 
 
 @dataclass(frozen=True)
@@ -153,10 +179,13 @@ class RunSettings:
     sample: SampleSettings = field(default_factory=SampleSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     assign: AssignSettings = field(default_factory=AssignSettings)
+    gates: GateSettings = field(default_factory=GateSettings)
     load: LoadSettings = field(default_factory=LoadSettings)
     model_path: Path | None = None  # assign with this model, discover nothing
     model_out_path: Path | None = None
     is_dry_run: bool = False
+    is_forced: bool = False  # publish whatever the gates say
+    is_resumed: bool = False  # go on after a failure in load, where the input is the same
 
 
 def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunSettings:

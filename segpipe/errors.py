@@ -24,6 +24,18 @@ class DatabaseError(SegpipeError):
     exit_status = 2
 
 
+class GateError(SegpipeError):
+    """A run would publish what looks wrong; nothing was published."""
+
+    exit_status = 3
+
+
+class BusyError(SegpipeError):
+    """Another run holds the store, and waiting was not wanted."""
+
+    exit_status = 75
+
+
 class MissingExtraError(SegpipeError):
     """An optional part was asked for whose extra is not installed."""
 
