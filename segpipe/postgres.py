@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -30,15 +31,21 @@ __all__ = [
     "LockTimeoutError",
     "PrivilegeError",
     "ServerError",
+    "another",
     "connect",
     "database_url",
     "fetch_dicts",
     "fetch_one",
+    "is_transient",
     "location",
     "plain_errors",
     "redact",
     "sql",
+    "with_retries",
+    "without_timeouts",
 ]
+
+T = TypeVar("T")
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 ServerError = psycopg.Error
@@ -92,9 +99,21 @@ def connect(url: str) -> Connection:
     Raises DatabaseError when the server cannot be reached, refuses, or is older than 13.
     """
     normal = database_url(url) or ""
-    parts = {"connect_timeout": "10", **_parsed(normal)}
-    parts.update(application_name="segpipe", client_encoding="UTF8")
-    with plain_errors(redact(normal)):
+    return _open({"connect_timeout": "10", **_parsed(normal)}, redact(normal))
+
+
+def another(connection: Connection) -> Connection:
+    """Second connection to the same database, as the same role. Raises DatabaseError."""
+    info = connection.info
+    parts = info.get_parameters()
+    if info.password:
+        parts["password"] = info.password
+    return _open(parts, location(connection))
+
+
+def _open(parts: dict[str, str], where: str) -> Connection:
+    parts = {**parts, "application_name": "segpipe", "client_encoding": "UTF8"}
+    with plain_errors(where):
         # Named prepared statements do not live through PgBouncer's transaction pooling.
         connection = psycopg.connect(
             make_conninfo(**parts), autocommit=True, prepare_threshold=None
@@ -107,6 +126,16 @@ def connect(url: str) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def without_timeouts(connection: Connection) -> None:
+    """Let the session outlast the timeouts of its role, as a run must that computes for minutes."""
+    # The transaction of a publication does so for itself, whoever's connection it is given.
+    with plain_errors():
+        connection.execute(
+            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)",
+            [list(_TIMEOUTS)],
+        )
 
 
 def location(connection: Connection) -> str:
@@ -153,6 +182,35 @@ def plain_errors(where: str = "") -> Iterator[None]:
         raise DatabaseError(explain(error, where)) from error
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether the same may well succeed when it is tried again, over a new connection."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, psycopg.Error):
+            return _is_passing(found)
+        found = found.__cause__
+    return False
+
+
+def with_retries(attempts: int, told: Callable[[str], None], action: Callable[[], T]) -> T:
+    """What the action gives, tried again after 1, 2, 4 … 30 seconds where that can help.
+
+    The action opens its own connection. `told` hears of each failure that is not the last one,
+    which is raised.
+    """
+    for attempt in range(1, attempts):
+        try:
+            return action()
+        except (DatabaseError, psycopg.Error) as error:
+            if not is_transient(error):
+                raise
+            pause = min(2 ** (attempt - 1), _LONGEST_PAUSE)
+            reason = str(error).split(". ", maxsplit=1)[0].rstrip(".")
+            told(f"{reason}; trying again in {pause} s (attempt {attempt + 1} of {attempts}).")
+        time.sleep(pause)  # not in the except clause, which would keep the broken connection
+    return action()
+
+
 def explain(error: psycopg.Error, where: str = "") -> str:
     """Plain sentence of what the server said and what to do."""
     state = error.sqlstate or ""
@@ -165,6 +223,31 @@ def explain(error: psycopg.Error, where: str = "") -> str:
     return f"PostgreSQL refused: {said} (SQLSTATE {state})."
 
 
+_LONGEST_PAUSE = 30  # seconds
+_TIMEOUTS = (
+    "statement_timeout",
+    "lock_timeout",
+    "transaction_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+)
+_PASSING_STATES = ("08", "40001", "40003", "40P01", "53300", "55P03", "57P01", "57P02", "57P03")
+_PASSING_REFUSALS = (
+    "connection refused",
+    "failed: no such file or directory",  # a server that is down has no socket
+    "timeout",
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "not accepting connections",
+    "not yet accepting connections",
+    "too many",
+    "connection slots",
+    "closed the connection",
+    "connection reset",
+    "temporary failure in name resolution",
+)
+_NOT_CONNECTED = ("connection failed", "connection is bad", "failed to resolve")
 _RUN_AGAIN = "The previous run stays in force; run the command again"
 _SENTENCES = {
     "42501": "PostgreSQL refused for lack of a privilege: {said}. Ask the owner of the tables for"
@@ -185,9 +268,22 @@ _SENTENCES = {
     " Keep absent customers with --absent keep.",
 }
 _REFUSALS = {  # what libpq says of a connection → what was found, what to do
+    "does not support ssl": "does not offer TLS, which the URL's sslmode asks for; turn it on there"
+    " (ssl = on), or take sslmode out of the URL where the network is trusted",
+    "does not match host name": "showed a certificate of another host ({said}); write the host as"
+    " in the certificate, or have one made for this host",
+    "certificate verify failed": "showed a certificate that the CA of sslrootcert has not signed;"
+    " name the file of the server's own CA with sslrootcert",
+    "root certificate file": "cannot be checked: {said}; name the file of the server's CA with"
+    " sslrootcert, or sslrootcert=system for the CAs of this machine",
+    "certificate": "was not reached over TLS: {said}; correct sslrootcert, sslcert and sslkey",
+    "no encryption": "does not let this user in without TLS; add sslmode=verify-full to the URL,"
+    " or its pg_hba.conf must allow it",
     "password authentication failed": "refused the user name or the password; correct the URL",
     "no password supplied": "wants a password; write it into the URL as user:password@",
     "no pg_hba.conf entry": "does not let this user in from here; its pg_hba.conf must allow it",
+    "permission denied for database": "does not let this user in ({said}); its owner can with:"
+    " GRANT CONNECT ON DATABASE … TO …;",
     "does not exist": "answered that {said}; correct the URL, or create it",
     "could not translate host name": "has a host name that is not known; correct the URL",
     "name or service not known": "has a host name that is not known; correct the URL",
@@ -199,14 +295,25 @@ _REFUSALS = {  # what libpq says of a connection → what was found, what to do
     "timeout": "did not answer in time; correct the host, or let this machine through",
     "starting up": "is still starting up; try again in a moment",
     "shutting down": "is shutting down; try again once it is back",
-    "too many clients": "takes no more connections; close some, or try again later",
+    "recovery mode": "is recovering from a crash; try again in a moment",
+    "too many": "takes no more connections ({said}); close some, or try again later",
+    "connection slots": "takes no more connections ({said}); close some, or try again later",
 }
+
+
+def _is_passing(error: psycopg.Error) -> bool:
+    if error.sqlstate:
+        return error.sqlstate.startswith(_PASSING_STATES)
+    said = str(error).lower()
+    if error.pgconn is None and not said.startswith(_NOT_CONNECTED):
+        return isinstance(error, psycopg.OperationalError)  # an open connection was lost
+    return any(sign in said for sign in _PASSING_REFUSALS)
 
 
 def _explain_connection(said: str, full: str, where: str) -> str:
     for sign, sentence in _REFUSALS.items():
         if where and sign in full:
-            said = said.rsplit("FATAL:", maxsplit=1)[-1].strip()
+            said = re.split(r"FATAL:| failed: ", said)[-1].strip()
             return f"The database {where} {sentence.format(said=said)}."
     if where:
         return f"The database {where} cannot be reached: {said}."

@@ -163,6 +163,7 @@ class LoadInfo:
     n_updated: int
     n_absent_kept: int
     n_absent_deleted: int
+    n_unchanged: int = 0  # known customers whose row was left as it is
     previous_run_id: int | None = None  # that the transitions start from
     transitions: tuple[TransitionInfo, ...] = ()  # without those who stayed
     notes: tuple[str, ...] = ()  # plain sentences: why rows were updated in place …

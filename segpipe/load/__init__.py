@@ -1,8 +1,10 @@
 """Memberships into PostgreSQL: published at once or not at all, with a ledger of the runs."""
 
+from segpipe.load.lock import hold_store, lock_store
 from segpipe.load.measures import measure_batches, read_measures
-from segpipe.load.publish import lock_store, publish
+from segpipe.load.publish import publish
 from segpipe.load.records import PreviousRun, PublishedRun, RunFacts, SegmentDefinition
+from segpipe.load.rollback import Pruned, RolledBack, prune, rollback
 from segpipe.load.runs import (
     fail_run,
     find_run,
@@ -21,17 +23,21 @@ from segpipe.load.transitions import RunTransitions, Transition, read_transition
 
 __all__ = [
     "PreviousRun",
+    "Pruned",
     "PublishedRun",
+    "RolledBack",
     "RunFacts",
     "RunTransitions",
     "SegmentDefinition",
     "Transition",
     "fail_run",
     "find_run",
+    "hold_store",
     "latest_published",
     "list_runs",
     "lock_store",
     "measure_batches",
+    "prune",
     "publish",
     "read_measures",
     "read_model",
@@ -40,6 +46,7 @@ __all__ = [
     "read_transitions",
     "record_facts",
     "record_report",
+    "rollback",
     "show_customer",
     "start_run",
     "stores_of",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,11 @@ import pyarrow.compute as pc
 from segpipe.assign import needed_measures
 from segpipe.engine import Connection as Engine
 from segpipe.engine import quote
-from segpipe.load.partition import Exchange, Partition
+from segpipe.load.partition import Parent, Partition, table_of
+from segpipe.load.publication import Publication
 from segpipe.load.send import send
 from segpipe.model import Model
-from segpipe.postgres import Connection, plain_errors, sql
+from segpipe.postgres import Connection, another, plain_errors, sql
 from segpipe.schema import CUSTOMER_FEATURES
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 10 MB
@@ -35,42 +37,111 @@ def measure_batches(engine: Engine, model: Model, batch_size: int) -> Iterator[p
     """customer_id and the measures that the model needs, of all customers."""
     columns = ", ".join(map(quote, (_ID, *needed_measures(model))))
     query = f"SELECT {columns} FROM {CUSTOMER_FEATURES.name}"
-    yield from engine.sql(query).to_arrow_reader(batch_size)
+    # A cursor, for the profiles are read from the engine at the same time.
+    yield from engine.cursor().sql(query).to_arrow_reader(batch_size)
 
 
 def write_measures(
     connection: Connection,
-    exchange: Exchange,
+    task: Publication,
+    parent: Parent,
     batches: Iterable[pa.RecordBatch] | None,
-    carried_ids: pa.Array | None,
 ) -> str | None:
-    """Name of the new table, None where there is no batch; part of the publishing transaction.
+    """Name of the run's new table, None where there is no batch.
 
-    The rows of the carried customers are taken from the previous run's table, as far as it has
-    the same measures.
+    Over a connection of its own and committed by itself: nobody looks at it before the ledger says
+    that the run is published, and `drop_tables` removes it where that does not come to pass.
     """
     remaining = iter(batches or ())
     first = next(remaining, None)
     if first is None:
         return None
     measures = [name for name in first.schema.names if name != _ID]
-    name = exchange.new.name.replace("customer_profiles_", "customer_measures_", 1)
-    new = Partition(exchange.new.schema, name)
-    typed = [sql.SQL("{} double precision").format(sql.Identifier(m)) for m in measures]
-    columns = sql.SQL(", ").join([sql.SQL("customer_id varchar(100) NOT NULL"), *typed])
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(new.identifier, columns))
-    parts = (
-        copy_rows(batch.slice(start, _MAX_ROWS), measures)
+    new = table_of(parent, "customer_measures", task.store_id, task.run_id)
+    with another(connection) as own, own.transaction():
+        own.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new.identifier))
+        own.execute(_create(new, measures))
+        send(own, _copy_in(new, measures), _sent(chain([first], remaining), measures))
+        key = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (customer_id)")
+        own.execute(key.format(new.identifier))
+        own.execute(
+            "UPDATE segmentation_runs SET measures_table = %s WHERE run_id = %s",
+            [new.name, task.run_id],
+        )
+    return new.name
+
+
+def update_measures(
+    connection: Connection,
+    task: Publication,
+    parent: Parent,
+    batches: Iterable[pa.RecordBatch] | None,
+    changed_ids: pa.Array,
+    before: str | None,
+) -> tuple[str | None, str | None]:
+    """Names of the table in force and of its undo; only the changed customers are written.
+
+    A new table is made where there is none to update, or it has other measures.
+    """
+    remaining = iter(batches or ())
+    first = next(remaining, None)
+    if first is None:
+        return None, None
+    measures = [name for name in first.schema.names if name != _ID]
+    table = Partition(parent.schema, before or "")
+    if before is None or _columns(connection, table) != [_ID, *measures]:
+        return write_measures(connection, task, parent, chain([first], remaining)), None
+    staged = table_of(parent, "customer_measures", task.store_id, task.run_id, "_staged")
+    connection.execute(_create(staged, measures, "UNLOGGED "))
+    some = (
+        batch.filter(pc.is_in(batch[_ID], value_set=changed_ids))
         for batch in chain([first], remaining)
-        for start in range(0, batch.num_rows, _MAX_ROWS)
     )
-    send(connection, _copy_in(new, measures), chain([_HEAD], parts, [_END]))
-    old = _table_in_force(connection, exchange)
-    if old and carried_ids:
-        _carry_over(connection, old, new, measures, carried_ids)
-    key = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (customer_id)")
-    connection.execute(key.format(new.identifier))
-    return name
+    into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+    send(connection, into.format(staged.identifier, _names(measures)), _sent(some, measures))
+    undo = table_of(parent, "customer_measures", task.store_id, task.run_id, "_undo")
+    if task.keep_runs:
+        _save(connection, table, staged, undo)
+    replace_measures(connection, table, staged, is_undo=False)
+    connection.execute(sql.SQL("DROP TABLE {}").format(staged.identifier))
+    return before, undo.name if task.keep_runs else None
+
+
+def replace_measures(
+    connection: Connection, table: Partition, rows: Partition, *, is_undo: bool
+) -> None:
+    """Put the rows in the place of those of the same customers; an undo's may only take away."""
+    names = sql.SQL(", ").join(map(sql.Identifier, _columns(connection, table)))
+    remove = sql.SQL("DELETE FROM {} WHERE customer_id IN (SELECT customer_id FROM {})")
+    connection.execute(remove.format(table.identifier, rows.identifier))
+    connection.execute(
+        sql.SQL("INSERT INTO {table} ({names}) SELECT {names} FROM {rows}{only}").format(
+            table=table.identifier,
+            names=names,
+            rows=rows.identifier,
+            only=sql.SQL(" WHERE is_there" if is_undo else ""),
+        )
+    )
+
+
+def carry_measures(
+    connection: Connection, parent: Parent, before: str, name: str, ids: pa.Array
+) -> None:
+    """Take the rows of absent customers along, as far as both tables have the same measures."""
+    old, new = Partition(parent.schema, before), Partition(parent.schema, name)
+    known = set(_columns(connection, old))
+    shared = [column for column in _columns(connection, new) if column in known]
+    if _ID not in shared:
+        return
+    statement = sql.SQL(
+        "INSERT INTO {new} ({names}) SELECT {names} FROM {old} WHERE customer_id = ANY(%s)"
+    ).format(
+        new=new.identifier,
+        old=old.identifier,
+        names=sql.SQL(", ").join(map(sql.Identifier, shared)),
+    )
+    for start in range(0, len(ids), _CARRIED_ROWS):
+        connection.execute(statement, [ids.slice(start, _CARRIED_ROWS).to_pylist()])
 
 
 def read_measures(
@@ -125,39 +196,46 @@ def _binaries(sent: np.ndarray, is_sent: np.ndarray) -> pa.Array:
     return pa.BinaryArray.from_buffers(pa.binary(), len(is_sent), buffers)
 
 
+def _create(
+    table: Partition, measures: list[str], kind: Literal["", "UNLOGGED "] = ""
+) -> sql.Composed:
+    typed = [sql.SQL("{} double precision").format(sql.Identifier(m)) for m in measures]
+    columns = sql.SQL(", ").join([sql.SQL("customer_id varchar(100) NOT NULL"), *typed])
+    return sql.SQL("CREATE {}TABLE {} ({})").format(sql.SQL(kind), table.identifier, columns)
+
+
+def _sent(batches: Iterable[pa.RecordBatch], measures: list[str]) -> Iterator[memoryview | bytes]:
+    yield _HEAD
+    for batch in batches:
+        for start in range(0, batch.num_rows, _MAX_ROWS):
+            yield copy_rows(batch.slice(start, _MAX_ROWS), measures)
+    yield _END
+
+
 def _copy_in(table: Partition, measures: list[str]) -> sql.Composed:
     """FREEZE, as the profiles have it."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, (_ID, *measures)))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)")
-    return statement.format(table.identifier, columns)
+    return statement.format(table.identifier, _names(measures))
 
 
-def _carry_over(
-    connection: Connection, old: Partition, new: Partition, measures: list[str], ids: pa.Array
-) -> None:
-    known = _columns(connection, old)
-    shared = [measure for measure in measures if measure in known]
-    rows_out = sql.SQL(
-        "COPY (SELECT {} FROM {} WHERE customer_id = ANY(%s)) TO STDOUT (FORMAT binary)"
-    ).format(sql.SQL(", ").join(map(sql.Identifier, (_ID, *shared))), old.identifier)
-    for start in range(0, len(ids), _CARRIED_ROWS):
-        some = ids.slice(start, _CARRIED_ROWS).to_pylist()
-        with connection.cursor() as cursor, cursor.copy(rows_out, [some]) as copy:
-            rows = b"".join(copy)
-        send(connection, _copy_in(new, shared), [rows])
+def _names(measures: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, (_ID, *measures)))
 
 
-def _table_in_force(connection: Connection, exchange: Exchange) -> Partition | None:
-    """Measures of the run before this one, None where they are not kept."""
-    row = connection.execute(
-        "SELECT measures_table FROM segmentation_runs"
-        " WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1",
-        [exchange.store_id],
-    ).fetchone()
-    if row is None or row[0] is None:
-        return None
-    table = Partition(exchange.parent.schema, row[0])
-    return table if _columns(connection, table) else None
+def _save(connection: Connection, table: Partition, staged: Partition, undo: Partition) -> None:
+    """Keep the rows that will be replaced; of a customer who comes, the id alone."""
+    there = sql.SQL(
+        "CREATE TABLE {undo} AS SELECT {table}.*, true AS is_there FROM {table}"
+        " WHERE customer_id IN (SELECT customer_id FROM {staged})"
+    )
+    new = sql.SQL(
+        "INSERT INTO {undo} (customer_id, is_there) SELECT customer_id, false FROM {staged}"
+        " WHERE customer_id NOT IN (SELECT customer_id FROM {table})"
+    )
+    for statement in (there, new):
+        connection.execute(
+            statement.format(table=table.identifier, staged=staged.identifier, undo=undo.identifier)
+        )
 
 
 def _figures(

@@ -81,8 +81,9 @@ def follow(batch: pa.RecordBatch, moves: Moves, now: str) -> History:
         )
         _count(moves, axis, step, values)
         previous[axis] = _previous(remembered, rows, step)
-        since[axis] = _since(remembered, known.as_of.take(rows), rows, step, moves.as_of)
-    return History(known.created(rows, now), previous, since)
+        since[axis] = _since(remembered, rows, step, moves.as_of)
+    first_seen = _first_seen(known.first_seen.take(rows), moves.as_of)
+    return History(known.created(rows, now), previous, since, first_seen)
 
 
 def _own_cause(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Codes:
@@ -177,13 +178,17 @@ def _previous(remembered: Remembered, rows: Rows, step: _Step) -> Words:
     return Words(codes, (*kept.texts, *step.before.texts))
 
 
-def _since(remembered: Remembered, seen_on: Words, rows: Rows, step: _Step, as_of: date) -> Words:
-    """The day on which the present segment was first seen.
+def _since(remembered: Remembered, rows: Rows, step: _Step, as_of: date) -> Words:
+    """The day of the move into the present segment; missing for who never moved.
 
-    For a row of the time before that was written, the day of its run.
+    An axis that the old row did not have was entered today.
     """
     kept = remembered.since.take(rows)
-    codes = np.where(kept.is_missing, seen_on.codes + len(kept.texts), kept.codes)
-    has_stayed = ~step.before.is_missing & ~step.has_moved
-    texts = (*kept.texts, *seen_on.texts, as_of.isoformat())
-    return Words(np.where(has_stayed, codes, len(texts) - 1).astype(np.int32), texts)
+    has_entered = step.has_moved | (step.before.is_missing & (rows >= 0))
+    codes = np.where(has_entered, len(kept.texts), kept.codes).astype(np.int32)
+    return Words(codes, (*kept.texts, as_of.isoformat()))
+
+
+def _first_seen(kept: Words, as_of: date) -> Words:
+    codes = np.where(kept.is_missing, len(kept.texts), kept.codes).astype(np.int32)
+    return Words(codes, (*kept.texts, as_of.isoformat()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from typing import Any
@@ -16,13 +17,12 @@ from segpipe.load.rows import COLUMNS
 from segpipe.postgres import (
     Connection,
     DeadlockError,
-    DependentObjectsError,
     LockTimeoutError,
-    PrivilegeError,
     sql,
 )
 
 _IDENTIFIER = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
+_AXES_AN_INDEX = 4  # few combinations, which btree keeps once each: docs/decisions/0007
 _INDEX_DEFINITION = re.compile(
     rf"CREATE (UNIQUE )?INDEX {_IDENTIFIER} ON (?:ONLY )?{_IDENTIFIER}(?:\.{_IDENTIFIER})?"
     " (USING .*)",
@@ -37,9 +37,15 @@ class Parent:
     oid: int
     name: sql.Identifier
     schema: str
+    schema_oid: int
     columns: str  # their definitions, as CREATE TABLE takes them
     has_own_columns: bool
     is_referenced: bool  # by a foreign key
+
+    @property
+    def must_stay(self) -> bool:
+        """Whether no other table can take the place of a partition."""
+        return self.is_referenced or self.has_own_columns
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def find_parent(connection: Connection) -> Parent:
     """
     row = connection.execute(
         """
-        SELECT c.oid, n.nspname, c.relname,
+        SELECT c.oid, n.nspname, n.oid, c.relname,
             (SELECT string_agg(concat_ws(' ',
                     quote_ident(attname), format_type(atttypid, atttypmod),
                     CASE WHEN attcollation <> typcollation
@@ -97,9 +103,15 @@ def find_parent(connection: Connection) -> Parent:
         [list(COLUMNS)],
     ).fetchone()
     assert row is not None  # noqa: S101 - a missing table has been refused by regclass
-    oid, schema, name, columns, has_own_columns, is_referenced = row
+    oid, schema, schema_oid, name, columns, has_own_columns, is_referenced = row
     return Parent(
-        oid, sql.Identifier(schema, name), schema, columns, has_own_columns, is_referenced
+        oid,
+        sql.Identifier(schema, name),
+        schema,
+        schema_oid,
+        columns,
+        has_own_columns,
+        is_referenced,
     )
 
 
@@ -118,12 +130,17 @@ def find_partition(connection: Connection, parent: Parent, store_id: str) -> Par
     return Partition(row[0], row[1]) if row else None
 
 
+def table_of(parent: Parent, kind: str, store_id: str, run_id: int, more: str = "") -> Partition:
+    """Table of a run: customer_profiles or customer_measures, `more` being _undo or _staged."""
+    store_hash = md5(store_id.encode(), usedforsecurity=False).hexdigest()[:10]
+    return Partition(parent.schema, f"{kind}_{store_hash}_r{run_id}{more}")
+
+
 def create_partition(
     connection: Connection, parent: Parent, store_id: str, run_id: int
 ) -> Partition:
     """New table for the run's profiles; its check on store_id spares the attach a scan."""
-    store_hash = md5(store_id.encode(), usedforsecurity=False).hexdigest()[:10]
-    new = Partition(parent.schema, f"customer_profiles_{store_hash}_r{run_id}")
+    new = table_of(parent, "customer_profiles", store_id, run_id)
     # A row has some 2 KB, where PostgreSQL begins to compress; that costs more than it saves.
     statement = sql.SQL(
         "CREATE TABLE {} ({}, CHECK (store_id = {})) WITH (toast_tuple_target = 4080)"
@@ -132,8 +149,14 @@ def create_partition(
     return new
 
 
-def build_indexes(connection: Connection, parent: Parent, new: Partition) -> None:
-    """Give the partition whatever indexes the parent has, its users' own included."""
+def build_indexes(
+    connection: Connection, parent: Parent, new: Partition, axes: Sequence[str]
+) -> None:
+    """Give the partition whatever indexes the parent has, its users' own included.
+
+    And those that serve `segment_memberships->>'axis' = …`, which GIN cannot: not the parent's,
+    since another store may have other axes.
+    """
     rows = connection.execute(
         """
         SELECT pg_get_indexdef(indexrelid), pg_get_constraintdef(con.oid)
@@ -145,8 +168,15 @@ def build_indexes(connection: Connection, parent: Parent, new: Partition) -> Non
     ).fetchall()
     for definition, constraint in rows:
         connection.execute(_index_statement(new, definition, constraint))
+    for start in range(0, len(axes), _AXES_AN_INDEX):
+        some = axes[start : start + _AXES_AN_INDEX]
+        keys = [sql.SQL("(segment_memberships->>{})").format(sql.Literal(axis)) for axis in some]
+        connection.execute(
+            sql.SQL("CREATE INDEX ON {} ({})").format(new.identifier, sql.SQL(", ").join(keys))
+        )
     # The scalar columns only: those of jsonb cost five times more, and autovacuum comes soon.
-    scalars = [name for name in COLUMNS if not name.startswith(("segment_", "dominant_", "member"))]
+    documents = ("segment_", "dominant_", "member", "previous_")
+    scalars = [name for name in COLUMNS if not name.startswith(documents)]
     connection.execute(
         sql.SQL("ANALYZE {} ({})").format(
             new.identifier, sql.SQL(", ").join(map(sql.Identifier, scalars))
@@ -171,35 +201,6 @@ def swap(connection: Connection, exchange: Exchange, patience_seconds: float) ->
             ) from refusal
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
-
-
-def drop_older(connection: Connection, exchange: Exchange) -> None:
-    """Drop the tables of runs before the old one; what is in use waits for the next time."""
-    kept = exchange.old.name if exchange.old else ""
-    rows = connection.execute(
-        """
-        SELECT run_id, 'profiles_table', profiles_table FROM segmentation_runs
-        WHERE store_id = %(store_id)s AND profiles_table <> %(kept)s
-        UNION ALL
-        SELECT run_id, 'measures_table', measures_table FROM segmentation_runs
-        WHERE store_id = %(store_id)s AND measures_table IS NOT NULL AND run_id <> (
-            SELECT run_id FROM segmentation_runs
-            WHERE store_id = %(store_id)s AND status = 'published'
-            ORDER BY finished_at DESC LIMIT 1
-        )
-        """,
-        {"store_id": exchange.store_id, "kept": kept},
-    ).fetchall()
-    for run_id, column, name in rows:
-        table = Partition(exchange.parent.schema, name)
-        try:
-            with connection.transaction():
-                connection.execute("SET LOCAL lock_timeout = '1s'")
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
-                forget = sql.SQL("UPDATE segmentation_runs SET {} = NULL WHERE run_id = %s")
-                connection.execute(forget.format(sql.Identifier(column)), [run_id])
-        except (LockTimeoutError, DependentObjectsError, PrivilegeError):
-            continue
 
 
 def _try_exchange(connection: Connection, exchange: Exchange) -> Exception | None:

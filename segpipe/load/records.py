@@ -39,6 +39,18 @@ class PreviousRun:
     # Axis → a name of that run → what the same segment or state is called now, None where it is
     # no more. A name that is not in it is compared as it stands.
     same_segments: dict[str, dict[str, str | None]]
+    # Same model and observation date: whoever did nothing since has the same row.
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """Tables of a run beside customer_profiles, by name; None where it has none."""
+
+    profiles: str | None
+    measures: str | None = None
+    undo: str | None = None  # rows of the profiles that the run changed in place, as they were
+    measures_undo: str | None = None
 
 
 @dataclass(frozen=True)

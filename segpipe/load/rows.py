@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.errors import InputError
+from segpipe.load.fingerprint import STRENGTH_STEPS, content_hashes, strength_steps
 from segpipe.load.words import Words
 from segpipe.schema import METRICS, strength_column
 
@@ -27,12 +28,14 @@ COLUMNS = (
     "created_at",
     "previous_segments",
     "segment_since",
+    "first_seen_on",
+    "content_hash",
+    "absent_since_run_id",
     "store_id",
     "run_id",
     "last_updated",
 )
 _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
-_STEPS = 10_000  # strengths are kept to four decimals
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class History:
 
     created_at: pa.Array  # texts of timestamps
     previous: dict[str, Words]  # axis → the segment before the present one
-    since: dict[str, Words]  # axis → the day on which the present one was first seen
+    since: dict[str, Words]  # axis → the day of the move into the present one
+    first_seen: Words  # day
 
     def slice(self, start: int, length: int) -> History:
         """What some of the profiles remember."""
@@ -49,6 +53,7 @@ class History:
             self.created_at.slice(start, length),
             {axis: words.slice(start, length) for axis, words in self.previous.items()},
             {axis: words.slice(start, length) for axis, words in self.since.items()},
+            self.first_seen.slice(start, length),
         )
 
 
@@ -58,19 +63,19 @@ class RowFormat:
 
     axes: tuple[str, ...]  # in the order in which jsonb keeps keys: a quarter of COPY is sorting
     now: str  # the run's one timestamp
-    end: str  # store, run and time, with which every line ends
+    end: str  # never absent, store, run and time, with which every line ends
     strengths: dict[str, pa.Array] = field(repr=False)  # axis → `"axis":0.95` of each step
 
     @staticmethod
     def of(axes: Sequence[str], store_id: str, run_id: int, now: str) -> RowFormat:
         """Format of the lines of one run of one store."""
         axes = sorted(axes, key=lambda axis: (len(axis.encode()), axis.encode()))
-        steps = range(_STEPS + 1)
-        texts = pa.array([f"{step / _STEPS:.4f}".rstrip("0").rstrip(".") for step in steps])
+        steps = range(STRENGTH_STEPS + 1)
+        texts = pa.array([f"{step / STRENGTH_STEPS:.4f}".rstrip("0").rstrip(".") for step in steps])
         strengths = {
             axis: pc.binary_join_element_wise(_json_text(axis) + ":", texts, "") for axis in axes
         }
-        end = f"{_escape(store_id)}\t{run_id}\t{now}\n"
+        end = f"\\N\t{_escape(store_id)}\t{run_id}\t{now}\n"
         return RowFormat(tuple(axes), now, end, strengths)
 
 
@@ -101,7 +106,11 @@ def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> me
         _json_object_of_some(
             [_named(axis, history.previous[axis]) for axis in row_format.axes], batch.num_rows
         ),
-        _json_object([_named(axis, history.since[axis]) for axis in row_format.axes]),
+        _json_object_of_some(
+            [_named(axis, history.since[axis]) for axis in row_format.axes], batch.num_rows
+        ),
+        pc.take(pa.array(history.first_seen.texts), pa.array(history.first_seen.codes)),
+        pa.array(content_hashes(batch, row_format.axes)).cast(pa.string()),
         row_format.end,
         "\t",
     )
@@ -122,7 +131,7 @@ def _strengths(batch: pa.RecordBatch, axis: str, texts: pa.Array) -> pa.Array:
     values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
     if not ((values >= 0) & (values <= 1)).all():
         raise InputError(f"A strength on axis {axis} is not between 0 and 1.")
-    return pc.take(texts, pa.array(np.rint(values * _STEPS).astype(np.int32)))
+    return pc.take(texts, pa.array(strength_steps(batch, axis)))
 
 
 def _json_object(members: list[pa.Array]) -> pa.Array:

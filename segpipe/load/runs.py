@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segpipe.errors import DatabaseError, InputError
-from segpipe.load.records import PublishedRun, RunFacts
+from segpipe.load.records import PublishedRun, RunFacts, RunTables
 from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
 
 
@@ -78,15 +78,16 @@ def mark_published(
     connection: Connection,
     run_id: int,
     model: dict[str, Any] | None,
-    profiles_table: str,
-    measures_table: str | None = None,
+    tables: RunTables,
+    n_customers: int,
 ) -> None:
     """Close the run's row; part of the publishing transaction."""
     connection.execute(
         """
         UPDATE segmentation_runs AS run SET
             status = 'published', finished_at = clock_timestamp(), model = %s,
-            profiles_table = %s, measures_table = %s, failed_stage = NULL, error = NULL,
+            profiles_table = %s, measures_table = %s, undo_table = %s, measures_undo_table = %s,
+            n_customers = %s, failed_stage = NULL, error = NULL,
             previous_run_id = (
                 SELECT run_id FROM segmentation_runs
                 WHERE store_id = run.store_id AND status = 'published'
@@ -94,7 +95,15 @@ def mark_published(
             )
         WHERE run_id = %s
         """,
-        [Json(model) if model is not None else None, profiles_table, measures_table, run_id],
+        [
+            Json(model) if model is not None else None,
+            tables.profiles,
+            tables.measures,
+            tables.undo,
+            tables.measures_undo,
+            n_customers,
+            run_id,
+        ],
     )
 
 

@@ -1,8 +1,11 @@
 -- What an operator needs: runs put back, resumed, refused or forced, and people forgotten.
 
 ALTER TABLE customer_profiles
+    ADD COLUMN first_seen_on date NOT NULL DEFAULT CURRENT_DATE,
     ADD COLUMN content_hash bigint NOT NULL DEFAULT 0,
     ADD COLUMN absent_since_run_id bigint;
+
+CREATE INDEX customer_profiles_lifetime_value ON customer_profiles (lifetime_value);
 
 -- The kept tables of earlier runs must be able to take their place again.
 DO $$
@@ -17,20 +20,24 @@ BEGIN
             )
     LOOP
         EXECUTE 'ALTER TABLE ' || kept
+            || ' ADD COLUMN IF NOT EXISTS first_seen_on date NOT NULL DEFAULT CURRENT_DATE,'
             || ' ADD COLUMN IF NOT EXISTS content_hash bigint NOT NULL DEFAULT 0,'
             || ' ADD COLUMN IF NOT EXISTS absent_since_run_id bigint';
+        EXECUTE 'UPDATE ' || kept || ' SET first_seen_on = created_at::date';
     END LOOP;
 END
 $$;
 
-UPDATE customer_profiles AS p SET absent_since_run_id = latest.run_id
+UPDATE customer_profiles AS p SET
+    first_seen_on = p.created_at::date,
+    absent_since_run_id = nullif(latest.run_id, p.run_id)
 FROM (
     SELECT DISTINCT ON (store_id) store_id, run_id
     FROM segmentation_runs
     WHERE status = 'published'
     ORDER BY store_id, finished_at DESC
 ) AS latest
-WHERE latest.store_id = p.store_id AND latest.run_id <> p.run_id;
+WHERE latest.store_id = p.store_id;
 
 ALTER TABLE segmentation_runs
     DROP CONSTRAINT segmentation_runs_status_check,
@@ -67,6 +74,8 @@ CREATE OR REPLACE VIEW current_profiles AS
 SELECT p.* FROM customer_profiles AS p WHERE p.absent_since_run_id IS NULL;
 
 COMMENT ON COLUMN customer_profiles.run_id IS 'Run that wrote the row: an older one where nothing changed, or where the customer was absent since.';
+COMMENT ON COLUMN customer_profiles.segment_since IS 'Axis to the as_of of the run that moved the customer into the present segment; without the axes on which the customer never moved, where first_seen_on holds.';
+COMMENT ON COLUMN customer_profiles.first_seen_on IS 'The as_of of the run that first published the customer.';
 COMMENT ON COLUMN customer_profiles.content_hash IS 'Fingerprint of segments, strengths and metrics, by which a run finds what changed.';
 COMMENT ON COLUMN customer_profiles.absent_since_run_id IS 'Run whose file first lacked the customer; NULL for those in the newest file.';
 COMMENT ON COLUMN segmentation_runs.status IS 'running, published, failed, or withdrawn: published and then rolled back.';

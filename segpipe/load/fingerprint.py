@@ -1,0 +1,54 @@
+"""A number of 64 bits for what a profile says, by which a run finds the rows that changed.
+
+Takes membership batches; gives the same number for the same segments, strengths and metrics, on
+every machine and in every version, whatever the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segpipe.load.words import Words
+from segpipe.schema import METRICS, strength_column
+
+STRENGTH_STEPS = 10_000  # strengths are kept to four decimals
+_Bits = NDArray[np.uint64]
+
+
+def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int64]:
+    """Hash of each row, (n_rows,): neither its history nor its run is in it."""
+    hashes = np.zeros(batch.num_rows, np.uint64)
+    for axis in sorted(axes):
+        words = Words.of(batch[axis])
+        table = np.array([_number(f"{axis}\0{text}") for text in words.texts], np.uint64)
+        hashes = _mixed(hashes, table[words.codes])
+        hashes = _mixed(hashes, strength_steps(batch, axis).astype(np.uint64))
+    for metric in METRICS:
+        values = batch[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+        hashes = _mixed(hashes, (values + 0.0).view(np.uint64))  # -0.0 becomes 0.0
+    return hashes.view(np.int64)
+
+
+def strength_steps(batch: pa.RecordBatch, axis: str) -> NDArray[np.int32]:
+    """Strengths in ten-thousandths, as they are written, (n_rows,)."""
+    values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
+    steps: NDArray[np.int32] = np.rint(values * STRENGTH_STEPS).astype(np.int32)
+    return steps
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+
+
+def _mixed(hashes: _Bits, values: _Bits) -> _Bits:
+    """Finalizer of SplitMix64 over both; Steele, Lea & Flood (2014)."""
+    mixed = (hashes ^ values) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    result: _Bits = mixed ^ (mixed >> np.uint64(31))
+    return result

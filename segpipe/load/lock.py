@@ -1,0 +1,119 @@
+"""One writer a store: a lock that the run holds from its start, and the dead runs that it finds.
+
+Takes a connection; the lock is the session's, so that it goes with a process however that ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+
+from segpipe.errors import BusyError
+from segpipe.load.partition import Partition, find_parent
+from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors, sql
+
+_DIED = "The process ended without a word: it was killed, or the machine or the server went down."
+_SESSION = {  # of a transaction that writes: nothing of the role's defaults may cut it or round
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "extra_float_digits": "1",
+    "datestyle": "ISO, YMD",
+    "timezone": "UTC",
+}
+
+
+@contextmanager
+def hold_store(
+    connection: Connection, store_id: str, *, wait: bool, told: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold the store within the block; whoever else writes its profiles waits, or is refused.
+
+    Raises BusyError at once with wait=False. `told` gets a sentence before a wait. Runs of the
+    store that still stand as running, for their process died, are swept first.
+    """
+    with plain_errors():
+        key = _key(store_id)
+        if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
+            holder = _holder(connection, store_id)
+            if not wait:
+                raise BusyError(
+                    f"{holder} holds store {store_id!r}; nothing was done. Try again once it has"
+                    " ended, or wait for it (without --no-wait)."
+                )
+            told(f"{holder} holds store {store_id!r}; waiting for its end.")
+            with connection.transaction():
+                settle(connection)
+                connection.execute("SELECT pg_advisory_lock(%s)", [key])
+        sweep(connection, store_id)
+    try:
+        yield
+    finally:
+        with suppress(ServerError):  # with the connection the lock has gone as well
+            connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def sweep(connection: Connection, store_id: str) -> None:
+    """Mark the store's dead runs as failed, with their stage, and drop what they left.
+
+    To be called by who holds the store: then no other of its runs is alive.
+    """
+    connection.execute(
+        "UPDATE segmentation_runs SET status = 'failed', failed_stage = coalesce(stage, 'connect'),"
+        " error = %s, finished_at = clock_timestamp()"
+        " WHERE store_id = %s AND status = 'running'",
+        [_DIED, store_id],
+    )
+    left = connection.execute(
+        "SELECT run_id, measures_table FROM segmentation_runs"
+        " WHERE store_id = %s AND status = 'failed' AND measures_table IS NOT NULL",
+        [store_id],
+    ).fetchall()
+    if not left:
+        return
+    schema = find_parent(connection).schema
+    for run_id, name in left:
+        with connection.transaction():
+            table = Partition(schema, name).identifier
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            connection.execute(
+                "UPDATE segmentation_runs SET measures_table = NULL WHERE run_id = %s", [run_id]
+            )
+
+
+def lock_store(connection: Connection, store_id: str) -> None:
+    """Hold the store until the transaction ends; the same lock, for a connection without it."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_key(store_id)])
+
+
+def begin(connection: Connection, store_id: str) -> str:
+    """Set a writing transaction up and hold the store; gives its one timestamp."""
+    settle(connection)
+    lock_store(connection, store_id)
+    return str(fetch_one(connection, "SELECT clock_timestamp()::text")[0])
+
+
+def settle(connection: Connection) -> None:
+    """No timeout of the role's for this transaction, and numbers and dates to the letter."""
+    connection.execute(
+        "SELECT set_config(s.name, new.value, true) FROM pg_settings AS s"
+        " JOIN unnest(%s::text[], %s::text[]) AS new (name, value) ON lower(s.name) = new.name",
+        [list(_SESSION), list(_SESSION.values())],
+    )
+
+
+def _holder(connection: Connection, store_id: str) -> str:
+    row = connection.execute(
+        "SELECT run_id, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')"
+        " FROM segmentation_runs WHERE store_id = %s AND status = 'running'"
+        " ORDER BY run_id DESC LIMIT 1",
+        [store_id],
+    ).fetchone()
+    return f"Run {row[0]}, at work since {row[1]}," if row else "Another segpipe"
+
+
+def _key(store_id: str) -> int:
+    digest = sha256(f"segpipe store {store_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,148 @@
+"""The previous run put back, and the kept runs pruned: takes a store, gives what came of it.
+
+One transaction each. A run is put back by swapping its partition in again, or, where rows were
+changed in place, by writing them as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from segpipe.errors import InputError
+from segpipe.load import kept, partition
+from segpipe.load.kept import KeptRun
+from segpipe.load.lock import begin
+from segpipe.load.measures import replace_measures
+from segpipe.load.partition import Exchange, Parent, Partition
+from segpipe.load.update import put_rows
+from segpipe.postgres import Connection, plain_errors, sql
+
+_PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The run that is in force again, with its profiles, and those that no longer are."""
+
+    in_force: int
+    withdrawn: tuple[int, ...]  # the newest first
+    n_profiles: int
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Runs that can still be put back, and what dropping the others' tables freed."""
+
+    kept: tuple[int, ...]  # beside the one in force, the newest first
+    freed_bytes: int
+
+
+def rollback(connection: Connection, store_id: str, run_id: int | None = None) -> RolledBack:
+    """Put a run in force again: the one before the present, or an earlier one that is kept.
+
+    Raises InputError where there is no such run, and DatabaseError; either way nothing changes.
+    """
+    with plain_errors(), connection.transaction():
+        begin(connection, store_id)
+        parent = partition.find_parent(connection)
+        chain = kept.read_chain(connection, parent, store_id)
+        steps = _steps(chain, store_id, run_id)
+        for run, before in steps:
+            _step_back(connection, parent, store_id, run, before)
+        withdrawn = tuple(run.run_id for run, _ in steps)
+        connection.execute(
+            "UPDATE segmentation_runs SET status = 'withdrawn' WHERE run_id = ANY(%s)",
+            [list(withdrawn)],
+        )
+        remaining = kept.read_chain(connection, parent, store_id)
+        kept.drop_tables(connection, parent, store_id, remaining, set())
+        count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s").format(parent.name)
+        found = connection.execute(count, [store_id]).fetchone()
+    return RolledBack(steps[-1][1].run_id, withdrawn, found[0] if found else 0)
+
+
+def prune(connection: Connection, store_id: str, keep: int) -> Pruned:
+    """Keep the newest `keep` runs beside the one in force, and drop the tables of the others.
+
+    What the ledger, the counts and the transitions say of them stays. Raises DatabaseError.
+    """
+    with plain_errors(), connection.transaction():
+        begin(connection, store_id)
+        parent = partition.find_parent(connection)
+        chain = kept.read_chain(connection, parent, store_id)[: keep + 1]
+        freed = kept.drop_tables(connection, parent, store_id, chain, set())
+    return Pruned(tuple(run.run_id for run in chain[1:]), freed)
+
+
+def _steps(
+    chain: list[KeptRun], store_id: str, run_id: int | None
+) -> list[tuple[KeptRun, KeptRun]]:
+    """(run, the run before it) from the one in force down to the wanted one."""
+    if not chain:
+        raise InputError(f"No run of store {store_id!r} is in force; `segpipe runs` lists them.")
+    numbers = [run.run_id for run in chain]
+    if run_id == numbers[0]:
+        raise InputError(f"Run {run_id} of store {store_id!r} is in force already.")
+    kept_ones = f"runs {', '.join(map(str, numbers[1:]))}" if numbers[1:] else "none"
+    if len(numbers) == 1 or (run_id is not None and run_id not in numbers):
+        wanted = f"Run {run_id}" if run_id is not None else f"No run before run {numbers[0]}"
+        not_kept = "is not kept" if run_id is not None else "is kept"
+        raise InputError(
+            f"{wanted} of store {store_id!r} {not_kept}; those that can be put back: {kept_ones}."
+            " --keep-runs of `segpipe run` says how many stay."
+        )
+    last = numbers.index(run_id) if run_id is not None else 1
+    return list(pairwise(chain[: last + 1]))
+
+
+def _step_back(
+    connection: Connection, parent: Parent, store_id: str, run: KeptRun, before: KeptRun
+) -> None:
+    present = partition.find_partition(connection, parent, store_id)
+    assert present  # noqa: S101 - a run is in force
+    if run.tables.undo:
+        _undo(connection, parent, store_id, run)
+        return
+    former = Partition(parent.schema, before.tables.profiles or "")
+    if not parent.must_stay:
+        exchange = Exchange(parent, store_id, present, former)
+        partition.swap(connection, exchange, _PATIENCE_SECONDS)
+        return
+    _delete(connection, parent, store_id, former, sql.SQL("NOT IN"), sql.SQL("true"))
+    put_rows(connection, parent, former)
+    connection.execute(
+        "UPDATE segmentation_runs SET profiles_table = %s WHERE store_id = %s"
+        " AND profiles_table = %s",
+        [present.name, store_id, former.name],
+    )
+
+
+def _undo(connection: Connection, parent: Parent, store_id: str, run: KeptRun) -> None:
+    """Write the rows that the run changed as they were, and take those away that it brought."""
+    rows = Partition(parent.schema, run.tables.undo or "")
+    is_new = sql.SQL("segment_memberships IS NULL")
+    _delete(connection, parent, store_id, rows, sql.SQL("IN"), is_new)
+    put_rows(connection, parent, rows)
+    if run.tables.measures and run.tables.measures_undo:
+        replace_measures(
+            connection,
+            Partition(parent.schema, run.tables.measures),
+            Partition(parent.schema, run.tables.measures_undo),
+            is_undo=True,
+        )
+
+
+def _delete(
+    connection: Connection,
+    parent: Parent,
+    store_id: str,
+    rows: Partition,
+    relation: sql.SQL,
+    condition: sql.SQL,
+) -> None:
+    statement = sql.SQL(
+        "DELETE FROM {} WHERE store_id = %s"
+        " AND customer_id {} (SELECT customer_id FROM {} WHERE {})"
+    ).format(parent.name, relation, rows.identifier, condition)
+    connection.execute(statement, [store_id])
