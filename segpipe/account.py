@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segpipe.assign import Tally
 from segpipe.guidance import described_state, guidance_for
@@ -53,13 +53,11 @@ def definitions(model: Model) -> list[SegmentDefinition]:
     return rows
 
 
-def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> tuple[AxisInfo, ...]:
-    """One record an axis, in the model's order; shares are counted over everybody."""
+def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[AxisInfo, ...]:
+    """One record an axis, in the model's order, as discovery came to it: nobody is counted yet."""
     found = {discovery.model.name: discovery for discovery in discovered}
     infos = []
     for axis in model.axes:
-        counts = tally.customers[axis.name]
-        by_size = sorted(zip(-counts, axis.vocabulary(), strict=True))
         discovery = found.get(axis.name)
         infos.append(
             AxisInfo(
@@ -71,8 +69,6 @@ def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> t
                 silhouette=axis.silhouette if axis.segments else None,
                 candidates=discovery.candidates if discovery else (),
                 dropped_features=discovery.dropped_features if discovery else (),
-                n_filled=tally.n_filled.get(axis.name, {}),
-                shares={name: float(-n / tally.n_customers) for n, name in by_size if n},
                 choice=discovery.choice if discovery else None,
                 agreement=discovery.agreement if discovery else None,
                 events=discovery.events if discovery else (),
@@ -81,11 +77,31 @@ def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> t
     return tuple(infos)
 
 
+def with_counts(infos: Sequence[AxisInfo], model: Model, tally: Tally) -> tuple[AxisInfo, ...]:
+    """The same records with what assignment counted; shares are of everybody, largest first."""
+    counted = []
+    for info, axis in zip(infos, model.axes, strict=True):
+        by_size = sorted(zip(-tally.customers[axis.name], axis.vocabulary(), strict=True))
+        shares = {name: float(-n / tally.n_customers) for n, name in by_size if n}
+        n_filled = tally.n_filled.get(axis.name, {})
+        counted.append(dataclasses.replace(info, shares=shares, n_filled=n_filled))
+    return tuple(counted)
+
+
+def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> tuple[AxisInfo, ...]:
+    """One record an axis, in the model's order; shares are counted over everybody."""
+    return with_counts(discovered_axes(model, discovered), model, tally)
+
+
 def run_details(model: Model, discovered: Sequence[Discovery]) -> RunDetails:
     """The model document, and the points of the axes that have segments."""
-    scatter = {
+    return RunDetails(model.document(), scatter_points(discovered))
+
+
+def scatter_points(discovered: Sequence[Discovery]) -> dict[str, Any]:
+    """Points of the axes that have segments, as the page and the ledger take them."""
+    return {
         found.model.name: plain_values(dataclasses.asdict(found.scatter))
         for found in discovered
         if found.scatter
     }
-    return RunDetails(model.document(), scatter)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from segpipe import postgres
+from segpipe import postgres, tables
 from segpipe.errors import DatabaseError
 from segpipe.postgres import Connection, sql
 
@@ -45,7 +45,7 @@ def upgrade(database: Connection | str) -> SchemaStatus:
     """Bring the schema to the newest revision; gives where it stood before.
 
     One process at a time upgrades, in one transaction. Raises DatabaseError for a role that may
-    not create tables, and for a schema newer than this segpipe.
+    not create tables, for a schema newer than this segpipe, and where a name is taken.
     """
     with _connected(database) as connection:
         found = _status(connection)
@@ -56,8 +56,10 @@ def upgrade(database: Connection | str) -> SchemaStatus:
             found = _status(connection)  # another process may have been first
             if not found.is_current:
                 _refuse_newer(found)
-                _refuse_without_create(connection)
-                connection.execute(_script(found.current, found.head).encode())
+                _refuse_without_create(connection, found)
+                script = _script(found.current, found.head)
+                tables.refuse_taken_names(connection, script)
+                connection.execute(script.encode())
         return found
 
 
@@ -102,22 +104,42 @@ def _refuse_newer(found: SchemaStatus) -> None:
         )
 
 
-def _refuse_without_create(connection: Connection) -> None:
-    row = connection.execute(
-        "SELECT current_schema(), quote_ident(current_schema()), quote_ident(current_user),"
-        " has_schema_privilege(current_schema(), 'CREATE')"
-    ).fetchone()
-    schema, quoted_schema, role, may_create = row or (None, None, None, None)
+def _refuse_without_create(connection: Connection, found: SchemaStatus) -> None:
+    schema, quoted_schema, role, may_create, closed = postgres.fetch_one(
+        connection,
+        """
+        SELECT current_schema(), quote_ident(current_schema()), quote_ident(current_user),
+            has_schema_privilege(current_schema(), 'CREATE'),
+            (
+                SELECT string_agg(quote_ident(nspname), ', ') FROM pg_namespace
+                WHERE NOT has_schema_privilege(oid, 'USAGE')
+                    AND nspname = ANY (SELECT btrim(named, ' "') FROM
+                        unnest(string_to_array(current_setting('search_path'), ',')) AS named)
+            )
+        """,
+    )
+    if may_create:
+        return
+    if closed:  # else the next schema of the search_path would be blamed
+        raise DatabaseError(
+            f"The role {role} may not look into schema {closed} of its search_path. An owner of"
+            f" the schema can allow it with: GRANT USAGE ON SCHEMA {closed} TO {role};"
+        )
     if schema is None:
         raise DatabaseError(
             "No schema of the search_path exists in this database; create one, or correct the"
             " search_path of the role."
         )
-    if not may_create:
+    if found.current:
         raise DatabaseError(
-            f"The role {role} may not create tables in schema {quoted_schema}. An owner of the"
-            f" schema can allow it with: GRANT CREATE ON SCHEMA {quoted_schema} TO {role};"
+            f"The tables are of revision {found.current}, this segpipe wants {found.head}, and"
+            f" the role {role} may not change them. Have the role that publishes run"
+            " `segpipe db upgrade`."
         )
+    raise DatabaseError(
+        f"The role {role} may not create tables in schema {quoted_schema}. An owner of the"
+        f" schema can allow it with: GRANT CREATE ON SCHEMA {quoted_schema} TO {role};"
+    )
 
 
 @contextmanager
@@ -127,4 +149,5 @@ def _connected(database: Connection | str) -> Iterator[Connection]:
             yield database
             return
         with postgres.connect(database) as connection:
+            postgres.without_timeouts(connection)
             yield connection

@@ -7,72 +7,68 @@ leaves the previous run in force.
 from __future__ import annotations
 
 import dataclasses
-import platform
 import resource
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from segpipe import __version__
-from segpipe.account import axis_infos, definitions, run_details
-from segpipe.assign import Since, Tally, assign_batches
+from segpipe import __version__, resume
+from segpipe.account import discovered_axes, scatter_points, with_counts
+from segpipe.assign import Tally
 from segpipe.axes import axes_for
 from segpipe.config import RunSettings
+from segpipe.delivery import Delivery, assigned, deliver, early_reasons
 from segpipe.engine import Connection as Engine
 from segpipe.engine import EngineError, open_engine
-from segpipe.errors import DatabaseError, InputError, SegpipeError, StageError
+from segpipe.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
 from segpipe.features import Reference, compute_features
-from segpipe.load import (
-    PreviousRun,
-    PublishedRun,
-    RunFacts,
-    fail_run,
-    measure_batches,
-    publish,
-    read_published,
-    record_facts,
-    record_report,
-    start_run,
-)
-from segpipe.model import Model, model_of, read_model, write_model
-from segpipe.postgres import Connection
+from segpipe.forgotten import remove_forgotten
+from segpipe.load import record_report
+from segpipe.model import Model, read_model, write_model
 from segpipe.progress import Progress
 from segpipe.report import (
+    AxisInfo,
     FeatureInfo,
     LoadInfo,
+    RunDetails,
     RunReport,
     SampleInfo,
     SourceInfo,
-    plain_values,
 )
 from segpipe.sample import draw_sample
-from segpipe.source import read_order_lines, refuse_overwriting
+from segpipe.source import input_hash, read_order_lines, refuse_overwriting
 from segpipe.stages import Stages
-from segpipe.store import embedded_note, open_store
-from segpipe.transitions import same_names
+from segpipe.target import (
+    Target,
+    alive,
+    former_model,
+    open_target,
+    tell_failure,
+    tell_stage,
+)
 
 if TYPE_CHECKING:
     from segpipe.discover import Discovery
 
-_LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow", "scikit-learn")
-
 
 @dataclass(frozen=True)
-class _Target:
-    """Where a run is published, and what is in force there."""
+class _Found:
+    """What the stages up to clustering gave, in this run or in the one that it resumes."""
 
-    connection: Connection
-    run_id: int
-    previous: PublishedRun | None
+    source: SourceInfo
+    features: FeatureInfo
+    sample: SampleInfo | None
+    axes: tuple[AxisInfo, ...]  # nobody is counted yet
+    model: Model
+    scatter: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def run(settings: RunSettings, progress: Progress) -> RunReport:
@@ -81,43 +77,95 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
     Raises SegpipeError with the stage in its text; the previous run then stays in force.
     """
     stages = Stages(progress)
-    target: _Target | None = None
+    target: Target | None = None
     with ExitStack() as opened:
         try:
             given = read_model(settings.model_path) if settings.model_path else None
             if not settings.is_dry_run:
                 with stages("connect"):
-                    store = opened.enter_context(open_store(settings.load.database_url))
-                    target = _start(store, settings)
+                    target = opened.enter_context(open_target(settings, progress.say))
+                stages.tell = _teller(target)
             engine = opened.enter_context(open_engine(settings.engine))
             return _run_stages(settings, stages, engine, target, given)
         except BaseException as error:
             failure = _failure(error, stages.current)
             if target:
-                _tell_ledger(settings.load.database_url, target.run_id, stages.current, failure)
+                stage = "gates" if isinstance(failure, GateError) else stages.current
+                tell_failure(settings, target.run_id, stage, failure)
             if failure is error:
                 raise
             raise failure from error
-
-
-def _start(store: Connection, settings: RunSettings) -> _Target:
-    run_id = start_run(store, settings.load.store_id, _facts(settings))
-    return _Target(store, run_id, read_published(store, settings.load.store_id))
 
 
 def _run_stages(
     settings: RunSettings,
     stages: Stages,
     engine: Engine,
-    target: _Target | None,
+    target: Target | None,
     given: Model | None,
 ) -> RunReport:
+    former, former_notes = former_model(target)
+    found = _resumed(settings, stages, engine, target) or _discovered(
+        settings, stages, engine, target, given, former
+    )
+    if settings.model_out_path:
+        write_model(found.model, settings.model_out_path)
+    forced_past: tuple[str, ...] = ()
+    if target:
+        today = datetime.now(UTC).date()
+        forced_past = early_reasons(
+            settings, target, found.source, found.axes, found.features.as_of, today
+        )
+    delivery = Delivery(found.model, former, found.source, found.features, forced_past)
+    load: LoadInfo | None = None
+    with stages("load" if target else "assign"):
+        if target:
+            load, tally = deliver(settings, engine, target, delivery, stages.progress)
+            notes = (*found.notes, *former_notes, *load.notes)
+            load = dataclasses.replace(load, notes=notes)
+            resume.discard(settings.load.store_id)
+        else:
+            tally = Tally()
+            batches = assigned(settings, engine, None, delivery, tally, stages.progress)
+            deque(batches, maxlen=0)  # for the tally alone
+    report = _report(settings, stages, found, tally, load)
+    return _recorded(settings, report, target) if target else report
+
+
+def _resumed(
+    settings: RunSettings, stages: Stages, engine: Engine, target: Target | None
+) -> _Found | None:
+    """What a run that failed in load had found, where that was asked for and serves."""
+    if not settings.is_resumed or target is None:
+        return None
+    with stages("resume"):
+        origin = _origin(settings, target, input_hash(settings.source))
+        kept = resume.find(settings.load.store_id, origin)
+        if isinstance(kept, str):
+            stages.progress.say(f"There is nothing to resume: {kept}. Everything is done anew.")
+            return None
+        resume.restore(engine, settings.load.store_id, kept)
+    note = "Resumed: neither the input was parsed nor the axes clustered again."
+    return _Found(
+        kept.source, kept.features, kept.sample, kept.axes, kept.model, kept.scatter, (note,)
+    )
+
+
+def _discovered(
+    settings: RunSettings,
+    stages: Stages,
+    engine: Engine,
+    target: Target | None,
+    given: Model | None,
+    former: Model | None,
+) -> _Found:
     # scikit-learn takes a second to import, and the engine parses without the interpreter.
     if given is None:
         Thread(target=import_module, args=("segpipe.discover",), daemon=True).start()
     with stages("source"):
         source = read_order_lines(engine, settings.source, stages.progress.step)
         refuse_overwriting(settings.model_out_path, map(Path, source.paths), "--model-out")
+        notes = _without_forgotten(engine, target)
     with stages("features"):
         features, reference = compute_features(
             engine,
@@ -126,84 +174,24 @@ def _run_stages(
             given.reference if given else None,
             stages.progress.step,
         )
-    former, notes = _former_model(target)
     sample: SampleInfo | None = None
     discovered: list[Discovery] = []
     if given is None:
-        known_ids = target.previous.known_ids if target and target.previous else {}
-        sample, discovered = _discover(settings, stages, engine, source, former, known_ids)
+        sample, discovered = _discover(settings, stages, engine, source, former, target)
         model = _model(settings, source, reference, discovered)
     else:
         model = _checked(given, settings, source)
-    if settings.model_out_path:
-        write_model(model, settings.model_out_path)
-    tally = Tally()
-    with stages("load" if target else "assign"):
-        size = settings.assign.batch_size
-        batches = assign_batches(engine, model, size, tally, former, _since(target, features))
-        counted = _counted(batches, stages.progress, features.n_customers)
-        load = None
-        if target is None:
-            deque(counted, maxlen=0)  # for the tally alone
-        else:
-            load = _load(settings, target, engine, counted, model, former, source, features)
-            load = dataclasses.replace(load, notes=(*notes, *load.notes))
-    report = RunReport(
-        version=__version__,
-        seed=settings.sample.seed,
-        source=source,
-        features=features,
-        sample=sample,
-        axes=axis_infos(model, discovered, tally),
-        load=load,
-        stages=tuple(stages.timed),
-        model_hash=model.hash(),
-        peak_memory_mb=_peak_memory_mb(),
-        details=run_details(model, discovered),
-    )
-    return _recorded(report, target) if target else report
+    axes = discovered_axes(model, discovered)
+    found = _Found(source, features, sample, axes, model, scatter_points(discovered), notes)
+    return _kept(settings, engine, target, found, former) if target else found
 
 
-def _recorded(report: RunReport, target: _Target) -> RunReport:
-    """The report, stored; with a note where it could not be: what is published stays published."""
-    assert report.load  # noqa: S101 - there is a target
-    assert report.details  # noqa: S101 - as above
-    try:
-        record_report(target.connection, target.run_id, report.to_dict(), report.details.scatter)
-    except DatabaseError as error:
-        note = f"The run is published, but its report could not be stored: {error}"
-        load = dataclasses.replace(report.load, notes=(*report.load.notes, note))
-        return dataclasses.replace(report, load=load)
-    return report
-
-
-def _former_model(target: _Target | None) -> tuple[Model | None, tuple[str, ...]]:
-    """Model of the run in force, from which segments take their identity; a note where it cannot.
-
-    None at a store's first run and in a dry run.
-    """
-    if target is None or target.previous is None or target.previous.model is None:
-        return None, ()
-    try:
-        return model_of(target.previous.model, f"of run {target.previous.run_id}"), ()
-    except InputError as error:
-        return None, (f"Segments could not be matched, and have names given afresh: {error}",)
-
-
-def _since(target: _Target | None, features: FeatureInfo) -> Since | None:
-    """From the date of the run in force to this one's."""
-    before = target.previous.as_of if target and target.previous else None
-    return Since(before, features.as_of) if before else None
-
-
-def _previous(target: _Target, former: Model | None, model: Model) -> PreviousRun | None:
-    """The run in force, and which of its segments are which of the model's.
-
-    Without `former`, as with a given model, whose ids may be another store's: told by name.
-    """
-    if target.previous is None:
-        return None
-    return PreviousRun(target.previous.run_id, same_names(former, model))
+def _without_forgotten(engine: Engine, target: Target | None) -> tuple[str, ...]:
+    """A note of the customers who asked to be forgotten, whose lines are removed."""
+    n_customers, n_lines = remove_forgotten(engine, target.forgotten if target else None)
+    if not n_customers:
+        return ()
+    return (f"Left out: {n_customers:,} forgotten customers with {n_lines:,} order lines.",)
 
 
 def _discover(
@@ -212,7 +200,7 @@ def _discover(
     engine: Engine,
     source: SourceInfo,
     former: Model | None,
-    known_ids: Mapping[str, Mapping[str, int]],
+    target: Target | None,
 ) -> tuple[SampleInfo, list[Discovery]]:
     from segpipe.discover import discover
     from segpipe.refit import Population
@@ -230,7 +218,7 @@ def _discover(
             stages.progress.step,
             population=Population(engine, info.n_drawn, info.n_customers),
             previous=former,
-            known_ids=known_ids,
+            known_ids=target.previous.known_ids if target and target.previous else {},
         )
 
 
@@ -257,56 +245,62 @@ def _checked(given: Model, settings: RunSettings, source: SourceInfo) -> Model:
     return given
 
 
-def _load(
-    settings: RunSettings,
-    target: _Target,
-    engine: Engine,
-    batches: Iterable[pa.RecordBatch],
-    model: Model,
-    former: Model | None,
-    source: SourceInfo,
-    features: FeatureInfo,
-) -> LoadInfo:
-    facts = RunFacts(
-        as_of=features.as_of,
-        input_hash=source.input_hash,
-        rows_read=source.n_rows_read,
-        rows_rejected=source.n_rows_rejected,
+def _kept(
+    settings: RunSettings, engine: Engine, target: Target, found: _Found, former: Model | None
+) -> _Found:
+    """The same, once it is on disk for a run that would resume; with a note where it cannot be."""
+    kept = resume.Resumable(
+        _origin(settings, target, found.source.input_hash),
+        found.source,
+        found.features,
+        found.sample,
+        found.axes,
+        found.model,
+        found.scatter,
     )
-    record_facts(target.connection, target.run_id, facts)
-    info = publish(
-        target.connection,
-        target.run_id,
-        settings.load.store_id,
-        batches,
-        axes=[axis.name for axis in model.axes],
-        definitions=definitions(model),
-        model=model.document(),
-        absent=settings.load.absent,
-        measures=measure_batches(engine, model, settings.assign.batch_size),
-        previous=_previous(target, former if settings.model_path is None else None, model),
-        as_of=features.as_of,
+    note = resume.save(engine, settings.load.store_id, kept, former)
+    return dataclasses.replace(found, notes=(*found.notes, note)) if note else found
+
+
+def _origin(settings: RunSettings, target: Target, hashed: str) -> resume.Origin:
+    forgotten = target.forgotten.hashes if target.forgotten else ()
+    return resume.origin_of(settings, hashed, target.previous, forgotten)
+
+
+def _report(
+    settings: RunSettings, stages: Stages, found: _Found, tally: Tally, load: LoadInfo | None
+) -> RunReport:
+    return RunReport(
+        version=__version__,
+        seed=settings.sample.seed,
+        source=found.source,
+        features=found.features,
+        sample=found.sample,
+        axes=with_counts(found.axes, found.model, tally),
+        load=load,
+        stages=tuple(stages.timed),
+        model_hash=found.model.hash(),
+        peak_memory_mb=_peak_memory_mb(),
+        details=RunDetails(found.model.document(), found.scatter),
     )
-    notes = (*info.notes, *embedded_note(settings.load.database_url))
-    return dataclasses.replace(info, notes=notes)
 
 
-def _counted(
-    batches: Iterable[pa.RecordBatch], progress: Progress, total: int
-) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in batches:
-        yield batch
-        done += batch.num_rows
-        progress.advance(done, total)
+def _recorded(settings: RunSettings, report: RunReport, target: Target) -> RunReport:
+    """The report, stored; with a note where it could not be: what is published stays published."""
+    assert report.load  # noqa: S101 - there is a target
+    assert report.details  # noqa: S101 - as above
+    try:
+        with alive(target, settings, lambda _: None) as there:
+            record_report(there.connection, there.run_id, report.to_dict(), report.details.scatter)
+    except DatabaseError as error:
+        note = f"The run is published, but its report could not be stored: {error}"
+        load = dataclasses.replace(report.load, notes=(*report.load.notes, note))
+        return dataclasses.replace(report, load=load)
+    return report
 
 
-def _facts(settings: RunSettings) -> RunFacts:
-    parameters = plain_values(dataclasses.asdict(settings))
-    parameters["load"].pop("database_url")
-    versions = {name: version(name) for name in _LIBRARIES}
-    versions |= {"segpipe": __version__, "python": platform.python_version()}
-    return RunFacts(seed=settings.sample.seed, parameters=parameters, versions=versions)
+def _teller(target: Target) -> Callable[[str], None]:
+    return lambda stage: tell_stage(target, stage)
 
 
 def _failure(error: BaseException, stage: str) -> BaseException:
@@ -319,16 +313,6 @@ def _failure(error: BaseException, stage: str) -> BaseException:
         msg = "the engine ran out of memory; raise memory_limit in [engine] or free some"
         return StageError(stage, msg)
     return StageError(stage, f"{type(error).__name__}: {error}")
-
-
-def _tell_ledger(url: str | None, run_id: int, stage: str, failure: BaseException) -> None:
-    """The ledger keeps the reason; a database that is down keeps `running`.
-
-    Over a connection of its own, for the run's may be what failed.
-    """
-    told = str(failure) if isinstance(failure, Exception) else "ended by a signal"
-    with suppress(SegpipeError), open_store(url) as store:
-        fail_run(store, run_id, stage, told)
 
 
 def _peak_memory_mb() -> float:

@@ -29,6 +29,9 @@ class Progress(Protocol):
     def advance(self, done: int, total: int) -> None:
         """`done` of `total` customers have passed."""
 
+    def say(self, told: str) -> None:
+        """Something that the user should know now, such as what is waited for."""
+
 
 class Quiet:
     """Tells nothing."""
@@ -40,6 +43,9 @@ class Quiet:
         """Nothing."""
 
     def advance(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def say(self, told: str) -> None:
         """Nothing."""
 
 
@@ -65,6 +71,10 @@ class PlainLines:
         if tenth > self._tenth:
             self._tenth = tenth
             LOG.info("%s: %s of %s customers", self._stage, f"{done:,}", f"{total:,}")
+
+    def say(self, told: str) -> None:
+        """Log it."""
+        LOG.warning("%s", told)
 
 
 class Bars:
@@ -101,6 +111,10 @@ class Bars:
         if self._task is not None:
             said = f"{done:,} of {total:,} customers"
             self.rich.update(self._task, total=total, completed=done, said=said)
+
+    def say(self, told: str) -> None:
+        """Print it above the bars."""
+        self.rich.console.print(told, markup=False, highlight=False)
 
 
 @contextmanager

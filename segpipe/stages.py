@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -15,6 +15,7 @@ class Stages:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
+        self.tell: Callable[[str], None] | None = None  # who else is to know of each stage
         self.current = "settings"
         self.timed: list[StageInfo] = []
 
@@ -23,6 +24,8 @@ class Stages:
         """Time the block as the stage `name`."""
         self.current = name
         self.progress.stage(name)
+        if self.tell:
+            self.tell(name)
         started = perf_counter()
         yield
         self.timed.append(StageInfo(name, perf_counter() - started))

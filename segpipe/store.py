@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segpipe import embedded, migrate, postgres
+from segpipe import embedded, migrate, postgres, tables
 from segpipe.config import home_path
 from segpipe.postgres import Connection
 
@@ -32,10 +32,15 @@ def embedded_note(url: str | None) -> tuple[str, ...]:
 
 @contextmanager
 def open_store(url: str | None) -> Iterator[Connection]:
-    """Give a connection to the database of the settings, with the newest schema."""
+    """Give a connection to the database of the settings, with the newest schema.
+
+    Raises DatabaseError at once for tables that were altered so that nothing can be published.
+    """
     connection = postgres.connect(resolve_url(url)[0])
     try:
+        postgres.without_timeouts(connection)
         migrate.upgrade(connection)
+        tables.refuse_altered(connection)
         yield connection
     finally:
         connection.close()

@@ -1,5 +1,7 @@
 """Memberships into PostgreSQL: published at once or not at all, with a ledger of the runs."""
 
+from segpipe.load.counts import SegmentCounts
+from segpipe.load.forgotten import forgotten_hashes
 from segpipe.load.lock import hold_store, lock_store
 from segpipe.load.measures import measure_batches, read_measures
 from segpipe.load.publish import publish
@@ -14,7 +16,9 @@ from segpipe.load.runs import (
     read_published,
     read_run_page,
     record_facts,
+    record_forced,
     record_report,
+    record_stage,
     show_customer,
     start_run,
     stores_of,
@@ -28,10 +32,12 @@ __all__ = [
     "RolledBack",
     "RunFacts",
     "RunTransitions",
+    "SegmentCounts",
     "SegmentDefinition",
     "Transition",
     "fail_run",
     "find_run",
+    "forgotten_hashes",
     "hold_store",
     "latest_published",
     "list_runs",
@@ -45,7 +51,9 @@ __all__ = [
     "read_run_page",
     "read_transitions",
     "record_facts",
+    "record_forced",
     "record_report",
+    "record_stage",
     "rollback",
     "show_customer",
     "start_run",

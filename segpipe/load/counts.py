@@ -38,6 +38,13 @@ class SegmentCounts:
         """Customers counted on an axis: all of them, for each has one segment or state."""
         return sum(n for (found, _), n in self.n_customers.items() if found == axis)
 
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Axis → segment or state → share of the customers."""
+        found: dict[str, dict[str, float]] = {}
+        for (axis, segment), n_customers in self.n_customers.items():
+            found.setdefault(axis, {})[segment] = n_customers / self.total(axis)
+        return found
+
     def total_value(self, axis: str) -> float:
         """Lifetime value counted on an axis."""
         return round(sum(v for (found, _), v in self.lifetime_value.items() if found == axis), 2)

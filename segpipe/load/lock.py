@@ -27,12 +27,18 @@ _SESSION = {  # of a transaction that writes: nothing of the role's defaults may
 
 @contextmanager
 def hold_store(
-    connection: Connection, store_id: str, *, wait: bool, told: Callable[[str], None]
+    connection: Connection,
+    store_id: str,
+    *,
+    wait: bool,
+    told: Callable[[str], None],
+    own_run_id: int | None = None,
 ) -> Iterator[None]:
     """Hold the store within the block; whoever else writes its profiles waits, or is refused.
 
     Raises BusyError at once with wait=False. `told` gets a sentence before a wait. Runs of the
-    store that still stand as running, for their process died, are swept first.
+    store that still stand as running, for their process died, are swept first; but not the
+    caller's own.
     """
     with plain_errors():
         key = _key(store_id)
@@ -47,7 +53,7 @@ def hold_store(
             with connection.transaction():
                 settle(connection)
                 connection.execute("SELECT pg_advisory_lock(%s)", [key])
-        sweep(connection, store_id)
+        sweep(connection, store_id, own_run_id)
     try:
         yield
     finally:
@@ -55,7 +61,7 @@ def hold_store(
             connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
-def sweep(connection: Connection, store_id: str) -> None:
+def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) -> None:
     """Mark the store's dead runs as failed, with their stage, and drop what they left.
 
     To be called by who holds the store: then no other of its runs is alive.
@@ -63,8 +69,8 @@ def sweep(connection: Connection, store_id: str) -> None:
     connection.execute(
         "UPDATE segmentation_runs SET status = 'failed', failed_stage = coalesce(stage, 'connect'),"
         " error = %s, finished_at = clock_timestamp()"
-        " WHERE store_id = %s AND status = 'running'",
-        [_DIED, store_id],
+        " WHERE store_id = %s AND status = 'running' AND run_id IS DISTINCT FROM %s",
+        [_DIED, store_id, own_run_id],
     )
     left = connection.execute(
         "SELECT run_id, measures_table FROM segmentation_runs"

@@ -15,6 +15,7 @@ class RunFacts:
     input_hash: str | None = None
     rows_read: int | None = None
     rows_rejected: int | None = None
+    last_order_on: date | None = None
     seed: int | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)

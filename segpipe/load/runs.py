@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from segpipe.errors import DatabaseError, InputError
@@ -34,6 +35,7 @@ def record_facts(connection: Connection, run_id: int, facts: RunFacts) -> None:
                 as_of = coalesce(%s, as_of), input_hash = coalesce(%s, input_hash),
                 rows_read = coalesce(%s, rows_read),
                 rows_rejected = coalesce(%s, rows_rejected), seed = coalesce(%s, seed),
+                last_order_on = coalesce(%s, last_order_on),
                 parameters = parameters || %s, versions = versions || %s
             WHERE run_id = %s
             """,
@@ -43,11 +45,28 @@ def record_facts(connection: Connection, run_id: int, facts: RunFacts) -> None:
                 facts.rows_read,
                 facts.rows_rejected,
                 facts.seed,
+                facts.last_order_on,
                 Jsonb(facts.parameters),
                 Jsonb(facts.versions),
                 run_id,
             ],
         )
+
+
+def record_stage(connection: Connection, run_id: int, stage: str) -> None:
+    """Write the stage at work."""
+    with plain_errors():
+        connection.execute(
+            "UPDATE segmentation_runs SET stage = %s WHERE run_id = %s", [stage, run_id]
+        )
+
+
+def record_forced(connection: Connection, run_id: int, reasons: Sequence[str]) -> None:
+    """Write the reasons against the run that it is published in spite of."""
+    connection.execute(
+        "UPDATE segmentation_runs SET forced_past = %s WHERE run_id = %s",
+        [Jsonb(list(reasons)), run_id],
+    )
 
 
 def record_report(

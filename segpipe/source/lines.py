@@ -111,7 +111,7 @@ def keep_lines(engine: Connection, intake: Intake, rejects_path: Path | None) ->
         engine,
         paths=tuple(str(file.path) for file in intake.files),
         parts=intake.parts,
-        input_hash=_input_hash(intake.files, tickets),
+        input_hash=_hash_of([file.sha256 for file in intake.files], tickets.sha256),
         outcome=intake.outcome,
         reasons=dict(sorted(intake.refused.reasons.items())),
         rejects_path=rejects_path,
@@ -212,9 +212,15 @@ def _unusable(outcome: Outcome) -> str | None:
     return None
 
 
-def _input_hash(files: tuple[InputFile, ...], tickets: TicketsRead) -> str:
+def input_hash(settings: SourceSettings) -> str:
+    """SourceInfo.input_hash without reading a line. Raises InputError as reading would."""
+    files, _ = find_files(settings.paths)
+    tickets = str(settings.tickets_path) if settings.tickets_path else None
+    tickets_hash = find_files((tickets,))[0][0].sha256 if tickets else None
+    return _hash_of([file.sha256 for file in files], tickets_hash)
+
+
+def _hash_of(hashes: list[str], tickets_hash: str | None) -> str:
     """SHA-256 over the files' own, sorted, so that the order they are named in does not matter."""
-    hashes = sorted(file.sha256 for file in files)
-    if tickets.sha256:
-        hashes += ["tickets", tickets.sha256]
+    hashes = sorted(hashes) + (["tickets", tickets_hash] if tickets_hash else [])
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

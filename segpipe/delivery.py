@@ -1,0 +1,177 @@
+"""The last stage: a model and the engine's features → everybody assigned, checked and published.
+
+Takes what the stages before gave; gives a LoadInfo. Tried again where the connection was lost or
+another session was in the way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from segpipe import gates
+from segpipe.account import definitions
+from segpipe.assign import Since, Tally, assign_batches
+from segpipe.config import RunSettings
+from segpipe.engine import Connection as Engine
+from segpipe.errors import DatabaseError
+from segpipe.load import (
+    PreviousRun,
+    RunFacts,
+    SegmentCounts,
+    measure_batches,
+    publish,
+    record_facts,
+    record_forced,
+)
+from segpipe.model import Model
+from segpipe.postgres import with_retries
+from segpipe.progress import Progress
+from segpipe.report import AxisInfo, FeatureInfo, LoadInfo, SourceInfo
+from segpipe.store import embedded_note
+from segpipe.target import Target, alive
+from segpipe.transitions import same_names
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be published, and what the run said of it so far."""
+
+    model: Model
+    former: Model | None  # of the run in force
+    source: SourceInfo
+    features: FeatureInfo
+    forced_past: tuple[str, ...]  # reasons against it that are known already
+
+
+def early_reasons(
+    settings: RunSettings,
+    target: Target,
+    source: SourceInfo,
+    axes: tuple[AxisInfo, ...],
+    as_of: date,
+    today: date,
+) -> tuple[str, ...]:
+    """Reasons not to publish that --force goes past. Raises GateError where it is not given.
+
+    The ledger learns what was read, for a refused run too.
+    """
+    with suppress(DatabaseError):  # publishing will tell, and try again
+        record_facts(target.connection, target.run_id, _facts(source, as_of))
+    reasons = gates.early_refusals(
+        source, axes, target.last, settings.gates, settings.cluster.min_agreement, today
+    )
+    if not settings.is_forced:
+        gates.refuse(reasons)
+    return reasons
+
+
+def deliver(
+    settings: RunSettings, engine: Engine, target: Target, delivery: Delivery, progress: Progress
+) -> tuple[LoadInfo, Tally]:
+    """Publish, and count everybody on the way. Raises GateError and DatabaseError."""
+
+    def attempt() -> tuple[LoadInfo, Tally]:
+        with alive(target, settings, progress.say) as there:
+            return _deliver(settings, engine, there, delivery, progress)
+
+    return with_retries(settings.load.attempts, progress.say, attempt)
+
+
+def assigned(
+    settings: RunSettings,
+    engine: Engine,
+    target: Target | None,
+    delivery: Delivery,
+    tally: Tally,
+    progress: Progress,
+) -> Iterator[pa.RecordBatch]:
+    """Membership batches of everybody; the tally is filled and the progress told on the way."""
+    before = target.previous.as_of if target and target.previous else None
+    since = Since(before, delivery.features.as_of) if before else None
+    batches = assign_batches(
+        engine, delivery.model, settings.assign.batch_size, tally, delivery.former, since
+    )
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.num_rows
+        progress.advance(done, delivery.features.n_customers)
+
+
+def _deliver(
+    settings: RunSettings, engine: Engine, target: Target, delivery: Delivery, progress: Progress
+) -> tuple[LoadInfo, Tally]:
+    tally = Tally()
+    model, load = delivery.model, settings.load
+    previous = _previous(settings, target, delivery)
+    facts = _facts(delivery.source, delivery.features.as_of)
+    record_facts(target.connection, target.run_id, facts)
+    forced_past = list(delivery.forced_past)
+
+    def check(counts: SegmentCounts) -> None:
+        reasons = gates.late_refusals(
+            counts.shares(),
+            target.last,
+            previous.same_segments if previous else {},
+            settings.gates,
+        )
+        if not settings.is_forced:
+            gates.refuse(reasons)
+        forced_past.extend(reasons)
+        record_forced(target.connection, target.run_id, forced_past)
+
+    info = publish(
+        target.connection,
+        target.run_id,
+        load.store_id,
+        assigned(settings, engine, target, delivery, tally, progress),
+        axes=[axis.name for axis in model.axes],
+        definitions=definitions(model),
+        model=model.document(),
+        absent=load.absent,
+        keep_runs=load.keep_runs,
+        measures=measure_batches(engine, model, settings.assign.batch_size),
+        previous=previous,
+        as_of=delivery.features.as_of,
+        check=check,
+    )
+    notes = (*_forced_notes(forced_past), *info.notes, *embedded_note(load.database_url))
+    return dataclasses.replace(info, notes=notes), tally
+
+
+def _previous(settings: RunSettings, target: Target, delivery: Delivery) -> PreviousRun | None:
+    """The run in force, and which of its segments are which of the model's.
+
+    With a given model, whose ids may be another store's: told by name.
+    """
+    in_force, former, model = target.previous, delivery.former, delivery.model
+    if in_force is None:
+        return None
+    is_repeated = (
+        former is not None
+        and former.hash() == model.hash()
+        and in_force.as_of == delivery.features.as_of
+    )
+    known = former if settings.model_path is None else None
+    return PreviousRun(in_force.run_id, same_names(known, model), is_repeated=is_repeated)
+
+
+def _facts(source: SourceInfo, as_of: date) -> RunFacts:
+    newest = source.last_ordered_at
+    return RunFacts(
+        as_of=as_of,
+        input_hash=source.input_hash,
+        rows_read=source.n_rows_read,
+        rows_rejected=source.n_rows_rejected,
+        last_order_on=newest.date() if newest else None,
+    )
+
+
+def _forced_notes(reasons: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"Published by force, although: {reason}" for reason in reasons)

@@ -1,0 +1,80 @@
+"""Customers who asked to be forgotten, as a run meets them again in its input.
+
+Takes the salted hashes of a store; gives the engine's tables without these customers. Ids are not
+kept, so theirs can only be recognised once a file brings them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import pyarrow as pa
+
+from segpipe.engine import Connection
+from segpipe.errors import InputError
+from segpipe.schema import ORDER_LINES, TICKETS
+
+_HASHES = "forgotten_hashes"
+_FOUND = "forgotten_customers"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The salt of a store, and SHA-256 over the salt and an id for each forgotten customer."""
+
+    salt: str
+    hashes: frozenset[str]
+
+    def has(self, customer_id: str) -> bool:
+        """Whether this customer is among them."""
+        return hash_of(self.salt, customer_id) in self.hashes
+
+
+def hash_of(salt: str, customer_id: str) -> str:
+    """SHA-256 over salt and id, in hexadecimal."""
+    return sha256(f"{salt}{customer_id}".encode()).hexdigest()
+
+
+def remove_forgotten(engine: Connection, forgotten: Forgotten | None) -> tuple[int, int]:
+    """Customers and order lines that were left out; their tickets go as well.
+
+    Raises InputError where nobody else is in the input.
+    """
+    if forgotten is None or not forgotten.hashes:
+        return 0, 0
+    tables = [name for name in (ORDER_LINES.name, TICKETS.name) if _exists(engine, name)]
+    ids = " UNION ".join(f"SELECT customer_id::VARCHAR AS customer_id FROM {t}" for t in tables)
+    engine.register(_HASHES, pa.table({"hash": pa.array(sorted(forgotten.hashes), pa.string())}))
+    try:
+        engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_FOUND} AS SELECT customer_id FROM"
+            f" (SELECT DISTINCT customer_id FROM ({ids}))"
+            f" WHERE sha256(? || customer_id) IN (SELECT hash FROM {_HASHES})",
+            [forgotten.salt],
+        )
+        n_customers = _number(engine, f"SELECT count(*) FROM {_FOUND}")
+        removed = {table: _remove(engine, table) for table in tables} if n_customers else {}
+    finally:
+        engine.execute(f"DROP TABLE IF EXISTS temp.{_FOUND}")
+        engine.unregister(_HASHES)
+    n_lines = removed.get(ORDER_LINES.name, 0)
+    if n_lines and not _number(engine, f"SELECT count(*) FROM {ORDER_LINES.name}"):
+        msg = f"All {n_customers:,} customers of the input have been forgotten, so none is left;"
+        raise InputError(f"{msg} give a file with others.")
+    return n_customers, n_lines
+
+
+def _remove(engine: Connection, table: str) -> int:
+    return _number(
+        engine, f"DELETE FROM {table} WHERE customer_id IN (SELECT customer_id FROM {_FOUND})"
+    )
+
+
+def _exists(engine: Connection, table: str) -> bool:
+    found = engine.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table])
+    return bool(found.fetchall()[0][0])
+
+
+def _number(engine: Connection, statement: str) -> int:
+    return int(engine.execute(statement).fetchall()[0][0])

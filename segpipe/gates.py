@@ -1,0 +1,186 @@
+"""The gates: reasons to refuse a run before it is published.
+
+Takes what this run and the run in force say of themselves; gives sentences, none where all is
+well. What is not known of the run in force passes. No clock: today is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+
+from segpipe.config import GateSettings
+from segpipe.errors import GateError
+from segpipe.load.facts import LastRun
+from segpipe.report import AxisInfo, SourceInfo
+
+Shares = Mapping[str, float]  # segment or state → share of the customers
+
+_STRUCTURED = ("clustered", "weak")
+_NO_ANSWER = {"no_structure", "unavailable"}  # states of an axis without segments
+
+
+def early_refusals(
+    source: SourceInfo,
+    axes: Sequence[AxisInfo],
+    last: LastRun | None,
+    settings: GateSettings,
+    min_agreement: float,
+    today: date,
+) -> tuple[str, ...]:
+    """Reasons that are known once the axes are discovered, before anybody is assigned."""
+    return (
+        *_too_old(source, settings.max_order_age_days, today),
+        *(_refused_beside(source, axes, last, settings, min_agreement, today) if last else ()),
+    )
+
+
+def late_refusals(
+    shares_now: Mapping[str, Shares],
+    last: LastRun | None,
+    same_segments: Mapping[str, Mapping[str, str | None]],
+    settings: GateSettings,
+) -> tuple[str, ...]:
+    """Reasons that are known once everybody is assigned: segments that grew or shrank too much.
+
+    Shares are held side by side by segment, whatever its name (`transitions.same_names`): one that
+    is no more has fallen to 0, a new one has risen from 0. An axis that had no segments and has
+    some now passes; so does one that lost its structure, which `early_refusals` has told.
+    """
+    if last is None:
+        return ()
+    reasons: list[str] = []
+    for axis, now in shares_now.items():
+        before = last.shares.get(axis)
+        if before and not _is_other_question(before, now, last.verdicts.get(axis)):
+            reasons += _moved(axis, before, now, same_segments.get(axis, {}), last, settings)
+    return tuple(reasons)
+
+
+def refuse(reasons: Sequence[str]) -> None:
+    """Raise GateError with every reason, one a line; do nothing where there is none."""
+    if reasons:
+        raise GateError(
+            "The run is refused, nothing was published:\n"
+            + "".join(f"  - {reason}\n" for reason in reasons)
+            + "Mend the input or change the setting; --force publishes all the same."
+        )
+
+
+def _refused_beside(
+    source: SourceInfo,
+    axes: Sequence[AxisInfo],
+    last: LastRun,
+    settings: GateSettings,
+    min_agreement: float,
+    today: date,
+) -> Iterator[str]:
+    """Reasons that only the run in force can give."""
+    if settings.require_newer_orders:
+        yield from _stale(source, last, today)
+    yield from _fewer_rows(source, last, settings.max_row_drop_share)
+    for axis in axes:
+        if not settings.allow_lost_structure:
+            yield from _lost_structure(axis, last)
+        if settings.require_agreement:
+            yield from _disagrees(axis, last, min_agreement)
+
+
+def _too_old(source: SourceInfo, max_age_days: int | None, today: date) -> Iterator[str]:
+    newest = source.last_ordered_at
+    if max_age_days is None or newest is None:
+        return
+    age_days = (today - newest.date()).days
+    if age_days > max_age_days:
+        said = f"The newest order is of {newest.date()}, {age_days:,} days ago: an old export?"
+        yield _with_setting(said, "max_order_age_days", max_age_days)
+
+
+def _stale(source: SourceInfo, last: LastRun, today: date) -> Iterator[str]:
+    newest = source.last_ordered_at
+    then = last.last_ordered_at or last.last_order_on
+    if newest is None or then is None or _is_newer(newest, then):
+        return
+    is_by_second = isinstance(then, datetime) and newest.date() == then.date()
+    form = "%Y-%m-%d %H:%M:%S" if is_by_second else "%Y-%m-%d"
+    is_to_come = (newest.date() - today).days > 1  # one day, for time zones
+    guess = "a date to come, entered by mistake?" if is_to_come else "a stale export?"
+    said = f"The newest order is of {newest:{form}}, no newer than that of run {last.run_id},"
+    yield _with_setting(f"{said} {then:{form}}: {guess}", "require_newer_orders", value=True)
+
+
+def _is_newer(newest: datetime, then: datetime | date) -> bool:
+    """By the second where both are known so, for runs several times a day; else by the day."""
+    return newest > then if isinstance(then, datetime) else newest.date() > then
+
+
+def _fewer_rows(source: SourceInfo, last: LastRun, max_share: float) -> Iterator[str]:
+    if not last.rows_read:
+        return
+    n_fewer = last.rows_read - source.n_rows_read
+    if n_fewer / last.rows_read > max_share:
+        said = f"The input has {source.n_rows_read:,} rows, {n_fewer / last.rows_read:.1%} fewer"
+        said += f" than the {last.rows_read:,} of run {last.run_id}: a part of the export?"
+        yield _with_setting(said, "max_row_drop_share", max_share)
+
+
+def _lost_structure(axis: AxisInfo, last: LastRun) -> Iterator[str]:
+    before = last.verdicts.get(axis.name)
+    if before in _STRUCTURED and axis.verdict not in _STRUCTURED:
+        said = f"{axis.name} is {axis.verdict!r} now, and was {before!r} in run {last.run_id}"
+        said += f": {axis.reason.rstrip('.')}." if axis.reason else "."
+        yield _with_setting(said, "allow_lost_structure", value=False)
+
+
+def _disagrees(axis: AxisInfo, last: LastRun, min_agreement: float) -> Iterator[str]:
+    """Only where it fell: a shop that was below the limit all along is no news."""
+    before = last.agreement.get(axis.name)
+    if axis.agreement is None or axis.agreement.share >= min_agreement:
+        return
+    if before is None or before >= min_agreement:
+        said = f"{axis.name}: sample and population agree on {axis.agreement.share:.2%} of the"
+        said += f" customers, below [cluster] min_agreement = {min_agreement}"
+        said += "." if before is None else f"; {before:.2%} in run {last.run_id}."
+        yield _with_setting(said, "require_agreement", value=True)
+
+
+def _is_other_question(before: Shares, now: Shares, verdict: str | None) -> bool:
+    """Whether the axis had no segments before, or has none now and the verdict tells of it."""
+    return _has_no_answer(before) or (_has_no_answer(now) and verdict in _STRUCTURED)
+
+
+def _has_no_answer(shares: Shares) -> bool:
+    """Whether the axis gives everybody who is eligible its default state."""
+    return any(shares.get(state) for state in _NO_ANSWER)
+
+
+def _moved(
+    axis: str,
+    before: Shares,
+    now: Shares,
+    same: Mapping[str, str | None],
+    last: LastRun,
+    settings: GateSettings,
+) -> Iterator[str]:
+    """A reason a segment, the largest move first."""
+    was: dict[tuple[str, bool], float] = {(name, True): 0.0 for name in now}
+    for name, share in before.items():
+        present = same.get(name, name)
+        key = (name, False) if present is None else (present, True)  # False: it is no more
+        was[key] = was.get(key, 0.0) + share
+    moves = [
+        (now.get(name, 0.0) - share if is_there else -share, name, is_there)
+        for (name, is_there), share in was.items()
+    ]
+    for move, name, is_there in sorted(moves, key=lambda item: (-abs(item[0]), item)):
+        if round(abs(move), 9) > settings.max_share_shift:  # 0.9 - 0.7 is a little above 0.2
+            share = was[name, is_there]
+            said = f"{axis}: {name} has {share + move:.1%} of the customers, {share:.1%} in run"
+            said += f" {last.run_id}" + ("." if is_there else ", and is no more.")
+            yield _with_setting(said, "max_share_shift", settings.max_share_shift)
+
+
+def _with_setting(said: str, key: str, value: float) -> str:
+    """The reason with the setting that gave it, as a settings file spells both."""
+    spelt = str(value).lower() if isinstance(value, bool) else value
+    return f"{said} ([gates] {key} = {spelt})"
