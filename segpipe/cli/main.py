@@ -16,6 +16,7 @@ from segpipe.cli.database import db
 from segpipe.cli.doctor import doctor
 from segpipe.cli.explain import explain
 from segpipe.cli.export import export
+from segpipe.cli.history import diff, forget, rollback
 from segpipe.cli.queries import runs, show, sql
 from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
@@ -41,6 +42,9 @@ for command in (
     show,
     explain,
     transitions,
+    diff,
+    rollback,
+    forget,
     export,
     report,
     sql,
