@@ -6,7 +6,10 @@
 # The last line, in the log and on the terminal (what cron mails), says what came of it:
 #   segpipe: OK at TIME: WHAT WAS PUBLISHED; log: FILE
 #   segpipe: FAILED at TIME with status N: WHAT FAILED; log: FILE
-# Exit status: 0 published, 75 another run is going on, 128 + N ended by signal N, else what failed.
+# Exit status: 0 published, 2 the input, a setting or the database cannot be used, 3 refused by a
+# gate (a stale export, say), 75 another run is going on, 128 + N ended by signal N, 66 to 74 and
+# 127 something around the run (the text says what), 1 anything else.
+# $HEALTHCHECK_URL is told by the run; of a failure that the run did not tell, by this script.
 
 set -Eeuo pipefail
 own_umask=$(umask) # for the run, whose embedded server may work as another user
@@ -24,9 +27,10 @@ last_word=""
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
 # Says the last line, once, and leaves with `status`.
-finish() { # status, text
+finish() { # status, text, what the healthcheck is told instead of the text
     local status=$1 text=$2 line
     last_word=said
+    trap '' HUP INT TERM
     if [ "$status" -eq 0 ]; then
         line="segpipe: OK at $(now): $text; log: $log"
         if printf '%s\n' "$line" >>"$log"; then
@@ -35,10 +39,29 @@ finish() { # status, text
         fi
         status=74 text="published ($text), but the log cannot be written"
     fi
+    tell_healthcheck "exit status $status: ${3:-$text}" || true
     line="segpipe: FAILED at $(now) with status $status: $text; log: ${log:-none}"
     if [ -n "$log" ]; then printf '%s\n' "$line" >>"$log" || true; fi
     printf '%s\n' "$line" >&2
     exit "$status"
+}
+
+# Tells the healthcheck of a failure, unless the run has done so. Its URL is a secret and
+# arguments are public, so that curl reads it as a settings file.
+tell_healthcheck() { # text
+    local url=${HEALTHCHECK_URL:-} path
+    if [ -z "$url" ]; then return; fi
+    if [ -n "$raw" ] && grep -q '^segpipe: told the healthcheck of the failure' "$raw"; then return; fi
+    path=${url%%\?*} # the event goes ahead of a query
+    printf '%s' "$1" | curl -q --config <(printf 'url = "%s/fail%s"\n' "${path%/}" "${url#"$path"}") \
+        --proto '=http,https' --location --proto-redir '=https' --max-redirs 5 --max-time 5 --retry 2 \
+        --silent --fail --output /dev/null --header 'Content-Type: text/plain; charset=utf-8' \
+        --data-binary @- || warn "the healthcheck was not told of the failure (curl: status $?)"
+}
+
+warn() { # text
+    printf 'segpipe: warning: %s\n' "$1" >&2
+    if [ -n "$log" ]; then printf 'segpipe: warning: %s\n' "$1" >>"$log" || true; fi
 }
 
 # Whatever ends this script without a last line is a failure that nobody foresaw.
@@ -47,6 +70,7 @@ on_exit() {
     local status=$?
     trap - EXIT ERR
     if [ -n "$raw" ]; then rm -f -- "$raw"; fi
+    raw=""
     if [ -z "$last_word" ]; then
         if [ "$status" -eq 0 ]; then status=70; fi
         finish "$status" "the script stopped at line ${failed_line:-unknown}"
@@ -74,7 +98,7 @@ mask() {
 absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$2/$1" ;; esac }
 
 read_settings() { # env file
-    local file=$1 mode
+    local file=$1 mode secret=""
     if [ ! -f "$file" ] || [ ! -r "$file" ]; then
         finish 2 "no settings file $file; copy cron/segpipe.env.example there and fill it in"
     fi
@@ -83,26 +107,26 @@ read_settings() { # env file
     . "$file" || finish 2 "the settings file $file could not be read as shell settings"
     set +a
     mode=$(ls -lnd -- "$file")
-    case ${mode:7:1} in
-        r)
-            case ${DATABASE_URL:-} in
-                *://*:*@*)
-                    warning="$file holds a password and everybody can read it; run: chmod 600 $file"
-                    ;;
-                *) ;;
-            esac
-            ;;
-        *) ;;
-    esac
+    if [ "${mode:7:1}" = r ]; then
+        if [ -n "${HEALTHCHECK_URL:-}" ]; then secret="the URL of the healthcheck"; fi
+        case ${DATABASE_URL:-} in *://*:*@*) secret="a password" ;; *) ;; esac
+        if [ -n "$secret" ]; then
+            warning="$file holds $secret and everybody can read it; run: chmod 600 $file"
+        fi
+    fi
     if [ -z "${CSV_PATH:-}" ]; then
         finish 2 "$file does not set CSV_PATH, the file of order lines"
     fi
 }
 
-# The options of the run, from the settings. DATABASE_URL goes by the environment: arguments are
+# The options of the run, from the settings. What is secret goes by the environment: arguments are
 # visible to everybody on the machine.
 set_options() {
-    options=(--csv-path "$CSV_PATH")
+    if [ -n "${HEALTHCHECK_URL:-}" ]; then export SEGPIPE_HEALTHCHECK_URL=$HEALTHCHECK_URL; fi
+    if [ -n "${METRICS_FILE:-}" ]; then export SEGPIPE_METRICS_FILE=$METRICS_FILE; fi
+    # --no-wait: a store at work is as good a reason to leave with 75 as the lock file.
+    options=(--csv-path "$CSV_PATH" --no-wait)
+    if [ -n "${CONFIG_PATH:-}" ]; then options+=(--config "$CONFIG_PATH"); fi
     if [ -n "${STORE_ID:-}" ]; then options+=(--store-id "$STORE_ID"); fi
     if [ -n "${SOURCE:-}" ]; then options+=(--source "$SOURCE"); fi
     if [ -n "${TICKETS_PATH:-}" ]; then options+=(--tickets "$TICKETS_PATH"); fi
@@ -132,7 +156,7 @@ if ! (: >>"$log") 2>/dev/null; then
     log=""
     finish 73 "no log can be written in $LOG_DIR"
 fi
-if [ -n "$warning" ]; then printf 'segpipe: warning: %s\n' "$warning" | tee -a "$log" >&2; fi
+if [ -n "$warning" ]; then warn "$warning"; fi
 
 # One run at a time; the lock goes with this script, however it ends.
 LOCK_FILE=$(absolute "${LOCK_FILE:-$LOG_DIR/monthly_resegment.lock}" "$checkout")
@@ -167,9 +191,13 @@ mask >>"$log" || finish 74 "the output of the run cannot be written to the log"
 if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
     finish "$status" "the run was ended by signal $((status - 128)); the previous run stays in force"
 elif [ "$status" -ne 0 ]; then
-    reason=$(mask | sed -n '/[^[:space:]]/p' | tail -n 1)
-    reason=${reason#segpipe: error: }
-    finish "$status" "${reason:-the run said nothing}"
+    # The error to its end, for a gate has a line for each reason; else what was said last.
+    reason=$(mask | awk '
+        /^segpipe: error: / { error = substr($0, 17); next }
+        NF { sub(/^ +/, ""); last = $0; if (error != "") error = error " " $0 }
+        END { print error != "" ? error : last }')
+    # The reason may quote the data; the log is where it belongs.
+    finish "$status" "${reason:-the run said nothing}" "the run failed; its log tells why"
 fi
 # An exit status of 0 is not enough: the report must say what was published.
 published=$(sed -n 's/^Published  *\(run [0-9][0-9]* of store .*\)$/\1/p' "$raw" | tail -n 1)

@@ -19,7 +19,15 @@ from segpipe.schema import METRICS, strength_column
 
 @pytest.fixture(autouse=True)
 def _no_database_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "SEGPIPE_HOME", "PGOPTIONS", "PGPASSWORD", "PGSERVICE"):
+    for name in (
+        "DATABASE_URL",
+        "SEGPIPE_HOME",
+        "SEGPIPE_HEALTHCHECK_URL",
+        "SEGPIPE_METRICS_FILE",
+        "PGOPTIONS",
+        "PGPASSWORD",
+        "PGSERVICE",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields, replace
 from pathlib import Path
+
+from segpipe.config import GateSettings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "monthly_resegment.sh"
@@ -31,3 +34,12 @@ def test_the_example_settings_name_every_setting_that_the_script_reads() -> None
     assert {
         name for name in used if not re.search(rf"^#? ?{name}=", example, re.MULTILINE)
     } == set()
+
+
+def test_the_example_of_a_settings_file_has_the_defaults() -> None:
+    path = ROOT / "cron" / "segpipe.toml.example"
+    gates = load_settings(path, {}).gates
+    assert gates == replace(GateSettings(), max_order_age_days=40)
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"^(\w+) =", text, re.MULTILINE))
+    assert named == {field.name for field in fields(GateSettings)}

@@ -24,7 +24,25 @@ from segpipe.cli.transitions import transitions
 from segpipe.errors import SegpipeError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands whose output nobody may read to its end, as with `| head`; that is no failure.
+
+    Here, since Click itself would end with status 1.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
+        """The command's value, None where the reader has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="segpipe")
 def cli() -> None:
     """Give every customer a segment on each of 13 behavioural axes, in PostgreSQL.
@@ -54,7 +72,7 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> None:
-    """Run a command and exit: 0, 1 (failed), 2 (bad input), 130 and 143 (interrupted)."""
+    """Run a command and exit: 0, 1 (failed), 2 (bad input), 3 (refused), 75 (busy), 130, 143."""
     try:
         with _orderly_end():
             cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
@@ -65,9 +83,6 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
         sys.exit(error.exit_code)
     except SegpipeError as error:
         _leave(str(error), error.exit_status)
-    except BrokenPipeError:
-        # The reader of the output has gone, as `| head` does; that is no failure.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if os.environ.get("SEGPIPE_DEBUG"):
             raise

@@ -14,28 +14,84 @@ _URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded
 _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--store-id", help="Of this store only.")
 @click.option("--limit", default=20, show_default=True)
 @_URL
 @_JSON
-def runs(store_id: str | None, limit: int, database_url: str | None, *, as_json: bool) -> None:
-    """List the runs, newest first.
+@click.pass_context
+def runs(
+    context: click.Context,
+    store_id: str | None,
+    limit: int,
+    database_url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List the runs, newest first, and what each keeps in the database.
+
+    withdrawn: published, and then rolled back. kept_bytes: its tables with their indexes.
 
     Example: segpipe runs --limit 12
     """
+    if context.invoked_subcommand:
+        context.obj = (store_id, database_url)
+        return
+    from segpipe.history import kept_bytes
     from segpipe.load import list_runs
     from segpipe.render import table_text
     from segpipe.store import open_store
 
     with open_store(database_url) as store:
-        rows = list_runs(store, store_id, limit)
+        kept = kept_bytes(store)
+        rows = [
+            {**row, "kept_bytes": kept.get(row["run_id"], 0)}
+            for row in list_runs(store, store_id, limit)
+        ]
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
     elif rows:
-        click.echo(table_text(list(rows[0]), [list(row.values()) for row in rows]))
+        told = [{**row, "kept_bytes": f"{row['kept_bytes']:,}"} for row in rows]
+        click.echo(table_text(list(rows[0]), [list(row.values()) for row in told]))
     else:
         click.echo("No run yet.")
+
+
+@runs.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(0),
+    required=True,
+    metavar="N",
+    help="Earlier runs to keep for a rollback, beside the one in force.",
+)
+@click.option("--store-id", help="Where several stores have been published.")
+@_URL
+@click.pass_context
+def prune(
+    context: click.Context, keep: int, store_id: str | None, database_url: str | None
+) -> None:
+    """Drop what is kept of earlier runs; their reports and counts stay.
+
+    Example: segpipe runs prune --keep 1
+    """
+    from segpipe import load
+    from segpipe.history import store_of_run
+    from segpipe.store import open_store
+
+    outer_store, outer_url = context.obj
+    with open_store(database_url or outer_url) as store:
+        of_store, _ = store_of_run(store, "latest", store_id or outer_store)
+        with load.hold_store(store, of_store, wait=True, told=_tell):
+            done = load.prune(store, of_store, keep)
+    still = ", ".join(map(str, done.kept)) or "none"
+    click.echo(
+        f"{done.freed_bytes:,} bytes freed; runs of store {of_store} that can be put back: {still}."
+    )
+
+
+def _tell(text: str) -> None:
+    click.echo(f"segpipe: {text}", err=True)
 
 
 @click.command()
@@ -58,12 +114,15 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
     memberships = profile.pop("segment_memberships")
     strengths = profile.pop("membership_strengths")
     previous, since = profile.pop("previous_segments"), profile.pop("segment_since")
-    profile.pop("dominant_segments")
+    first_seen = profile["first_seen_on"]
+    for name in ("dominant_segments", "content_hash"):
+        profile.pop(name)
     for name, value in profile.items():
-        click.echo(f"{name:<28}{value}")
+        if value is not None:
+            click.echo(f"{name:<28}{value}")
     for axis, segment in memberships.items():
         told = f"{segment} (strength {strengths[axis]:.2f})"
-        told += f", since {since[axis]}" if axis in since else ""
+        told += f", since {since.get(axis, first_seen)}"
         told += f", before: {previous[axis]}" if axis in previous else ""
         click.echo(f"{axis:<28}{told}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segpipe.cli.options import FILE, input_options, settings_of
+from segpipe.cli.watch import Watchers, refuse_watchers, watch
 
 if TYPE_CHECKING:
     from segpipe.config import RunSettings
@@ -41,16 +42,37 @@ if TYPE_CHECKING:
     type=click.Choice(["keep", "delete"]),
     help="Customers who are not in the file.  [default: keep]",
 )
+@click.option("--keep-runs", type=int, help="Earlier runs kept for a rollback.  [default: 2]")
+@click.option("--force", is_flag=True, help="Publish whatever the gates say, and record that.")
+@click.option(
+    "--resume", is_flag=True, help="Go on after a failure in load, if the input is as it was."
+)
+@click.option("--no-wait", is_flag=True, help="Exit 75 at once where the store has a run at work.")
 @click.option("--threads", type=int, help="Of the engine.")
 @click.option("--model", "model_path", type=FILE, help="Assign with this model, discover nothing.")
 @click.option("--model-out", type=FILE, help="Write the model as JSON.")
 @click.option("--report", "report_path", type=FILE, help="Write a page to look at (HTML).")
+@click.option(
+    "--healthcheck-url",
+    envvar="SEGPIPE_HEALTHCHECK_URL",
+    metavar="URL",
+    help="Told of start, success and failure; else SEGPIPE_HEALTHCHECK_URL.",
+)
+@click.option(
+    "--metrics-file",
+    "metrics_path",
+    type=FILE,
+    envvar="SEGPIPE_METRICS_FILE",
+    help="Written for Prometheus at the end; else SEGPIPE_METRICS_FILE.",
+)
 @click.option("--dry-run", is_flag=True, help="Do everything but publish; no database is opened.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def run(
     *,
     report_path: Path | None,
+    healthcheck_url: str | None,
+    metrics_path: Path | None,
     quiet: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click's values
@@ -59,17 +81,23 @@ def run(
 
     Example: segpipe run --csv-path product_sales_order.csv --sample-size 5000 --batch-size 5000
     """
-    settings = _settings(options)
-    if report_path:
-        _refuse_report_path(report_path, settings, options["config_path"])
-    report = _run(settings, is_quiet=quiet)
-    _show(report, as_json=as_json)
-    if report_path:
-        from segpipe.cli.report import write_report
+    watchers = Watchers(healthcheck_url or None, metrics_path, is_quiet=quiet)
+    if options["dry_run"]:  # nothing is published, and a watcher is not to believe it
+        refuse_watchers(watchers)
+        watchers = Watchers(None, None)
+    with watch(watchers) as watched:
+        watched.store_id = _store_id(options)
+        settings = _settings(options)
+        _refuse_outputs(settings, options["config_path"], report_path, watchers.metrics_path)
+        report = _run(settings, is_quiet=quiet)
+        watched.report = report
+        _show(report, as_json=as_json)
+        if report_path:
+            from segpipe.cli.report import write_report
 
-        write_report(report, report_path, settings.load.database_url)
-        if not as_json:
-            click.echo(f"\nPage: {_short(report_path)}")
+            write_report(report, report_path, settings.load.database_url)
+            if not as_json:
+                click.echo(f"\nPage: {_short(report_path)}")
 
 
 @click.command()
@@ -90,6 +118,7 @@ def demo(database_url: str | None, *, quiet: bool) -> None:
     options: dict[str, dict[str, Any]] = {
         "source": {"paths": (str(path),)},
         "load": {"database_url": database_url, "store_id": "demo"},
+        "gates": {"require_newer_orders": False},  # the same lines each time
     }
     _show(_run(load_settings(None, options), is_quiet=quiet), as_json=False)
     _show_queries(database_url)
@@ -103,21 +132,47 @@ def _settings(options: dict[str, Any]) -> RunSettings:
         "sample": {"size": options["sample_size"], "seed": options["seed"]},
         "cluster": {name: options[name] for name in ("min_k", "max_k", "refine", "audit")},
         "assign": {"batch_size": options["batch_size"]},
-        "load": {name: options[name] for name in ("database_url", "store_id", "absent")},
+        "load": {
+            **{n: options[n] for n in ("database_url", "store_id", "absent", "keep_runs")},
+            "wait": False if options["no_wait"] else None,
+        },
     }
     return replace(
         settings_of(options, by_stage),
         model_path=options["model_path"],
         model_out_path=options["model_out"],
         is_dry_run=options["dry_run"],
+        is_forced=options["force"],
+        is_resumed=options["resume"],
     )
 
 
-def _refuse_report_path(path: Path, settings: RunSettings, config_path: Path | None) -> None:
+def _store_id(options: dict[str, Any]) -> str | None:
+    """Shop of the run, ahead of its settings, which may be refused; None where they hide it."""
+    from segpipe.config import load_settings
+    from segpipe.errors import SegpipeError
+
+    if options["store_id"]:
+        return str(options["store_id"])
+    try:
+        return load_settings(options["config_path"], {}).load.store_id
+    except SegpipeError:
+        return None
+
+
+def _refuse_outputs(
+    settings: RunSettings,
+    config_path: Path | None,
+    report_path: Path | None,
+    metrics_path: Path | None,
+) -> None:
     """Raise InputError, before any work, where no page can be written, or over a file in use."""
+    from segpipe.errors import InputError
     from segpipe.page import refuse_page_path
     from segpipe.source.files import expand
 
+    if report_path is None and metrics_path is None:
+        return
     source = settings.source
     named = (
         source.tickets_path,
@@ -128,8 +183,14 @@ def _refuse_report_path(path: Path, settings: RunSettings, config_path: Path | N
         *source.preset_paths,
         *settings.features.axis_paths,
     )
-    inputs = [path for given in source.paths for path in expand(given)]
-    refuse_page_path(path, "--report", [*inputs, *(path for path in named if path)])
+    in_use = [path for given in source.paths for path in expand(given)]
+    in_use += [path for path in named if path]
+    if report_path:
+        refuse_page_path(report_path, "--report", in_use)
+        in_use.append(report_path)
+    if metrics_path and metrics_path.resolve() in {path.resolve() for path in in_use}:
+        msg = f"--metrics-file names {metrics_path}, which the run reads or writes too;"
+        raise InputError(f"{msg} name another file.")
 
 
 def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:

@@ -1,0 +1,99 @@
+"""`segpipe diff`, `segpipe rollback` and `segpipe forget`: past runs, and people in them."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+_STORE = click.option("--store-id", help="Where several stores have been published.")
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@_STORE
+@_URL
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def diff(
+    before: str, after: str, store_id: str | None, database_url: str | None, *, as_json: bool
+) -> None:
+    """Tell what changed between two runs: input, settings, versions, segments, moves.
+
+    A run is its number in `segpipe runs`, or latest.
+
+    Example: segpipe diff 1 latest
+    """
+    from dataclasses import asdict
+
+    from segpipe.history import diff_runs, diff_text
+    from segpipe.report import plain_values
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        found = diff_runs(store, before, after, store_id)
+    if as_json:
+        click.echo(json.dumps(plain_values(asdict(found)), indent=2, ensure_ascii=False))
+    else:
+        click.echo(diff_text(found))
+
+
+@click.command()
+@click.argument("run", required=False)
+@_STORE
+@_URL
+def rollback(run: str | None, store_id: str | None, database_url: str | None) -> None:
+    """Put an earlier run back in force: RUN, or else the one before the present one.
+
+    The runs since are withdrawn; `segpipe runs` tells which ones are kept.
+
+    Example: segpipe rollback
+    """
+    from segpipe import load
+    from segpipe.history import store_of_run
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        of_store, run_id = store_of_run(store, run or "latest", store_id)
+        with load.hold_store(store, of_store, wait=True, told=_tell):
+            done = load.rollback(store, of_store, run_id if run else None)
+    profiles = f"{done.n_profiles:,} profiles"
+    told = f"Run {done.in_force} of store {of_store} is in force again: {profiles}"
+    withdrawn = ", ".join(map(str, done.withdrawn))
+    runs = "run" if len(done.withdrawn) == 1 else "runs"
+    click.echo(f"{told}; withdrawn: {runs} {withdrawn}." if withdrawn else f"{told}.")
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--store-id", help="Where several stores have the customer.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_URL
+def forget(customer: str, store_id: str | None, database_url: str | None, *, yes: bool) -> None:
+    """Remove a person from profiles, kept runs and exports, and leave them out from now on.
+
+    What no command reaches, such as the input file, is told. It cannot be undone; to let somebody
+    in again, delete their row of forgotten_customers.
+
+    Example: segpipe forget 15362 --yes
+    """
+    from segpipe.errors import InputError
+    from segpipe.history import forget_customer, forgetting_text, store_of_customer
+    from segpipe.store import open_store
+
+    if not yes and not sys.stdin.isatty():
+        msg = f"This would remove customer {customer!r} for good, and there is no terminal to ask"
+        raise InputError(f"{msg} on; say --yes.")
+    with open_store(database_url) as store:
+        of_store = store_of_customer(store, customer, store_id)
+        asked = f"Remove customer {customer!r} of store {of_store!r} for good?"
+        if not yes and not click.confirm(asked, err=True):
+            click.echo("Nothing was removed.")
+            return
+        click.echo(forgetting_text(forget_customer(store, of_store, customer, _tell)))
+
+
+def _tell(text: str) -> None:
+    click.echo(f"segpipe: {text}", err=True)

@@ -1,0 +1,114 @@
+"""A dead man's switch, as healthchecks.io and its like offer one.
+
+Takes the check's URL, which is a secret, and a line of text. URL/start, URL and URL/fail are
+posted to. Gives the reason where that did not work; it never raises, for a run goes on without.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from email.message import Message
+from threading import Thread
+from typing import IO
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from segpipe import __version__
+
+_SCHEMES = ("http", "https")
+_AGENT = {"User-Agent": f"segpipe/{__version__}"}
+_LATER = (408, 425, 429, *range(500, 600))  # answers after which it may work a little later
+
+
+def url_problem(url: str) -> str | None:
+    """What is wrong with the URL, without showing it; None where it can be used."""
+    wanted = "expected one such as https://hc-ping.com/UUID"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"cannot be read; {wanted}."
+    if parts.scheme not in _SCHEMES:
+        return f"is not of http or https; {wanted}."
+    if not parts.hostname or port == 0:
+        return f"names no host, or no port that there is; {wanted}."
+    if parts.username is not None or parts.password is not None:
+        return f"has a user name or a password in it; {wanted}."
+    if any(not "!" <= sign <= "~" for sign in url):
+        return f"has a blank or a sign that is not ASCII; {wanted}, others written as %XX."
+    return None
+
+
+def tell(url: str, event: str, text: str, *, attempts: int = 1, seconds: float = 5.0) -> str | None:
+    """Post the text to URL/event, or to the URL itself; None, or why it was not taken.
+
+    Waits `seconds` at most for each attempt, names, redirects and slow answers included.
+    """
+    reason: str | None = None
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(1.0)
+        reason, is_worth_another = _tell_once(_event_url(url, event), text, seconds)
+        if reason is None or not is_worth_another:
+            break
+    return reason
+
+
+def _event_url(url: str, event: str) -> str:
+    """The event at the end of the path, ahead of a query such as ?create=1."""
+    parts = urlsplit(url)
+    path = f"{parts.path.rstrip('/')}/{event}" if event else parts.path
+    return urlunsplit(parts._replace(path=path, fragment=""))
+
+
+def _tell_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
+    """Why it was not taken, if so, and whether another attempt may help."""
+    outcome: list[tuple[str | None, bool]] = []
+    # In a thread, since neither the look-up of a name nor a trickling answer keeps to a timeout.
+    posting = Thread(
+        target=lambda: outcome.append(_post(url, text, seconds)), name="healthcheck", daemon=True
+    )
+    posting.start()
+    posting.join(seconds)
+    return outcome[0] if outcome else (f"no answer within {seconds:g} seconds", True)
+
+
+def _post(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
+    body = text.encode("utf-8", "replace")
+    headers = {**_AGENT, "Content-Type": "text/plain; charset=utf-8"}
+    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - checked
+    try:
+        with urllib.request.build_opener(_Redirects).open(request, timeout=seconds):
+            return None, False
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"HTTP status {error.code}", error.code in _LATER
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # The words of an error may quote the URL.
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        said = cause.strerror if isinstance(cause, OSError) else None
+        return said or type(cause).__name__, True
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Followed by GET, so that what the run said goes to the named host only; never to plain http.
+
+    Any service of this kind takes a GET for the same.
+    """
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Message,
+        newurl: str,
+    ) -> urllib.request.Request:
+        new: SplitResult = urlsplit(newurl)
+        is_worse = req.type == "https" and new.scheme != "https"
+        if new.scheme not in _SCHEMES or is_worse:
+            raise urllib.error.HTTPError(req.full_url, code, msg, headers, fp)
+        return urllib.request.Request(newurl, headers=_AGENT, method="GET")  # noqa: S310 - as above

@@ -1,0 +1,33 @@
+"""What may leave the house: one line, without passwords, addresses or values of the data."""
+
+from __future__ import annotations
+
+import re
+
+from segpipe.errors import SegpipeError, StageError
+
+_LONGEST = 500
+_SECRETS = (
+    (re.compile(r"(://[^:/@\s]*):\S*@"), r"\1:***@"),
+    (re.compile(r"(passw(?:or)?d\s*=\s*)[^\s&]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"[^\s@<>\"'():,;=/]+@[^\s@<>\"'():,;=/]+\.[a-z]{2,}", re.IGNORECASE), "***"),
+)
+
+
+def redacted(error: BaseException | None) -> str:
+    """One line of what went wrong.
+
+    A library's own words may quote a customer's row, so that only the stage or the kind is told.
+    """
+    if isinstance(error, StageError):
+        return str(error).partition(" (")[0] + "."
+    if isinstance(error, SegpipeError):
+        text = " ".join(str(error).split())
+        for pattern, instead in _SECRETS:
+            text = pattern.sub(instead, text)
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return "ended by a signal"
+    return f"unforeseen {type(error).__name__}" if error else "ended without publishing"

@@ -1,0 +1,257 @@
+"""What a run tells those who watch over it, whatever ends it, and never the secret."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from threading import Thread
+
+import click
+import pytest
+from pings import Answer, Listener, Ping, listening
+from running import call
+
+from segpipe.cli.main import cli
+from segpipe.cli.watch import Watchers, exit_status, watch
+from segpipe.errors import BusyError, GateError, InputError, SegpipeError, StageError
+from segpipe.monitor import redacted, tell, url_problem
+from segpipe.report import (
+    AgreementInfo,
+    AxisInfo,
+    FeatureInfo,
+    LoadInfo,
+    RunReport,
+    SourceInfo,
+    StageInfo,
+)
+
+REPORT = RunReport(
+    version="1",
+    seed=42,
+    source=SourceInfo(
+        "canonical", ("a.csv",), "0", 20, 1, None, {}, 0, 0, 0, None, frozenset(),
+        datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 6, 30, tzinfo=UTC),
+    ),
+    features=FeatureInfo(date(2025, 7, 1), 5, 9, 0, 0),
+    sample=None,
+    axes=(
+        AxisInfo(
+            "price", "marketing", "weak", None, 2, 0.4,
+            agreement=AgreementInfo("refit", 5, 0.975, 0.9, 0.1, None),
+        ),
+    ),
+    load=LoadInfo(7, "north", "db", 5, 5, 0, 0, 0),
+    stages=(StageInfo("load", 1.2345),),
+    model_hash="0",
+    peak_memory_mb=1.0,
+)  # fmt: skip
+ERRORS: list[tuple[BaseException, int]] = [
+    (InputError("no column Date."), 2),
+    (GateError("the export is stale."), 3),
+    (BusyError("a run is at work."), 75),
+    (StageError("load", "ValueError: x"), 1),
+    (RuntimeError("x"), 1),
+    (KeyboardInterrupt(), 130),
+    (click.exceptions.Abort(), 130),
+    (click.UsageError("x"), 2),
+    (SystemExit(143), 143),
+]
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as found:
+        yield found
+
+
+def free_url() -> str:
+    """A URL at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/secret"
+
+
+def run_ends(watchers: Watchers, error: BaseException | None = None) -> None:
+    """A run of the store north that publishes, or ends by the error."""
+    with watch(watchers) as watched:
+        watched.store_id = "north"
+        if error:
+            raise error
+        watched.report = REPORT
+
+
+def run_publishes_then(watchers: Watchers, error: BaseException) -> None:
+    """A run of the store north that published, and ends by the error all the same."""
+    with watch(watchers) as watched:
+        watched.store_id, watched.report = "north", REPORT
+        raise error
+
+
+@pytest.mark.parametrize(("error", "status"), ERRORS)
+def test_the_status_is_the_one_that_the_command_line_ends_with(
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command("fail")
+    def fail() -> None:
+        raise error
+
+    cli.add_command(fail)
+    try:
+        assert call(capsys, "fail").status == status
+    finally:
+        del cli.commands["fail"]
+    assert exit_status(error) == status
+
+
+def test_a_reader_of_the_output_who_has_gone_is_no_failure(listener: Listener) -> None:
+    with pytest.raises(BrokenPipeError):
+        run_publishes_then(Watchers(listener.url, None), BrokenPipeError())
+    assert listener.told[1][0] == ""
+
+
+def test_a_run_that_published_tells_start_and_success(
+    listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_ends(Watchers(listener.url, None))
+    assert listener.told == [
+        ("/start", "started"),
+        ("", "published run 7 of store north: 5 profiles"),
+    ]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "segpipe: told the healthcheck that the run published.\n"
+
+
+@pytest.mark.parametrize(("error", "status"), ERRORS)
+def test_whatever_ends_a_run_is_told_with_its_status(
+    error: BaseException, status: int, listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)):
+        run_ends(Watchers(listener.url, None), error)
+    (_, (event, body)) = listener.told
+    assert event == "/fail"
+    assert body.startswith(f"exit status {status}: ")
+    assert capsys.readouterr().err == "segpipe: told the healthcheck of the failure.\n"
+
+
+def test_a_quiet_run_says_nothing_of_what_it_told(
+    listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_ends(Watchers(listener.url, None, is_quiet=True))
+    assert len(listener.pings) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_a_healthcheck_that_is_away_is_a_warning_without_its_url(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_ends(Watchers(free_url(), None))
+    told = capsys.readouterr().err
+    assert "warning: the healthcheck was not told of the start (Connection refused)" in told
+    assert "warning: the healthcheck was not told that the run published (Conn" in told
+    assert "secret" not in told
+    assert "127.0.0.1" not in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/secret",
+        "file:///etc/secret",
+        "secret",
+        "http:///secret",
+        "https://host:99999/secret",
+        "https://host:0/secret",
+        "https://[secret",
+        "https://me:secret@host/x",
+        "https://host/se cret",
+        "https://host/secret\n",
+        "https://höst/secret",
+        "",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(InputError, match=r"--healthcheck-url .* expected one such as") as refused:
+        run_ends(Watchers(url, None))
+    assert "secret" not in str(refused.value)
+    assert "me:" not in str(refused.value)
+
+
+def test_usual_urls_are_taken() -> None:
+    for url in ("https://hc-ping.com/1f3c", "http://localhost:8000/ping/a?create=1"):
+        assert url_problem(url) is None
+
+
+def test_the_event_goes_ahead_of_a_query(listener: Listener) -> None:
+    assert tell(f"{listener.url}/?create=1#x", "start", "x") is None
+    assert tell(f"{listener.url}/?create=1#x", "", "x") is None
+    assert [ping.path for ping in listener.pings] == ["/check/start?create=1", "/check/?create=1"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_without_what_the_run_said(status: int, listener: Listener) -> None:
+    with listening(lambda _: Answer(status, f"{listener.url}/moved")) as first:
+        assert tell(first.url, "fail", "what the run said") is None
+        assert first.told == [("/fail", "what the run said")]
+    assert listener.pings == [Ping("GET", "/check/moved", "")]
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
+def test_a_redirect_out_of_http_is_not_followed(location: str) -> None:
+    with listening(lambda _: Answer(302, location)) as found:
+        assert tell(found.url, "", "x") == "HTTP status 302"
+
+
+def test_a_circle_of_redirects_ends() -> None:
+    with listening(lambda ping: Answer(302, ping.path)) as found:
+        assert tell(found.url, "", "x") == "HTTP status 302"
+
+
+def test_it_is_tried_again_where_that_may_help() -> None:
+    heard: list[Ping] = []
+
+    def answer(ping: Ping) -> Answer:
+        heard.append(ping)
+        return Answer(503 if len(heard) == 1 else 200)
+
+    with listening(answer) as found:
+        assert tell(found.url, "", "x", attempts=3) is None
+        assert len(found.pings) == 2
+    with listening(lambda _: Answer(404)) as found:
+        assert tell(found.url, "", "x", attempts=3) == "HTTP status 404"
+        assert len(found.pings) == 1
+
+
+@pytest.mark.parametrize("trickle", [b"", b"H"])
+def test_a_server_that_never_gets_done_holds_nobody_up(trickle: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(trickle)
+                while connection.recv(4096):
+                    pass
+
+        thread = Thread(target=accept)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        assert tell(url, "", "x", seconds=0.3) in {"no answer within 0.3 seconds", "TimeoutError"}
+        thread.join()
+
+
+def test_a_host_that_is_not_known_is_a_reason() -> None:
+    reason = tell("http://no-such-host.invalid/secret", "", "x")
+    assert reason
+    assert "secret" not in reason
+
+
+def test_what_is_told_holds_no_password_address_or_value() -> None:
+    told = redacted(
+        SegpipeError("postgresql://me:s3cr3t@db/x and password=hid den,\n(anna.b+c@example.co.uk)")
+    )
+    assert told == "postgresql://me:***@db/x and password=*** den, (***)"
+    assert redacted(StageError("load", "Error: 'anna' is odd (x)")) == "The stage load failed."
+    assert redacted(RuntimeError("anna")) == "unforeseen RuntimeError"
+    assert len(redacted(InputError("x" * 9999))) == 500
