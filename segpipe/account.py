@@ -13,7 +13,7 @@ from segpipe.assign import Tally
 from segpipe.guidance import described_state, guidance_for
 from segpipe.load import SegmentDefinition
 from segpipe.model import Model
-from segpipe.report import AxisInfo, RunDetails, plain_values
+from segpipe.report import AxisInfo, plain_values
 
 if TYPE_CHECKING:
     from segpipe.discover import Discovery
@@ -86,16 +86,6 @@ def with_counts(infos: Sequence[AxisInfo], model: Model, tally: Tally) -> tuple[
         n_filled = tally.n_filled.get(axis.name, {})
         counted.append(dataclasses.replace(info, shares=shares, n_filled=n_filled))
     return tuple(counted)
-
-
-def axis_infos(model: Model, discovered: Sequence[Discovery], tally: Tally) -> tuple[AxisInfo, ...]:
-    """One record an axis, in the model's order; shares are counted over everybody."""
-    return with_counts(discovered_axes(model, discovered), model, tally)
-
-
-def run_details(model: Model, discovered: Sequence[Discovery]) -> RunDetails:
-    """The model document, and the points of the axes that have segments."""
-    return RunDetails(model.document(), scatter_points(discovered))
 
 
 def scatter_points(discovered: Sequence[Discovery]) -> dict[str, Any]:

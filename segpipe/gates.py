@@ -30,6 +30,7 @@ def early_refusals(
 ) -> tuple[str, ...]:
     """Reasons that are known once the axes are discovered, before anybody is assigned."""
     return (
+        *source.over_limit,
         *_too_old(source, settings.max_order_age_days, today),
         *(_refused_beside(source, axes, last, settings, min_agreement, today) if last else ()),
     )

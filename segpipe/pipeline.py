@@ -163,7 +163,9 @@ def _discovered(
     if given is None:
         Thread(target=import_module, args=("segpipe.discover",), daemon=True).start()
     with stages("source"):
-        source = read_order_lines(engine, settings.source, stages.progress.step)
+        source = read_order_lines(
+            engine, settings.source, stages.progress.step, is_forced=settings.is_forced
+        )
         refuse_overwriting(settings.model_out_path, map(Path, source.paths), "--model-out")
         notes = _without_forgotten(engine, target)
     with stages("features"):

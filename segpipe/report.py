@@ -40,6 +40,7 @@ class SourceInfo:
     last_ordered_at: datetime | None
     n_tickets: int = 0
     notes: tuple[str, ...] = ()  # plain sentences: guessed order ids, duplicate files …
+    over_limit: tuple[str, ...] = ()  # sentences: more rejects than allowed, where it was forced
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,10 @@ def test_too_many_rejects_refuse_the_run(
 ) -> None:
     bad = ["c1,o1,never,20.5,1,0,0,p1,cat1,web"] * 30
     path = write_shop(tmp_path / "shop.csv", [*shop_lines(40), *bad])
-    refused(capsys, path, "30", "rejects")
+    outcome = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
+    assert outcome.status == 3
+    assert "30 of " in outcome.err
+    assert "--force goes on without them" in outcome.err
     relaxed = call(
         capsys, "run", "--csv-path", path, "--dry-run", "--quiet", "--max-reject-share", "0.5"
     )

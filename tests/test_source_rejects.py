@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from source_reading import HEADER, read, rejects_of, write
 
-from segpipe.errors import InputError
+from segpipe.config import EngineSettings, SourceSettings
+from segpipe.engine import open_engine
+from segpipe.errors import GateError, InputError
+from segpipe.source import read_order_lines
 
 ROW = "a,1,2024-05-06,1"
 WIDE = f"{HEADER},quantity,discount_amount,refund_amount,unit_price"
@@ -128,20 +131,31 @@ def test_line_numbers_hold_in_a_file_read_by_several_threads(tmp_path: Path) -> 
 
 def test_an_open_quote_cannot_swallow_lines_unnoticed(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, *[ROW] * 80, 'a,"1,2024-05-06,1', *[ROW] * 20)
-    with pytest.raises(InputError, match=r"21 of 101 rows \(20\.8%\).*unbalanced quotes"):
+    with pytest.raises(GateError, match=r"21 of 101 rows \(20\.8%\).*unbalanced quotes"):
         read(path)
     assert read(path, max_reject_share=0.3).info.n_rows_rejected == 21
 
 
 def test_too_many_rejects_refuse_the_run_and_are_still_written(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, *[ROW] * 8, "a,1,x,1", "a,1,2024-05-06,y", "a,1,x,1")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(GateError) as caught:
         read(path)
     message = str(caught.value)
+    assert caught.value.exit_status == 3
     assert "3 of 11 rows (27.3%) were rejected, more than the 5.0% allowed" in message
     assert "most often: date cannot be read (2)" in message
     assert str(tmp_path / "a.rejects.csv") in message
     assert len(rejects_of(tmp_path / "a.rejects.csv")) == 3
+
+
+def test_forced_the_run_goes_on_and_keeps_the_reason(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", HEADER, *[ROW] * 8, "a,1,x,1")
+    with open_engine(EngineSettings()) as engine:
+        info = read_order_lines(engine, SourceSettings(paths=(str(path),)), is_forced=True)
+    assert info.n_rows_rejected == 1
+    (reason,) = info.over_limit
+    assert reason.startswith("1 of 9 rows (11.1%) were rejected, more than the 5.0% allowed")
+    assert read(path, max_reject_share=0.2).info.over_limit == ()
 
 
 def test_the_limit_is_inclusive(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int
     hashes = np.zeros(batch.num_rows, np.uint64)
     for axis in sorted(axes):
         words = Words.of(batch[axis])
-        table = np.array([_number(f"{axis}\0{text}") for text in words.texts], np.uint64)
+        numbers = [_number(f"{axis}\0{text}") for text in words.texts]
+        table = np.array([*numbers, 0], np.uint64)  # the last is for MISSING
         hashes = _mixed(hashes, table[words.codes])
         hashes = _mixed(hashes, strength_steps(batch, axis).astype(np.uint64))
     for metric in METRICS:
@@ -37,7 +38,8 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int
 def strength_steps(batch: pa.RecordBatch, axis: str) -> NDArray[np.int32]:
     """Strengths in ten-thousandths, as they are written, (n_rows,)."""
     values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
-    steps: NDArray[np.int32] = np.rint(values * STRENGTH_STEPS).astype(np.int32)
+    with np.errstate(invalid="ignore"):  # what is not a number is refused as it is written
+        steps: NDArray[np.int32] = np.rint(values * STRENGTH_STEPS).astype(np.int32)
     return steps
 
 

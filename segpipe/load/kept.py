@@ -97,19 +97,20 @@ def drop_tables(
             [store_id, sorted(needed)],
         ).fetchall()
         for run_id, name in rows:
-            freed += _drop(connection, Partition(parent.schema, name), column, run_id)
+            freed += drop_table(connection, Partition(parent.schema, name), column, run_id)
     return freed
 
 
-def _drop(connection: Connection, table: Partition, column: str, run_id: int) -> int:
+def drop_table(connection: Connection, table: Partition, column: str, run_id: int) -> int:
+    """Bytes freed by dropping the table that the ledger names there; 0 where it is in use."""
     forget = sql.SQL("UPDATE segmentation_runs SET {} = NULL WHERE run_id = %s")
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
-            freed = 0
-            if not is_attached(connection, table):  # never the one in force, whatever is recorded
-                freed = size_of(connection, table)
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
+            if is_attached(connection, table):  # never the one in force, whatever is recorded
+                return 0
+            freed = size_of(connection, table)
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
             connection.execute(forget.format(sql.Identifier(column)), [run_id])
     except (LockTimeoutError, DependentObjectsError, PrivilegeError):
         return 0

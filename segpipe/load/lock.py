@@ -10,8 +10,10 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 
 from segpipe.errors import BusyError
+from segpipe.load.kept import drop_table
 from segpipe.load.partition import Partition, find_parent
-from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors, sql
+from segpipe.load.rights import refuse_without_rights
+from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors
 
 _DIED = "The process ended without a word: it was killed, or the machine or the server went down."
 _SESSION = {  # of a transaction that writes: nothing of the role's defaults may cut it or round
@@ -41,6 +43,7 @@ def hold_store(
     caller's own.
     """
     with plain_errors():
+        refuse_without_rights(connection)
         key = _key(store_id)
         if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
             holder = _holder(connection, store_id)
@@ -53,8 +56,9 @@ def hold_store(
             with connection.transaction():
                 settle(connection)
                 connection.execute("SELECT pg_advisory_lock(%s)", [key])
-        sweep(connection, store_id, own_run_id)
     try:
+        with plain_errors():
+            sweep(connection, store_id, own_run_id)
         yield
     finally:
         with suppress(ServerError):  # with the connection the lock has gone as well
@@ -81,12 +85,7 @@ def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) 
         return
     schema = find_parent(connection).schema
     for run_id, name in left:
-        with connection.transaction():
-            table = Partition(schema, name).identifier
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-            connection.execute(
-                "UPDATE segmentation_runs SET measures_table = NULL WHERE run_id = %s", [run_id]
-            )
+        drop_table(connection, Partition(schema, name), "measures_table", run_id)
 
 
 def lock_store(connection: Connection, store_id: str) -> None:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from segpipe.assign import needed_measures
 from segpipe.engine import Connection as Engine
 from segpipe.engine import quote
+from segpipe.load.lock import settle
 from segpipe.load.partition import Parent, Partition, table_of
 from segpipe.load.publication import Publication
 from segpipe.load.send import send
@@ -59,6 +60,7 @@ def write_measures(
     measures = [name for name in first.schema.names if name != _ID]
     new = table_of(parent, "customer_measures", task.store_id, task.run_id)
     with another(connection) as own, own.transaction():
+        settle(own)
         own.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new.identifier))
         own.execute(_create(new, measures))
         send(own, _copy_in(new, measures), _sent(chain([first], remaining), measures))
@@ -77,11 +79,13 @@ def update_measures(
     parent: Parent,
     batches: Iterable[pa.RecordBatch] | None,
     changed_ids: pa.Array,
+    absent_ids: pa.Array,
     before: str | None,
 ) -> tuple[str | None, str | None]:
     """Names of the table in force and of its undo; only the changed customers are written.
 
-    A new table is made where there is none to update, or it has other measures.
+    A new table is made where there is none to update, or it has other measures. Absent customers
+    keep their figures as they keep their profiles.
     """
     remaining = iter(batches or ())
     first = next(remaining, None)
@@ -90,7 +94,10 @@ def update_measures(
     measures = [name for name in first.schema.names if name != _ID]
     table = Partition(parent.schema, before or "")
     if before is None or _columns(connection, table) != [_ID, *measures]:
-        return write_measures(connection, task, parent, chain([first], remaining)), None
+        new = write_measures(connection, task, parent, chain([first], remaining))
+        if new and before and task.absent == "keep":
+            carry_measures(connection, parent, before, new, absent_ids)
+        return new, None
     staged = table_of(parent, "customer_measures", task.store_id, task.run_id, "_staged")
     connection.execute(_create(staged, measures, "UNLOGGED "))
     some = (
@@ -100,9 +107,12 @@ def update_measures(
     into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
     send(connection, into.format(staged.identifier, _names(measures)), _sent(some, measures))
     undo = table_of(parent, "customer_measures", task.store_id, task.run_id, "_undo")
+    gone = absent_ids.to_pylist() if task.absent == "delete" else []
     if task.keep_runs:
-        _save(connection, table, staged, undo)
+        _save(connection, table, staged, undo, gone)
     replace_measures(connection, table, staged, is_undo=False)
+    delete = sql.SQL("DELETE FROM {} WHERE customer_id = ANY(%s)")
+    connection.execute(delete.format(table.identifier), [gone])
     connection.execute(sql.SQL("DROP TABLE {}").format(staged.identifier))
     return before, undo.name if task.keep_runs else None
 
@@ -222,20 +232,21 @@ def _names(measures: list[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, (_ID, *measures)))
 
 
-def _save(connection: Connection, table: Partition, staged: Partition, undo: Partition) -> None:
-    """Keep the rows that will be replaced; of a customer who comes, the id alone."""
+def _save(
+    connection: Connection, table: Partition, staged: Partition, undo: Partition, gone: list[str]
+) -> None:
+    """Keep the rows that will be replaced or go; of a customer who comes, the id alone."""
     there = sql.SQL(
         "CREATE TABLE {undo} AS SELECT {table}.*, true AS is_there FROM {table}"
-        " WHERE customer_id IN (SELECT customer_id FROM {staged})"
+        " WHERE customer_id IN (SELECT customer_id FROM {staged}) OR customer_id = ANY(%s)"
     )
     new = sql.SQL(
         "INSERT INTO {undo} (customer_id, is_there) SELECT customer_id, false FROM {staged}"
-        " WHERE customer_id NOT IN (SELECT customer_id FROM {table})"
+        " WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.customer_id = {staged}.customer_id)"
     )
-    for statement in (there, new):
-        connection.execute(
-            statement.format(table=table.identifier, staged=staged.identifier, undo=undo.identifier)
-        )
+    names = {"table": table.identifier, "staged": staged.identifier, "undo": undo.identifier}
+    connection.execute(there.format(**names), [gone])
+    connection.execute(new.format(**names))
 
 
 def _figures(

@@ -192,25 +192,25 @@ def swap(connection: Connection, exchange: Exchange, patience_seconds: float) ->
     """
     deadline = time.monotonic() + patience_seconds
     pause = 0.1
-    while (refusal := _try_exchange(connection, exchange)) is not None:
+    while not _try_exchange(connection, exchange):
         if time.monotonic() + pause > deadline:
             raise DatabaseError(
                 "Other sessions have kept customer_profiles locked for"
                 f" {patience_seconds:.0f} seconds, so the run was not published and the"
                 " previous one stays in force. End their transactions and run it again."
-            ) from refusal
+            ) from None  # it has been tried long enough: no cause that asks for another attempt
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
 
 
-def _try_exchange(connection: Connection, exchange: Exchange) -> Exception | None:
+def _try_exchange(connection: Connection, exchange: Exchange) -> bool:
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
             _exchange(connection, exchange)
-    except (LockTimeoutError, DeadlockError) as error:
-        return error
-    return None
+    except (LockTimeoutError, DeadlockError):
+        return False
+    return True
 
 
 def _exchange(connection: Connection, exchange: Exchange) -> None:

@@ -6,6 +6,8 @@ changed in place, by writing them as they were.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,9 +18,11 @@ from segpipe.load.lock import begin
 from segpipe.load.measures import replace_measures
 from segpipe.load.partition import Exchange, Parent, Partition
 from segpipe.load.update import put_rows
-from segpipe.postgres import Connection, plain_errors, sql
+from segpipe.postgres import Connection, ServerError, plain_errors, sql
 
 _PATIENCE_SECONDS = 120.0
+_IS_REFERENCED = "23503"
+_OTHER_SHAPE = "42804"  # what ATTACH says of a table with other columns or constraints
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
         chain = kept.read_chain(connection, parent, store_id)
         steps = _steps(chain, store_id, run_id)
         for run, before in steps:
-            _step_back(connection, parent, store_id, run, before)
+            with _references_told(run):
+                _step_back(connection, parent, store_id, run, before)
         withdrawn = tuple(run.run_id for run, _ in steps)
         connection.execute(
             "UPDATE segmentation_runs SET status = 'withdrawn' WHERE run_id = ANY(%s)",
@@ -65,8 +70,11 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
 def prune(connection: Connection, store_id: str, keep: int) -> Pruned:
     """Keep the newest `keep` runs beside the one in force, and drop the tables of the others.
 
-    What the ledger, the counts and the transitions say of them stays. Raises DatabaseError.
+    What the ledger, the counts and the transitions say of them stays. Raises InputError for less
+    than none, and DatabaseError.
     """
+    if keep < 0:
+        raise InputError(f"{keep} earlier runs cannot be kept; give 0 or more.")
     with plain_errors(), connection.transaction():
         begin(connection, store_id)
         parent = partition.find_parent(connection)
@@ -96,33 +104,71 @@ def _steps(
     return list(pairwise(chain[: last + 1]))
 
 
+@contextmanager
+def _references_told(run: KeptRun) -> Iterator[None]:
+    """Say what to do about rows of another table that refer to customers whom the run brought."""
+    try:
+        yield
+    except ServerError as error:
+        if error.sqlstate != _IS_REFERENCED:
+            raise
+        raise InputError(
+            f"Run {run.run_id} brought customers to whom another table refers, so they cannot go:"
+            f" {error.diag.message_detail} Nothing has changed; delete those rows first."
+        ) from error
+
+
 def _step_back(
     connection: Connection, parent: Parent, store_id: str, run: KeptRun, before: KeptRun
 ) -> None:
-    present = partition.find_partition(connection, parent, store_id)
-    assert present  # noqa: S101 - a run is in force
     if run.tables.undo:
         _undo(connection, parent, store_id, run)
         return
+    present = partition.find_partition(connection, parent, store_id)
     former = Partition(parent.schema, before.tables.profiles or "")
-    if not parent.must_stay:
-        exchange = Exchange(parent, store_id, present, former)
+    exchange = Exchange(parent, store_id, present, former)
+    if (parent.must_stay and present) or not _swap(connection, exchange):
+        _write_back(connection, exchange)
+
+
+def _swap(connection: Connection, exchange: Exchange) -> bool:
+    """Whether the kept table took its place: it cannot if customer_profiles has changed since."""
+    try:
         partition.swap(connection, exchange, _PATIENCE_SECONDS)
-        return
-    _delete(connection, parent, store_id, former, sql.SQL("NOT IN"), sql.SQL("true"))
+    except ServerError as error:
+        if error.sqlstate != _OTHER_SHAPE or not exchange.old:
+            raise
+        return False
+    return True
+
+
+def _write_back(connection: Connection, exchange: Exchange) -> None:
+    """Make the rows what the kept table says; it goes by the name of the run that is withdrawn."""
+    parent, former, present = exchange.parent, exchange.new, exchange.old
+    assert present  # noqa: S101 - without one, the kept table is attached
+    delete = sql.SQL(
+        "DELETE FROM {parent} WHERE store_id = %s AND NOT EXISTS"
+        " (SELECT FROM {former} AS f WHERE f.customer_id = {parent}.customer_id)"
+    )
+    names = {"parent": parent.name, "former": former.identifier}
+    connection.execute(delete.format(**names), [exchange.store_id])
     put_rows(connection, parent, former)
     connection.execute(
-        "UPDATE segmentation_runs SET profiles_table = %s WHERE store_id = %s"
-        " AND profiles_table = %s",
-        [present.name, store_id, former.name],
+        "UPDATE segmentation_runs"
+        " SET profiles_table = CASE profiles_table WHEN %(new)s THEN %(old)s ELSE %(new)s END"
+        " WHERE store_id = %(store)s AND profiles_table IN (%(new)s, %(old)s)",
+        {"new": former.name, "old": present.name, "store": exchange.store_id},
     )
 
 
 def _undo(connection: Connection, parent: Parent, store_id: str, run: KeptRun) -> None:
     """Write the rows that the run changed as they were, and take those away that it brought."""
     rows = Partition(parent.schema, run.tables.undo or "")
-    is_new = sql.SQL("segment_memberships IS NULL")
-    _delete(connection, parent, store_id, rows, sql.SQL("IN"), is_new)
+    delete = sql.SQL(
+        "DELETE FROM {} WHERE store_id = %s AND customer_id IN"
+        " (SELECT customer_id FROM {} WHERE segment_memberships IS NULL)"
+    )
+    connection.execute(delete.format(parent.name, rows.identifier), [store_id])
     put_rows(connection, parent, rows)
     if run.tables.measures and run.tables.measures_undo:
         replace_measures(
@@ -131,18 +177,3 @@ def _undo(connection: Connection, parent: Parent, store_id: str, run: KeptRun) -
             Partition(parent.schema, run.tables.measures_undo),
             is_undo=True,
         )
-
-
-def _delete(
-    connection: Connection,
-    parent: Parent,
-    store_id: str,
-    rows: Partition,
-    relation: sql.SQL,
-    condition: sql.SQL,
-) -> None:
-    statement = sql.SQL(
-        "DELETE FROM {} WHERE store_id = %s"
-        " AND customer_id {} (SELECT customer_id FROM {} WHERE {})"
-    ).format(parent.name, relation, rows.identifier, condition)
-    connection.execute(statement, [store_id])

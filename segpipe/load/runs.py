@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segpipe.errors import DatabaseError, InputError
+from segpipe.errors import InputError
 from segpipe.load.records import PublishedRun, RunFacts, RunTables
+from segpipe.load.rights import refuse_without_rights
 from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
 
 
@@ -17,7 +18,7 @@ def start_run(connection: Connection, store_id: str, facts: RunFacts | None = No
     """
     facts = facts or RunFacts()
     with plain_errors(), connection.transaction():
-        _refuse_without_rights(connection)
+        refuse_without_rights(connection)
         row = connection.execute(
             "INSERT INTO segmentation_runs (store_id) VALUES (%s) RETURNING run_id", [store_id]
         ).fetchone()
@@ -207,30 +208,6 @@ def stores_of(connection: Connection, customer_id: str) -> list[str]:
             [customer_id],
         ).fetchall()
     return [row[0] for row in rows]
-
-
-def _refuse_without_rights(connection: Connection) -> None:
-    row = connection.execute(
-        """
-        SELECT pg_has_role(current_user, relowner, 'USAGE'),
-            has_schema_privilege(relnamespace, 'CREATE'),
-            quote_ident(current_user), quote_ident(pg_get_userbyid(relowner)),
-            quote_ident(relnamespace::regnamespace::text)
-        FROM pg_class WHERE oid = 'customer_profiles'::regclass
-        """
-    ).fetchone()
-    assert row is not None  # noqa: S101 - a missing table has been refused by regclass
-    is_owner, may_create, role, owner, schema = row
-    if not is_owner:
-        raise DatabaseError(
-            f"The role {role} may not publish: customer_profiles belongs to {owner}."
-            f" Connect as {owner}, or let it allow this with: GRANT {owner} TO {role};"
-        )
-    if not may_create:
-        raise DatabaseError(
-            f"The role {role} may not create tables in schema {schema}. An owner of the schema"
-            f" can allow it with: GRANT CREATE ON SCHEMA {schema} TO {role};"
-        )
 
 
 def find_run(connection: Connection, run: str, store_id: str | None = None) -> int:

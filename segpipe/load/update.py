@@ -23,7 +23,7 @@ from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
 from segpipe.load.rows import COLUMNS, copy_lines
 from segpipe.load.send import send
-from segpipe.load.words import Rows
+from segpipe.load.words import Rows, Words
 from segpipe.postgres import Connection, sql
 
 _MOST = 0.5  # of the old rows: from here on they are read as a whole, not by their ids
@@ -87,7 +87,8 @@ def update_rows(
     put_rows(connection, parent, staged)
     _leave_absent(connection, task, parent, gone)
     connection.execute(sql.SQL("DROP TABLE {}").format(staged.identifier))
-    kept = update_measures(connection, task, parent, measures, ids, before.measures)
+    absent = there.ids.filter(pa.array(~there.is_present))
+    kept = update_measures(connection, task, parent, measures, ids, absent, before.measures)
     n_known = int(there.is_present.sum())
     return Written(
         moves=moves,
@@ -142,9 +143,23 @@ def _changed(
     for batch in batches:
         rows = there.find(batch["customer_id"])
         is_other = there.is_other(rows, content_hashes(batch, task.axes))
+        is_other |= _means_another(batch, task)
         changed.append(batch.filter(pa.array(is_other)))
         n_rows += batch.num_rows
     return changed, n_rows
+
+
+def _means_another(batch: pa.RecordBatch, task: Publication) -> NDArray[np.bool_]:
+    """Where a name of old stands for another segment: whoever has it moved, the row being equal."""
+    found = np.zeros(batch.num_rows, np.bool_)
+    same_segments = task.previous.same_segments if task.previous else {}
+    for axis in task.axes:
+        same = same_segments.get(axis, {})
+        words = Words.of(batch[axis])
+        is_another = [same.get(text, text) != text for text in words.texts]
+        if any(is_another):
+            found |= np.array([*is_another, False])[words.codes]
+    return found
 
 
 def _known(ids: pa.Array, there: _OldRows) -> pa.Array:
@@ -194,7 +209,7 @@ def _save(
     connection.execute(
         sql.SQL(
             "INSERT INTO {undo} (store_id, customer_id) SELECT store_id, customer_id FROM {staged}"
-            " WHERE customer_id NOT IN (SELECT customer_id FROM {undo})"
+            " WHERE NOT EXISTS (SELECT FROM {undo} AS u WHERE u.customer_id = {staged}.customer_id)"
         ).format(undo=undo.identifier, staged=staged.identifier)
     )
     return undo

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -112,15 +113,14 @@ def inspect_file(path: Path) -> InputFile:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; expected a header and order lines.")
         _check_magic(path, kind)
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-        encoding = _encoding(path) if kind == "text" else None
-        is_mixed = kind == "text" and encoding is None and _has_mixed_breaks(path)
+        with ThreadPoolExecutor(1) as beside:  # hashing is half of the work, and needs no Python
+            digest = beside.submit(_sha256, path)
+            encoding = _encoding(path) if kind == "text" else None
+            is_mixed = kind == "text" and encoding is None and _has_mixed_breaks(path)
+        sha256 = digest.result()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return InputFile(path, kind, digest.hexdigest(), encoding, is_mixed)
+    return InputFile(path, kind, sha256, encoding, is_mixed)
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -166,6 +166,14 @@ def _utf8_blocks(file: InputFile) -> Iterator[bytes]:
     for block in blocks(file.path):
         yield decoder.decode(block).encode()
     yield decoder.decode(b"", final=True).encode()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _has_mixed_breaks(path: Path) -> bool:

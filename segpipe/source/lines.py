@@ -7,14 +7,13 @@ Every file is parsed once, straight into the table; what does not count is then 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segpipe.config import SourceSettings
-from segpipe.engine import Connection, literal
-from segpipe.errors import InputError
+from segpipe.engine import Connection, literal, scratch_folder
+from segpipe.errors import GateError, InputError
 from segpipe.report import SourceInfo
 from segpipe.schema import AMOUNT, ORDER_LINES
 from segpipe.source.files import InputFile, find_files, refuse_overwriting
@@ -52,19 +51,24 @@ def read_order_lines(
     engine: Connection,
     settings: SourceSettings,
     progress: Callable[[str], None] | None = None,
+    *,
+    is_forced: bool = False,
 ) -> SourceInfo:
     """Create `order_lines` and, where tickets are given, `tickets`; give what was read.
 
-    Raises InputError, after the rejects file was written, when too many rows are rejected, no
-    order line is left, or amounts are in several currencies.
+    Raises, after the rejects file was written, InputError when no order line is left or amounts
+    are in several currencies; GateError when too many rows are rejected, unless it `is_forced`.
     """
     intake = take_in(engine, settings, progress or (lambda _: None))
     rejects = intake.refused.rejects + intake.tickets.refused.rejects
     first = intake.files[0].path
     rejects_path = write_rejects(rejects, settings.rejects_path, first) if rejects else None
-    for refusal in refusals(intake, settings, rejects_path):
-        raise InputError(refusal)
-    return keep_lines(engine, intake, rejects_path)
+    if _unusable(intake.outcome):
+        raise InputError(refusals(intake, settings, rejects_path)[0])
+    over_limit = _over_limit(intake, settings, rejects_path)
+    if over_limit and not is_forced:
+        raise GateError(f"{over_limit[0]} --force goes on without them.")
+    return replace(keep_lines(engine, intake, rejects_path), over_limit=over_limit)
 
 
 def take_in(
@@ -76,8 +80,7 @@ def take_in(
     """
     files, notes = find_files(settings.paths)
     refuse_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
-    with tempfile.TemporaryDirectory(prefix="segpipe-source-") as folder:
-        scratch = Path(folder)
+    with scratch_folder(None) as scratch:
         reads, more_notes = _read_lines(engine, files, settings, scratch, say)
         refused = collect_refused(engine, _LINES, reads)
         tickets = read_tickets(engine, settings, scratch, say)
@@ -94,13 +97,8 @@ def take_in(
 
 def refusals(intake: Intake, settings: SourceSettings, rejects_path: Path | None) -> list[str]:
     """Every reason why a run on this would be refused, the one that it would give first."""
-    outcome, tickets = intake.outcome, intake.tickets
-    found = [
-        _too_many_rejects(intake.refused, outcome.n_rows, settings, "rows", rejects_path),
-        _too_many_rejects(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path),
-        _unusable(outcome),
-    ]
-    return [refusal for refusal in found if refusal]
+    unusable = _unusable(intake.outcome)
+    return [*_over_limit(intake, settings, rejects_path), *([unusable] if unusable else [])]
 
 
 def keep_lines(engine: Connection, intake: Intake, rejects_path: Path | None) -> SourceInfo:
@@ -181,6 +179,17 @@ def _drop_fates(engine: Connection) -> None:
         engine.execute(f"ALTER TABLE {_LINES} DROP COLUMN {column}")
 
 
+def _over_limit(
+    intake: Intake, settings: SourceSettings, rejects_path: Path | None
+) -> tuple[str, ...]:
+    outcome, tickets = intake.outcome, intake.tickets
+    found = (
+        _too_many_rejects(intake.refused, outcome.n_rows, settings, "rows", rejects_path),
+        _too_many_rejects(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path),
+    )
+    return tuple(refusal for refusal in found if refusal)
+
+
 def _too_many_rejects(
     refused: Refused, n_rows: int, settings: SourceSettings, what: str, path: Path | None
 ) -> str | None:
@@ -193,7 +202,7 @@ def _too_many_rejects(
     return (
         f"{n_rejected:,} of {n_rows:,} {what} ({n_rejected / n_rows:.1%}) were rejected, more than "
         f"the {limit:.1%} allowed; most often: {reason} ({n_reason:,}).{listed} "
-        f"Repair the file, name another preset, or raise max_reject_share."
+        f"Repair the file, name another preset, or raise max_reject_share in [source]."
     )
 
 

@@ -1,0 +1,340 @@
+"""Resume: what a run keeps gives the same run again, for its own origin and nobody else's eyes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from core_fixtures import ALL_INPUTS, AS_OF, Row, engine_of, line
+
+from segpipe.account import discovered_axes, scatter_points
+from segpipe.assign import Since, Tally, assign_batches
+from segpipe.axes import AXES
+from segpipe.config import (
+    AssignSettings,
+    ClusterSettings,
+    EngineSettings,
+    GateSettings,
+    LoadSettings,
+    RunSettings,
+    SampleSettings,
+    SourceSettings,
+)
+from segpipe.discover import discover
+from segpipe.engine import Connection, open_engine
+from segpipe.errors import InputError
+from segpipe.features import compute_features
+from segpipe.load import PublishedRun, measure_batches
+from segpipe.model import Model
+from segpipe.refit import Population
+from segpipe.report import SourceInfo
+from segpipe.resume import Origin, Resumable, discard, find, forget, origin_of, restore, save
+from segpipe.sample import draw_sample
+
+STORE = "schuhe & mehr"
+SETTINGS = RunSettings(cluster=ClusterSettings(max_k=3, restarts=2))
+SINCE = Since(date(2025, 2, 1), AS_OF)
+INPUT_HASH = "b" * 64
+
+
+def _shop() -> tuple[list[Row], list[Row]]:
+    """Order lines and tickets of 300 customers, some with tickets after as_of."""
+    draw = random.Random(3)  # noqa: S311 - a made-up shop
+    lines, tickets = [], []
+    for number in range(300):
+        customer = f"c{number:03}"
+        for order in range(draw.choice([1, 2, 3, 8])):
+            lines += [
+                line(
+                    customer,
+                    f"o{order}",
+                    f"2024-{draw.randint(1, 12):02}-{draw.randint(1, 28):02} 12:00",
+                    line_amount=str(draw.choice([5, 20, 200]) + draw.randint(0, 9)),
+                    discount_amount=str(draw.choice([0, 0, 3])),
+                    refund_amount=str(draw.choice([0, 0, 0, 2])),
+                    product_id=f"p{draw.randint(0, 20)}",
+                    category=f"k{draw.randint(0, 3)}",
+                    channel=draw.choice(["web", "store"]),
+                )
+                for _ in range(draw.randint(1, 3))
+            ]
+        tickets += [
+            {"customer_id": customer, "created_at": f"2025-0{month}-15 08:00", "channel": "email"}
+            for month in range(1, 5)
+            if draw.random() < 0.3
+        ]
+    return lines, tickets
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run up to clustering, its engine still open, and the model of the run before it."""
+
+    engine: Connection
+    found: Resumable
+    former: Model
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    lines, tickets = _shop()
+    with engine_of(lines, tickets) as engine:
+        features, reference = compute_features(engine, ALL_INPUTS, AS_OF)
+        sample, info = draw_sample(engine, SampleSettings(size=200))
+        discovered = discover(
+            sample,
+            AXES,
+            ALL_INPUTS,
+            SETTINGS.cluster,
+            seed=42,
+            population=Population(engine, info.n_drawn, info.n_customers),
+        )
+        axes = tuple(found.model for found in discovered)
+        model = Model(42, tuple(sorted(ALL_INPUTS)), "UTC", reference, axes)
+        source = SourceInfo(
+            preset="standard",
+            paths=("a.csv", "größer.csv"),
+            input_hash=INPUT_HASH,
+            n_rows_read=len(lines) + 2,
+            n_rows_rejected=2,
+            rejects_path=Path("a.rejects.csv"),
+            reject_reasons={"date cannot be read": 2},
+            n_guest_lines=0,
+            n_return_lines=0,
+            n_shared_orders=0,
+            currency=None,
+            inputs=ALL_INPUTS,
+            first_ordered_at=datetime(2024, 1, 1, 12),  # noqa: DTZ001 - UTC, as in the engine
+            last_ordered_at=datetime(2024, 12, 28, 12, 0, 0, 5),  # noqa: DTZ001
+            n_tickets=len(tickets),
+            notes=("a note",),
+        )
+        found = Resumable(
+            origin=origin_of(SETTINGS, INPUT_HASH, None),
+            source=source,
+            features=features,
+            sample=info,
+            axes=discovered_axes(model, discovered),
+            model=model,
+            scatter=scatter_points(discovered),
+        )
+        # On the same axes the former model looks at measures that the new one does not need.
+        former = tuple(replace(axes[i + 4], name=axes[i].name) for i in range(4))
+        found = replace(found, model=replace(model, axes=axes[:4]))
+        yield Kept(engine, found, replace(model, axes=former))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "home [1]" / "store=2"  # no pattern, no partition
+    monkeypatch.setenv("SEGPIPE_HOME", str(path))
+    return path
+
+
+def _batches(engine: Connection, model: Model, former: Model, size: int) -> list[bytes]:
+    assigned = assign_batches(engine, model, size, Tally(), former, SINCE)
+    measures = measure_batches(engine, model, size)
+    return [_bytes(batches) for batches in (assigned, measures)]
+
+
+def _bytes(batches: Iterator[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_batches(list(batches))
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _files(home: Path) -> list[Path]:
+    return sorted(path for path in home.rglob("*") if path.is_file())
+
+
+def test_what_is_kept_gives_the_same_run_again(kept: Kept) -> None:
+    assert save(kept.engine, STORE, kept.found, kept.former) is None
+    again = find(STORE, kept.found.origin)
+    assert isinstance(again, Resumable)
+    assert again == kept.found
+    assert again.model.hash() == kept.found.model.hash()
+    assert again.model.document() == kept.found.model.document()
+    assert {type(axis.agreement).__name__ for axis in again.axes} >= {"AgreementInfo"}
+    model = kept.found.model
+    with open_engine(EngineSettings(threads=1)) as engine:
+        restore(engine, STORE, again)
+        for size in (7, 5000):
+            before = _batches(kept.engine, model, kept.former, size)
+            assert _batches(engine, model, kept.former, size) == before
+        described = engine.execute("DESCRIBE customer_features").fetchall()
+        assert "store" not in {row[0] for row in described}  # as the folder's name would have it
+
+
+def test_without_tickets_or_a_former_model_there_is_less_to_keep(kept: Kept, home: Path) -> None:
+    found = replace(kept.found, model=replace(kept.found.model, inputs=()), sample=None)
+    assert save(kept.engine, STORE, found, None) is None
+    assert [path.name for path in _files(home)] == ["customer_features.parquet", "run.json"]
+    again = find(STORE, found.origin)
+    assert again == found
+    with open_engine(EngineSettings()) as engine:
+        restore(engine, STORE, found)
+        assigned = _bytes(assign_batches(engine, found.model, 50, Tally()))
+    assert assigned == _bytes(assign_batches(kept.engine, found.model, 50, Tally()))
+
+
+def test_it_is_for_the_users_eyes_only_and_gone_when_discarded(kept: Kept, home: Path) -> None:
+    save(kept.engine, STORE, kept.found, None)
+    save(kept.engine, "other", kept.found, None)
+    files = _files(home)
+    assert [path.name for path in files] == 2 * [
+        "customer_features.parquet",
+        "run.json",
+        "tickets.parquet",
+    ]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    folders = {folder for path in files for folder in (path.parent, path.parent.parent)}
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+    discard(STORE)
+    assert find(STORE, kept.found.origin) == (
+        "nothing is kept of an earlier run that got as far as clustering"
+    )
+    assert isinstance(find("other", kept.found.origin), Resumable)
+    discard("other")
+    discard("other")
+    assert not home.exists()
+
+
+def test_who_is_forgotten_takes_all_of_it_along(
+    kept: Kept, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(kept.engine, STORE, kept.found, None)
+    forget(STORE, "c001")
+    assert not _files(home)
+    forget(STORE, "c001")
+    save(kept.engine, STORE, kept.found, None)
+    monkeypatch.setattr("segpipe.resume.shutil.rmtree", lambda *_, **__: None)  # as if not allowed
+    with pytest.raises(InputError, match=r"may hold figures of customer 'c001'.*remove it"):
+        forget(STORE, "c001")
+
+
+def test_a_run_of_another_origin_is_told_why_it_cannot_resume(kept: Kept) -> None:
+    origin = kept.found.origin
+    save(kept.engine, STORE, kept.found, None)
+    told = {
+        "version": f"what is kept was made by segpipe {origin.version}, this is x",
+        "input_hash": "what is kept was made from another input",
+        "settings": "what is kept was made with other settings",
+        "previous": "another run was published or withdrawn since",
+        "forgotten": "customers have been forgotten since",
+    }
+    for part, reason in told.items():
+        assert find(STORE, replace(origin, **{part: "x"})) == reason
+    assert isinstance(find(STORE, origin), Resumable)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "tickets.parquet").unlink(),
+        lambda folder: (folder / "customer_features.parquet").write_bytes(b"PAR1"),
+        lambda folder: _flip(folder / "customer_features.parquet"),
+        lambda folder: (folder / "run.json").write_text("{}"),
+        lambda folder: (folder / "run.json").write_text("[1"),
+        lambda folder: (folder / "run.json").write_text("[]"),
+        lambda folder: (folder / "run.json").write_bytes(b"\xff\xfe"),
+        lambda folder: _cut(folder / "run.json", '"model": {', '"model": null, "was": {'),
+        lambda folder: _cut(folder / "run.json", '"axes": [', '"axes": 1, "was": ['),
+        lambda folder: _cut(folder / "run.json", '"as_of": "', '"as_of": "x'),
+        lambda folder: _cut(folder / "run.json", '"version"', '"versions"'),
+    ],
+)
+def test_a_damaged_folder_is_a_reason_and_no_error(kept: Kept, home: Path, damage: object) -> None:
+    save(kept.engine, STORE, kept.found, kept.former)
+    (folder,) = (home / "resume").iterdir()
+    assert callable(damage)
+    damage(folder)
+    reason = find(STORE, kept.found.origin)
+    assert isinstance(reason, str)
+    assert "nothing is kept" in reason or "is damaged" in reason
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _cut(path: Path, found: str, put: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert found in text
+    path.write_text(text.replace(found, put), encoding="utf-8")
+
+
+def test_a_killed_save_leaves_nothing_to_resume_and_the_next_one_succeeds(
+    kept: Kept, home: Path
+) -> None:
+    save(kept.engine, STORE, kept.found, kept.former)
+    (folder,) = (home / "resume").iterdir()
+    (folder / "run.json").rename(folder / "run.draft")
+    assert isinstance(find(STORE, kept.found.origin), str)
+    assert save(kept.engine, STORE, kept.found, kept.former) is None
+    assert find(STORE, kept.found.origin) == kept.found
+    assert not (folder / "run.draft").exists()
+
+
+def test_where_nothing_can_be_written_the_run_goes_on_with_a_note(kept: Kept, home: Path) -> None:
+    home.parent.mkdir()
+    home.write_text("a file, where a folder is wanted")
+    note = save(kept.engine, STORE, kept.found, None)
+    assert note is not None
+    assert note.startswith("Nothing is kept for --resume, since ")
+    assert isinstance(find(STORE, kept.found.origin), str)
+
+
+def _origin(settings: RunSettings = SETTINGS, previous: PublishedRun | None = None) -> Origin:
+    return origin_of(settings, INPUT_HASH, previous)
+
+
+def test_what_does_not_change_the_result_does_not_change_the_origin(tmp_path: Path) -> None:
+    others = replace(
+        SETTINGS,
+        engine=EngineSettings(memory_limit="1GB", threads=1),
+        assign=AssignSettings(batch_size=1),
+        gates=GateSettings(require_newer_orders=False),
+        load=LoadSettings(keep_runs=5, absent="delete"),
+        source=SourceSettings(max_reject_share=0.5, rejects_path=tmp_path / "r.csv"),
+        model_out_path=tmp_path / "model.json",
+        is_dry_run=True,
+        is_forced=True,
+        is_resumed=True,
+    )
+    assert _origin(others) == _origin()
+
+
+def test_what_changes_the_result_changes_the_origin(tmp_path: Path) -> None:
+    path = tmp_path / "axis.toml"
+    path.write_text("a = 1")
+    of_file = replace(SETTINGS, features=replace(SETTINGS.features, axis_paths=(path,)))
+    others = [
+        of_file,
+        replace(SETTINGS, features=replace(SETTINGS.features, as_of=AS_OF)),
+        replace(SETTINGS, sample=SampleSettings(seed=1)),
+        replace(SETTINGS, cluster=ClusterSettings()),
+        replace(SETTINGS, source=SourceSettings(timezone="Europe/Berlin")),
+        replace(SETTINGS, model_path=path),
+    ]
+    origins = {_origin(settings).settings for settings in (SETTINGS, *others)}
+    assert len(origins) == len(others) + 1
+    before = _origin(of_file)
+    path.write_text("a = 2")
+    assert _origin(of_file) != before
+    run = PublishedRun(1, AS_OF, {"format": 2}, {"value": {"whale": 1}})
+    runs = [None, run, replace(run, run_id=2), replace(run, model={}), replace(run, known_ids={})]
+    assert len({_origin(previous=previous).previous for previous in runs}) == len(runs)
+    forgetful = {
+        origin_of(SETTINGS, "b", None, some).forgotten for some in ((), ("1",), ("1", "2"))
+    }
+    assert len(forgetful) == 3
+    assert origin_of(SETTINGS, "b", None, ("2", "1")) == origin_of(SETTINGS, "b", None, ("1", "2"))
