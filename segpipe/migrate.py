@@ -149,5 +149,5 @@ def _connected(database: Connection | str) -> Iterator[Connection]:
             yield database
             return
         with postgres.connect(database) as connection:
-            postgres.without_timeouts(connection)
+            postgres.prepare_session(connection)
             yield connection

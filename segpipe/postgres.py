@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Json, Jsonb
 
+from segpipe import refusals
 from segpipe.errors import DatabaseError, InputError
 
 __all__ = [
@@ -39,10 +40,10 @@ __all__ = [
     "is_transient",
     "location",
     "plain_errors",
+    "prepare_session",
     "redact",
     "sql",
     "with_retries",
-    "without_timeouts",
 ]
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ def connect(url: str) -> Connection:
     Raises DatabaseError when the server cannot be reached, refuses, or is older than 13.
     """
     normal = database_url(url) or ""
-    return _open({"connect_timeout": "10", **_parsed(normal)}, redact(normal))
+    return _open({**_NETWORK, **_parsed(normal)}, redact(normal))
 
 
 def another(connection: Connection) -> Connection:
@@ -128,13 +129,16 @@ def _open(parts: dict[str, str], where: str) -> Connection:
     return connection
 
 
-def without_timeouts(connection: Connection) -> None:
-    """Let the session outlast the timeouts of its role, as a run must that computes for minutes."""
-    # The transaction of a publication does so for itself, whoever's connection it is given.
+def prepare_session(connection: Connection) -> None:
+    """Let the session outlast its role's timeouts, and the server notice a client that has died.
+
+    A run computes for minutes while its session holds the store.
+    """
     with plain_errors():
         connection.execute(
-            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)",
-            [list(_TIMEOUTS)],
+            "SELECT set_config(s.name, new.value, false) FROM pg_settings AS s"
+            " JOIN unnest(%s::text[], %s::text[]) AS new (name, value) USING (name)",
+            [list(_SESSION), list(_SESSION.values())],
         )
 
 
@@ -179,7 +183,10 @@ def plain_errors(where: str = "") -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise DatabaseError(explain(error, where)) from error
+        told = refusals.sentence(
+            str(error), error.sqlstate, error.diag.message_primary, where or None
+        )
+        raise DatabaseError(told) from error
 
 
 def is_transient(error: BaseException) -> bool:
@@ -187,7 +194,8 @@ def is_transient(error: BaseException) -> bool:
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, psycopg.Error):
-            return _is_passing(found)
+            is_attempt = found.pgconn is not None  # to connect
+            return refusals.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
         found = found.__cause__
     return False
 
@@ -211,118 +219,24 @@ def with_retries(attempts: int, told: Callable[[str], None], action: Callable[[]
     return action()
 
 
-def explain(error: psycopg.Error, where: str = "") -> str:
-    """Plain sentence of what the server said and what to do."""
-    state = error.sqlstate or ""
-    said = (error.diag.message_primary or _last_line(str(error))).rstrip(".")
-    if not state:
-        return _explain_connection(said, str(error).lower(), where)
-    for prefix, sentence in _SENTENCES.items():
-        if state.startswith(prefix):
-            return sentence.format(said=said)
-    return f"PostgreSQL refused: {said} (SQLSTATE {state})."
-
-
 _LONGEST_PAUSE = 30  # seconds
-_TIMEOUTS = (
-    "statement_timeout",
-    "lock_timeout",
-    "transaction_timeout",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-)
-_PASSING_STATES = ("08", "40001", "40003", "40P01", "53300", "55P03", "57P01", "57P02", "57P03")
-_PASSING_REFUSALS = (
-    "connection refused",
-    "failed: no such file or directory",  # a server that is down has no socket
-    "timeout",
-    "starting up",
-    "shutting down",
-    "recovery mode",
-    "not accepting connections",
-    "not yet accepting connections",
-    "too many",
-    "connection slots",
-    "closed the connection",
-    "connection reset",
-    "temporary failure in name resolution",
-)
-_NOT_CONNECTED = ("connection failed", "connection is bad", "failed to resolve")
-_RUN_AGAIN = "The previous run stays in force; run the command again"
-_SENTENCES = {
-    "42501": "PostgreSQL refused for lack of a privilege: {said}. Ask the owner of the tables for"
-    " a GRANT, or connect as their owner.",
-    "42P01": "A table is missing: {said}. Create the tables with `segpipe db upgrade`.",
-    "53100": "The disk of the database is full: {said}. " + _RUN_AGAIN + " once there is room.",
-    "53300": "The server takes no more connections: {said}. Close some, or try again later.",
-    "53": "The server ran out of resources: {said}. " + _RUN_AGAIN + " once it has room.",
-    "25006": "The database is read-only: {said}. Connect to the primary server, or to a role whose"
-    " default_transaction_read_only is off.",
-    "55P03": "Another session held a lock for too long: {said}. " + _RUN_AGAIN + " later.",
-    "57014": "The server stopped the statement: {said}. Raise statement_timeout, or try again.",
-    "57P": "The connection was lost: {said}. " + _RUN_AGAIN + " once the server is back.",
-    "08": "The connection was lost: {said}. " + _RUN_AGAIN + " once the server is back.",
-    "40": "Another session was in the way: {said}. " + _RUN_AGAIN + ".",
-    "23505": "The same customer came twice: {said}. The run was not published.",
-    "23503": "Another table refers to a customer who would go: {said}."
-    " Keep absent customers with --absent keep.",
+_SESSION = {  # what a server does not know is passed over
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "tcp_keepalives_idle": "60",  # else the system's two hours, in which the store stays held
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
 }
-_REFUSALS = {  # what libpq says of a connection → what was found, what to do
-    "does not support ssl": "does not offer TLS, which the URL's sslmode asks for; turn it on there"
-    " (ssl = on), or take sslmode out of the URL where the network is trusted",
-    "does not match host name": "showed a certificate of another host ({said}); write the host as"
-    " in the certificate, or have one made for this host",
-    "certificate verify failed": "showed a certificate that the CA of sslrootcert has not signed;"
-    " name the file of the server's own CA with sslrootcert",
-    "root certificate file": "cannot be checked: {said}; name the file of the server's CA with"
-    " sslrootcert, or sslrootcert=system for the CAs of this machine",
-    "certificate": "was not reached over TLS: {said}; correct sslrootcert, sslcert and sslkey",
-    "no encryption": "does not let this user in without TLS; add sslmode=verify-full to the URL,"
-    " or its pg_hba.conf must allow it",
-    "password authentication failed": "refused the user name or the password; correct the URL",
-    "no password supplied": "wants a password; write it into the URL as user:password@",
-    "no pg_hba.conf entry": "does not let this user in from here; its pg_hba.conf must allow it",
-    "permission denied for database": "does not let this user in ({said}); its owner can with:"
-    " GRANT CONNECT ON DATABASE … TO …;",
-    "does not exist": "answered that {said}; correct the URL, or create it",
-    "could not translate host name": "has a host name that is not known; correct the URL",
-    "name or service not known": "has a host name that is not known; correct the URL",
-    "failed to resolve host": "has a host name that is not known; correct the URL",
-    "connection refused": "does not answer: nothing listens at that host and port; start it, or"
-    " correct the URL",
-    "no such file or directory": "does not answer: its socket is not there; start it, or correct"
-    " the URL",
-    "timeout": "did not answer in time; correct the host, or let this machine through",
-    "starting up": "is still starting up; try again in a moment",
-    "shutting down": "is shutting down; try again once it is back",
-    "recovery mode": "is recovering from a crash; try again in a moment",
-    "too many": "takes no more connections ({said}); close some, or try again later",
-    "connection slots": "takes no more connections ({said}); close some, or try again later",
+_NETWORK = {  # of libpq: a peer that has gone is noticed in two minutes
+    "connect_timeout": "10",
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "120000",
 }
-
-
-def _is_passing(error: psycopg.Error) -> bool:
-    if error.sqlstate:
-        return error.sqlstate.startswith(_PASSING_STATES)
-    said = str(error).lower()
-    if error.pgconn is None and not said.startswith(_NOT_CONNECTED):
-        return isinstance(error, psycopg.OperationalError)  # an open connection was lost
-    return any(sign in said for sign in _PASSING_REFUSALS)
-
-
-def _explain_connection(said: str, full: str, where: str) -> str:
-    for sign, sentence in _REFUSALS.items():
-        if where and sign in full:
-            said = re.split(r"FATAL:| failed: ", said)[-1].strip()
-            return f"The database {where} {sentence.format(said=said)}."
-    if where:
-        return f"The database {where} cannot be reached: {said}."
-    return f"The connection was lost: {said}. {_RUN_AGAIN} once the server is back."
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "FATAL:" in line), lines[0] if lines else "no reason")
 
 
 def _parsed(url: str) -> dict[str, str]:

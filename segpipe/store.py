@@ -38,7 +38,7 @@ def open_store(url: str | None) -> Iterator[Connection]:
     """
     connection = postgres.connect(resolve_url(url)[0])
     try:
-        postgres.without_timeouts(connection)
+        postgres.prepare_session(connection)
         migrate.upgrade(connection)
         tables.refuse_altered(connection)
         yield connection

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import AXES, Rows
+from live import small_disk
 
 from segpipe import embedded, load, migrate, postgres
 from segpipe.errors import DatabaseError
@@ -126,32 +127,12 @@ def test_a_broken_configuration_is_a_plain_error(home: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@contextmanager
-def _small_disk(size: str) -> Iterator[Path]:
-    """File system of that size; skips the test where mounting is not permitted."""
-    folder = Path(tempfile.mkdtemp(prefix="segpipe-"))
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        folder.rmdir()
-        pytest.skip("mounting a small file system is not permitted here")
-    try:
-        yield folder
-    finally:
-        embedded.stop(folder)
-        subprocess.run(["umount", str(folder)], check=True)
-        folder.rmdir()
-
-
 def test_a_full_disk_is_a_plain_error(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.ERROR)
     with (
-        _small_disk("20m") as folder,
+        small_disk("20m") as folder,
         pytest.raises(DatabaseError, match="the disk is full") as caught,
     ):
         embedded.start(folder)
@@ -161,7 +142,7 @@ def test_a_full_disk_is_a_plain_error(
 
 
 def test_a_disk_that_fills_up_while_publishing_leaves_the_previous_run(rows: Rows) -> None:
-    with _small_disk("110m") as folder, postgres.connect(embedded.start(folder)) as database:
+    with small_disk("110m") as folder, postgres.connect(embedded.start(folder)) as database:
         migrate.upgrade(database)
         run_id = load.start_run(database, "default")
         load.publish(database, run_id, "default", [rows(["a"])], axes=AXES)

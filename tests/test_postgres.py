@@ -146,6 +146,116 @@ def test_a_lock_held_too_long_is_one_plain_sentence(database_url: str) -> None:
                 waiter.execute("SELECT * FROM t")
 
 
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", True),
+        ("DO $$BEGIN RAISE SQLSTATE '57P01'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '57P03'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '08006'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '40P01'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '40001'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '55P03'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '53300'; END$$", True),
+        ("DO $$BEGIN RAISE SQLSTATE '53100'; END$$", False),
+        ("DO $$BEGIN RAISE SQLSTATE '57P04'; END$$", False),
+        ("DO $$BEGIN RAISE SQLSTATE '42501'; END$$", False),
+        ("SET statement_timeout = 10; SELECT pg_sleep(5)", False),
+        ("SET transaction_read_only = on; CREATE TABLE t (a int)", False),
+        ("SELECT 1/0", False),
+    ],
+)
+def test_only_what_passes_by_itself_is_transient(
+    database_url: str, statement: str, *, expected: bool
+) -> None:
+    with postgres.connect(database_url) as connection:
+        with pytest.raises(DatabaseError) as caught, postgres.plain_errors():
+            connection.execute("BEGIN; " + statement)
+        assert postgres.is_transient(caught.value) == expected
+
+
+def test_a_server_that_does_not_answer_may_come_back_and_a_wrong_url_does_not(
+    server_url: str, tmp_path: Path
+) -> None:
+    folder = str(tmp_path)
+    for url, expected in (
+        ("postgresql://u@127.0.0.1:1/d", True),
+        (f"postgresql://u@/d?host={folder}", True),
+        ("postgresql://u@no-such-host.invalid/d", False),
+        (server_url.replace("/postgres?", "/nowhere?"), False),
+        (server_url.replace("postgres@", "nobody@"), False),
+    ):
+        with pytest.raises(DatabaseError) as caught:
+            postgres.connect(url)
+        assert postgres.is_transient(caught.value) == expected, url
+
+
+def test_a_closed_connection_is_transient_and_an_error_of_ours_is_not(database_url: str) -> None:
+    connection = postgres.connect(database_url)
+    connection.close()
+    with pytest.raises(DatabaseError) as caught, postgres.plain_errors():
+        connection.execute("SELECT 1")
+    assert postgres.is_transient(caught.value)
+    assert not postgres.is_transient(DatabaseError("no"))
+    assert not postgres.is_transient(KeyboardInterrupt())
+
+
+def test_what_passes_is_tried_again_and_told(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("segpipe.postgres.time.sleep", pauses.append)
+    told: list[str] = []
+    failures = [True] * 6
+
+    def action() -> str:
+        with postgres.connect(database_url) as connection, postgres.plain_errors():
+            if failures:
+                failures.pop()
+                connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            return "done"
+
+    assert postgres.with_retries(7, told.append, action) == "done"
+    assert pauses == [1, 2, 4, 8, 16, 30]
+    lost = "The connection was lost: terminating connection due to administrator command"
+    assert told[1] == f"{lost}; trying again in 2 s (attempt 3 of 7)."
+
+
+def test_the_last_failure_is_raised(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segpipe.postgres.time.sleep", lambda _: None)
+    told: list[str] = []
+    n_calls = 0
+
+    def action() -> None:
+        nonlocal n_calls
+        n_calls += 1
+        with postgres.connect(database_url) as connection, postgres.plain_errors():
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(DatabaseError, match="connection was lost"):
+        postgres.with_retries(3, told.append, action)
+    assert (n_calls, len(told)) == (3, 2)
+
+
+def test_what_does_not_pass_is_raised_at_once(database_url: str) -> None:
+    told: list[str] = []
+
+    def action() -> None:
+        with postgres.connect(database_url) as connection, postgres.plain_errors():
+            connection.execute("SELECT 1/0")
+
+    with pytest.raises(DatabaseError, match="division by zero"):
+        postgres.with_retries(3, told.append, action)
+    assert told == []
+
+
+def test_a_prepared_session_outlasts_those_of_its_role(database_url: str) -> None:
+    options = "&options=-cstatement_timeout%3D50%20-cidle_session_timeout%3D50"
+    with postgres.connect(database_url + options) as connection:
+        postgres.prepare_session(connection)
+        connection.execute("SELECT pg_sleep(0.2)")
+
+
 def test_an_old_server_is_refused() -> None:
     postgres.refuse_old_server(130000)
     with pytest.raises(DatabaseError, match="PostgreSQL 12; segpipe needs 13"):

@@ -1,0 +1,207 @@
+"""The roles of docs/postgres.md, made by the very statements that stand there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from live import Shop, assert_refused, make_model, make_shop, own_home, run_here
+from running import ROOT
+
+from segpipe import embedded, postgres
+from segpipe.errors import DatabaseError
+
+DOCUMENT = ROOT / "docs" / "postgres.md"
+ROLES = ("segpipe", "marketer", "analyst")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that asks every role but the superuser for its password."""
+
+    home: Path
+    admin_url: str
+
+    def url(self, role: str) -> str:
+        """URL of the role, with its password."""
+        return self.admin_url.replace("postgres@", f"{role}:{role}-hush@")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with own_home() as home:
+        admin_url = embedded.start(home)
+        rules = home / "pg" / "pg_hba.conf"
+        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        as_admin, as_segpipe = statements()
+        with postgres.connect(admin_url) as admin:
+            admin.execute("SELECT pg_reload_conf()")
+            admin.execute(as_admin.encode())
+            for role in ROLES:
+                admin.execute(f"ALTER ROLE {role} PASSWORD '{role}-hush'".encode())
+        made = Server(home, admin_url)
+        assert run_here("db", "upgrade", "--database-url", made.url("segpipe")).status == 0
+        with postgres.connect(made.url("segpipe")) as connection:
+            connection.execute(as_segpipe.encode())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Published twice by the role `segpipe`."""
+    folder = tmp_path_factory.mktemp("shop")
+    shop = make_shop(server.url("segpipe"), make_model(folder), folder)
+    again = shop.run(shop.after)
+    assert again.status == 0, again.err
+    return shop
+
+
+def statements() -> tuple[str, str]:
+    """The document's SQL, of the administrator and of the role that publishes."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    as_admin, as_segpipe = re.findall(r"^```sql\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return as_admin, as_segpipe
+
+
+def test_the_publishing_role_is_nobody_special(shop: Shop) -> None:
+    with postgres.connect(shop.url) as connection:
+        row = postgres.fetch_one(
+            connection,
+            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles"
+            " WHERE rolname = current_user",
+        )
+        elsewhere = connection.execute(
+            "SELECT DISTINCT nspname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace"
+            " WHERE relowner = current_user::regrole AND nspname NOT LIKE 'pg_toast%'"
+        ).fetchall()
+    assert row == (False, False, False, False)
+    assert elsewhere == [("segments",)]
+    assert sum(n for _, n in shop.in_force()) == 70
+
+
+def test_the_publishing_role_rolls_back(shop: Shop) -> None:
+    back = run_here("rollback", "--database-url", shop.url)
+    assert back.status == 0, back.err
+    assert [n for _, n in shop.in_force()] == [60]
+    again = shop.run(shop.after)
+    assert again.status == 0, again.err
+    assert sum(n for _, n in shop.in_force()) == 70
+
+
+def test_a_marketer_asks_what_readers_ask(shop: Shop, server: Server) -> None:
+    assert shop.in_force()
+    as_marketer = ("--database-url", server.url("marketer"))
+    for command in (
+        ("sql", "whales_who_wait_for_discounts"),
+        ("show", "c0001"),
+        ("runs",),
+        ("transitions",),
+    ):
+        outcome = run_here(*command, *as_marketer)
+        assert outcome.status == 0, (command, outcome.err)
+    with postgres.connect(server.url("marketer")) as connection:
+        query = "SELECT count(*) FROM current_profiles"
+        assert postgres.fetch_one(connection, query) == (70,)
+
+
+@pytest.mark.parametrize(
+    "table", ["forgotten_customers", "forgotten_salts", "profile_exports", "partition", "measures"]
+)
+def test_a_marketer_cannot_read_what_is_not_for_readers(
+    shop: Shop, server: Server, table: str
+) -> None:
+    table = private_table(shop, table)
+    with (
+        postgres.connect(server.url("marketer")) as connection,
+        pytest.raises(DatabaseError, match="permission denied"),
+        postgres.plain_errors(),
+    ):
+        connection.execute(f'SELECT * FROM "{table}"'.encode())
+
+
+@pytest.mark.parametrize("role", ["marketer", "analyst"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE customer_profiles SET lifetime_value = 0",
+        "DELETE FROM customer_profiles",
+        "INSERT INTO segmentation_runs (store_id) VALUES ('theirs')",
+        "TRUNCATE segment_counts",
+        "DROP TABLE customer_profiles",
+        "ALTER TABLE customer_profiles ADD COLUMN mine text",
+        "CREATE TABLE mine (a int)",
+    ],
+)
+def test_a_reader_cannot_write(shop: Shop, server: Server, role: str, statement: str) -> None:
+    assert shop.in_force()
+    with (
+        postgres.connect(server.url(role)) as connection,
+        pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
+        postgres.plain_errors(),
+    ):
+        connection.execute(statement.encode())
+
+
+def test_a_reader_who_runs_segpipe_is_refused_before_any_work(shop: Shop, server: Server) -> None:
+    before = shop.ledger()
+    for role in ("marketer", "analyst"):
+        theirs = Shop(server.url(role), shop.model, shop.before, shop.after)
+        assert_refused(theirs.run(shop.after), f"The role {role} may not publish", "segpipe")
+    assert shop.ledger() == before
+
+
+def test_an_analyst_explains_and_a_marketer_does_not(shop: Shop, server: Server) -> None:
+    assert shop.in_force()
+    command = ("explain", "c0001", "--database-url")
+    explained = run_here(*command, server.url("analyst"))
+    assert explained.status == 0, explained.err
+    assert "Customer c0001" in explained.out
+    assert_refused(run_here(*command, server.url("marketer")), "for lack of a privilege")
+
+
+def test_an_analyst_cannot_read_who_was_forgotten(shop: Shop, server: Server) -> None:
+    assert shop.in_force()
+    with postgres.connect(server.url("analyst")) as connection:
+        for table in ("forgotten_customers", "forgotten_salts", "profile_exports"):
+            with pytest.raises(DatabaseError, match="permission denied"), postgres.plain_errors():
+                connection.execute(f"SELECT * FROM {table}".encode())
+
+
+def test_a_wrong_password_says_so(shop: Shop, server: Server) -> None:
+    url = server.url("segpipe").replace("segpipe-hush", "guess-hush")
+    theirs = Shop(url, shop.model, shop.before, shop.after)
+    assert_refused(theirs.run(shop.after), "refused the user name or the password")
+
+
+def test_rights_that_are_taken_away_are_named_one_by_one(shop: Shop, server: Server) -> None:
+    taken = (
+        ("CONNECT ON DATABASE postgres", "PUBLIC", "GRANT CONNECT ON DATABASE"),
+        ("USAGE ON SCHEMA segments", "segpipe", "GRANT USAGE ON SCHEMA segments TO segpipe"),
+        ("CREATE ON SCHEMA segments", "segpipe", "GRANT CREATE ON SCHEMA segments TO segpipe"),
+    )
+    before = shop.ledger()
+    with postgres.connect(server.admin_url) as admin:
+        admin.execute("ALTER SCHEMA segments OWNER TO postgres")
+        admin.execute("GRANT ALL ON SCHEMA segments TO segpipe")
+        try:
+            for right, role, said in taken:
+                admin.execute(f"REVOKE {right} FROM {role}".encode())
+                refused = shop.run(shop.after)
+                admin.execute(f"GRANT {right} TO {role}".encode())
+                assert_refused(refused, said)
+        finally:
+            admin.execute("ALTER SCHEMA segments OWNER TO segpipe")
+    assert shop.ledger() == before
+
+
+def private_table(shop: Shop, name: str) -> str:
+    """Name of a table of the newest run, or the name itself."""
+    columns = {"partition": "profiles_table", "measures": "measures_table"}
+    if name not in columns:
+        return name
+    query = f"SELECT {columns[name]} FROM segmentation_runs ORDER BY run_id DESC LIMIT 1"
+    with postgres.connect(shop.url) as connection:
+        return str(postgres.fetch_one(connection, query)[0])
