@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from segpipe import gates
 from segpipe.account import definitions
-from segpipe.assign import Since, Tally, assign_batches
+from segpipe.assign import Since, Tally, assign_batches, needed_measures
 from segpipe.config import RunSettings
 from segpipe.engine import Connection as Engine
+from segpipe.engine import quote
 from segpipe.errors import DatabaseError
 from segpipe.load import (
     PreviousRun,
     RunFacts,
     SegmentCounts,
-    measure_batches,
     publish,
     record_facts,
     record_forced,
@@ -33,6 +33,7 @@ from segpipe.model import Model
 from segpipe.postgres import with_retries
 from segpipe.progress import Progress
 from segpipe.report import AxisInfo, FeatureInfo, LoadInfo, SourceInfo
+from segpipe.schema import CUSTOMER_FEATURES
 from segpipe.store import embedded_note
 from segpipe.target import Target, alive
 from segpipe.transitions import same_names
@@ -136,13 +137,21 @@ def _deliver(
         model=model.document(),
         absent=load.absent,
         keep_runs=load.keep_runs,
-        measures=measure_batches(engine, model, settings.assign.batch_size),
+        measures=_measures(engine, model, settings.assign.batch_size),
         previous=previous,
         as_of=delivery.features.as_of,
         check=check,
     )
     notes = (*_forced_notes(forced_past), *info.notes, *embedded_note(load.database_url))
     return dataclasses.replace(info, notes=notes), tally
+
+
+def _measures(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:
+    """customer_id and the measures that the model needs, of all customers."""
+    columns = ", ".join(map(quote, ("customer_id", *needed_measures(model))))
+    query = f"SELECT {columns} FROM {CUSTOMER_FEATURES.name}"
+    # A cursor, for the profiles are read from the engine at the same time.
+    yield from engine.cursor().sql(query).to_arrow_reader(batch_size)
 
 
 def _previous(settings: RunSettings, target: Target, delivery: Delivery) -> PreviousRun | None:

@@ -102,8 +102,10 @@ def _assert_as_in_the_database(found: list[dict[str, Any]], url: str) -> None:
     for one, row in zip(found, stored, strict=True):
         assert one["is_current"] is True
         same = ("customer_id", "run_id", *METRICS, "segment_memberships", "membership_strengths")
-        for name in (*same, "previous_segments", "segment_since"):
+        for name in (*same, "previous_segments"):
             assert one[name] == row[name], name
+        first_seen = dict.fromkeys(row["segment_memberships"], str(row["first_seen_on"]))
+        assert one["segment_since"] == first_seen | row["segment_since"]
 
 
 def _assert_as_in_the_tables(folder: Path, documents: dict[str, Any]) -> None:
@@ -188,6 +190,20 @@ def test_the_previous_run_can_be_exported_as_it_was(
     assert _bytes(tmp_path / "now") == _bytes(tmp_path / "then")
 
 
+def test_a_run_that_later_ones_changed_in_place_is_not_taken_for_theirs(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    first = _publish(database, rows, ["a"])
+    second = load.start_run(database, "default")
+    previous = load.PreviousRun(first, {}, is_repeated=True)
+    load.publish(database, second, "default", [rows(["b"])], axes=AXES, previous=previous)
+    third = _publish(database, rows, ["c"])
+    with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {third}"):
+        export(database, tmp_path, run=str(first))
+    done = export(database, tmp_path, run=str(second))
+    assert (done.n_profiles, done.n_kept) == (2, 1)
+
+
 def test_what_cannot_be_exported_is_refused_with_what_to_do(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
@@ -195,7 +211,7 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
     with pytest.raises(InputError, match="No run has been published"):
         export(database, out)
     first = _publish(database, rows, ["a"])
-    for _ in range(2):
+    for _ in range(3):
         newest = _publish(database, rows, ["a"])
     _publish(database, rows, ["a"], store_id="other")
     failed = load.start_run(database, "default")
@@ -210,7 +226,7 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
         export(database, out, run=str(failed))
     with pytest.raises(InputError, match="run is '-1'; expected its number"):
         export(database, out, run="-1")
-    with pytest.raises(InputError, match=f"run {first} are no longer kept; .* in force, {newest}"):
+    with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {newest}"):
         export(database, out, run=str(first))
     assert not out.exists()
 

@@ -56,3 +56,5 @@ def export(
     click.echo(f"Run {done.run_id} of store {done.store_id}: {done.n_profiles:,} profiles{kept}")
     for path in done.paths:
         click.echo(path)
+    for note in done.notes:
+        click.echo(f"Note: {note}", err=True)

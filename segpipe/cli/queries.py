@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +31,8 @@ def runs(
 ) -> None:
     """List the runs, newest first, and what each keeps in the database.
 
-    withdrawn: published, and then rolled back. kept_bytes: its tables with their indexes.
+    withdrawn: published, and then rolled back. kept: its tables with their indexes. --json has
+    more columns, and errors in full.
 
     Example: segpipe runs --limit 12
     """
@@ -51,10 +53,28 @@ def runs(
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
     elif rows:
-        told = [{**row, "kept_bytes": f"{row['kept_bytes']:,}"} for row in rows]
-        click.echo(table_text(list(rows[0]), [list(row.values()) for row in told]))
+        shown = [_shown(row) for row in rows]
+        click.echo(table_text(list(shown[0]), [list(row.values()) for row in shown]))
     else:
         click.echo("No run yet.")
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """What fits on a line of a run."""
+    started, finished = row["started_at"], row["finished_at"]
+    failed = f"{row['failed_stage']}: {row['error']}" if row["failed_stage"] else ""
+    return {
+        "run_id": row["run_id"],
+        "store_id": row["store_id"],
+        "status": row["status"],
+        "started_at": f"{started:%Y-%m-%d %H:%M}",
+        "seconds": f"{(finished - started).total_seconds():.0f}" if finished else "",
+        "as_of": row["as_of"],
+        "rows_read": row["rows_read"],
+        "customers": row["n_customers"],
+        "kept": f"{row['kept_bytes'] / 1e6:,.0f} MB" if row["kept_bytes"] else "",
+        "failed": shorten(failed, 60, placeholder=" ..."),
+    }
 
 
 @runs.command()

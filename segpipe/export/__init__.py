@@ -1,6 +1,16 @@
 """A run as files: profiles, segments, and a document for an AI agent."""
 
+from segpipe.export.erase import ErasedFile, erase_customer
+from segpipe.export.folders import folders_of, hold_exports
 from segpipe.export.formats import FORMATS
 from segpipe.export.write import ExportInfo, export
 
-__all__ = ["FORMATS", "ExportInfo", "export"]
+__all__ = [
+    "FORMATS",
+    "ErasedFile",
+    "ExportInfo",
+    "erase_customer",
+    "export",
+    "folders_of",
+    "hold_exports",
+]

@@ -27,8 +27,8 @@ STRENGTH = (
 )
 _FIELDS = (  # of a profile: name, unit, meaning
     ("customer_id", "text", "The id the shop knows; the only personal data."),
-    ("run_id", "number", "The run that wrote the profile."),
-    ("is_current", "true or false", "False: absent from the newest input, kept from an older run."),
+    ("run_id", "number", "The run that wrote the profile; an older one if unchanged."),
+    ("is_current", "true or false", "False: absent from the newest input, kept as it was."),
     ("lifetime_value", "amount", "Charged less everything refunded."),
     ("avg_order_value", "amount", "lifetime_value / total_orders."),
     (

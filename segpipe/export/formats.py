@@ -1,12 +1,14 @@
 """The formats: takes profiles, segments and the agent's document, gives the text of their files.
 
 A format is a record of functions; profiles pass through in batches and are never all in memory.
+It can tell the records of its file of profiles apart again, so that one can be taken out.
 """
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,9 @@ class Format:
     nobody: str  # what the file of profiles holds besides the head where there are none
     segments_text: Callable[[Record], str]
     agent_text: Callable[[Record], str]
+    items: Callable[[Iterable[str]], Iterator[str]]  # lines of the profiles → text of each record
+    begins: Callable[[str], str]  # customer_id → how the record begins, up to the run_id
+    n_heads: int  # items before the first record
 
 
 def _no_head(_: Axes) -> str:
@@ -53,6 +58,47 @@ def _csv_batch(profiles: Sequence[Record], axes: Axes) -> str:
 
 def _csv_segments(document: Record) -> str:
     return text.csv_text(segment_rows(document["segments"]))
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    return iter(lines)
+
+
+def _yaml_items(lines: Iterable[str]) -> Iterator[str]:
+    item: list[str] = []
+    for line in lines:
+        if line.startswith("- ") and item:
+            yield "".join(item)
+            item.clear()
+        item.append(line)
+    if item:
+        yield "".join(item)
+
+
+def _csv_items(lines: Iterable[str]) -> Iterator[str]:
+    """A quoted text may go on for several lines."""
+    seen: list[str] = []
+
+    def watched() -> Iterator[str]:
+        for line in lines:
+            seen.append(line)
+            yield line
+
+    for _ in csv.reader(watched()):
+        yield "".join(seen)
+        seen.clear()
+
+
+def _json_begins(customer_id: str) -> str:
+    return text.json_lines([{"customer_id": customer_id}])[:-2] + ', "run_id": '
+
+
+def _yaml_begins(customer_id: str) -> str:
+    return text.yaml_items([{"customer_id": customer_id}]) + "  run_id: "
+
+
+def _csv_begins(customer_id: str) -> str:
+    return text.csv_text([[customer_id, None]]).removesuffix("\r\n")
 
 
 def profile_head(axes: Sequence[str]) -> list[str]:
@@ -132,6 +178,9 @@ FORMATS = {
         nobody="",
         segments_text=text.json_text,
         agent_text=text.json_text,
+        items=_lines,
+        begins=_json_begins,
+        n_heads=0,
     ),
     "yaml": Format(
         profiles="yaml",
@@ -142,6 +191,9 @@ FORMATS = {
         nobody="[]\n",
         segments_text=text.yaml_text,
         agent_text=text.yaml_text,
+        items=_yaml_items,
+        begins=_yaml_begins,
+        n_heads=0,
     ),
     "csv": Format(
         profiles="csv",
@@ -152,5 +204,8 @@ FORMATS = {
         nobody="",
         segments_text=_csv_segments,
         agent_text=text.json_text,
+        items=_csv_items,
+        begins=_csv_begins,
+        n_heads=1,
     ),
 }

@@ -131,7 +131,16 @@ def spool_profiles(connection: Connection, run: ExportedRun, spool: BinaryIO) ->
     To a file and not to the files of the export, for as long as the table is read nothing can be
     published.
     """
-    columns = ("customer_id", "run_id", *METRICS, *_JSON_COLUMNS, "last_updated", "created_at")
+    columns = (
+        "customer_id",
+        "run_id",
+        "absent_since_run_id",
+        "first_seen_on",
+        *METRICS,
+        *_JSON_COLUMNS,
+        "last_updated",
+        "created_at",
+    )
     statement = sql.SQL(
         "COPY (SELECT row_to_json(profile) FROM ("
         "SELECT {} FROM {} WHERE store_id = %s ORDER BY store_id, customer_id"
@@ -147,7 +156,7 @@ def spooled_profiles(spool: BinaryIO, run: ExportedRun) -> Iterator[list[dict[st
     while lines := list(islice(spool, _BATCH_ROWS)):
         # COPY doubles backslashes; JSON has escaped whatever else COPY would.
         rows = (json.loads(line.replace(rb"\\", b"\\")) for line in lines)
-        yield [_profile(row, run.run_id, run.axis_names) for row in rows]
+        yield [_profile(row, run.axis_names) for row in rows]
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -159,12 +168,13 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return [finite(item) for item in value] if isinstance(value, list) else value
 
 
-def _profile(row: Mapping[str, Any], run_id: int, axes: Sequence[str]) -> dict[str, Any]:
-    memberships, strengths, previous, since = (_ordered(row[name], axes) for name in _JSON_COLUMNS)
+def _profile(row: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
+    memberships, strengths, previous, moved = (_ordered(row[name], axes) for name in _JSON_COLUMNS)
+    since = {axis: moved.get(axis, row["first_seen_on"]) for axis in memberships}
     return {
         "customer_id": row["customer_id"],
         "run_id": row["run_id"],
-        "is_current": row["run_id"] == run_id,
+        "is_current": row["absent_since_run_id"] is None,
         **{name: _metric(row[name], kind) for name, kind in METRICS.items()},
         "segment_memberships": memberships,
         "membership_strengths": {axis: float(value) for axis, value in strengths.items()},
@@ -220,15 +230,15 @@ def _profiles_of(
         JOIN pg_namespace AS n ON n.oid = parent.relnamespace
         JOIN pg_class AS kept ON kept.relnamespace = n.oid AND kept.relname = %(table)s
         WHERE parent.oid = 'customer_profiles'::regclass
-            AND NOT EXISTS (  -- a run that was updated in place has the same table
+            AND NOT EXISTS (  -- a later run that changed rows in place has the same table
                 SELECT FROM segmentation_runs
-                WHERE run_id = %(newest)s AND profiles_table = %(table)s
+                WHERE run_id > %(run)s AND status = 'published' AND profiles_table = %(table)s
             )
         """,
-        {"table": table, "newest": newest},
+        {"table": table, "run": run_id},
     ).fetchone()
     if row is None or table is None:
-        msg = f"The profiles of run {run_id} are no longer kept;"
+        msg = f"The profiles of run {run_id} are no longer there as they were;"
         raise InputError(f"{msg} export the one in force, {newest}, by leaving --run out.")
     return sql.Identifier(row[0], table)
 

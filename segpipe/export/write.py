@@ -1,7 +1,8 @@
 """The export: takes a connection and a folder, gives files that are all of one run.
 
 They are read in one transaction, written beside their places and moved there at the end, so that
-a publication meanwhile changes nothing and a crash leaves no half file.
+a publication meanwhile changes nothing and a crash leaves no half file. The folder is noted in the
+database, for `segpipe forget`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 from segpipe.errors import InputError
+from segpipe.export import folders
 from segpipe.export.agent import Totals, agent_document
+from segpipe.export.erase import STAGING
 from segpipe.export.formats import FORMATS, Format, Record
 from segpipe.export.read import (
     ExportedRun,
@@ -50,6 +53,7 @@ class ExportInfo:
     n_profiles: int
     n_kept: int  # of them from earlier runs
     paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()  # plain sentences
 
 
 def export(
@@ -67,11 +71,13 @@ def export(
     """
     chosen = [FORMATS[name] for name in dict.fromkeys(formats)]
     with plain_errors(), ExitStack() as opened:
+        is_recorded = folders.may_record(connection)
         with connection.transaction():
             _begin(connection)
             found = find_run(connection, store_id, run)
             segments = read_segments(connection, found)
             n_customers, lifetime_value = read_totals(connection, found)
+            n_forgotten = folders.count_forgotten(connection, found.store_id) if is_recorded else 0
             staging = opened.enter_context(_staged(out_path))
             spool = opened.enter_context(TemporaryFile(dir=staging))
             spool_profiles(connection, found, spool)
@@ -83,9 +89,15 @@ def export(
         )
         totals = Totals(n_customers, n_profiles, n_kept, lifetime_value)
         _write_documents(found, segments, totals, chosen, staging)
-        names = sorted(path.name for path in staging.iterdir())
-    paths = tuple(out_path / name for name in names)
-    return ExportInfo(found.store_id, found.run_id, n_profiles, n_kept, paths)
+        if is_recorded:
+            folders.record_folder(connection, found.store_id, found.run_id, out_path)
+            with connection.transaction():
+                folders.refuse_forgotten_meanwhile(connection, found.store_id, n_forgotten)
+                paths = _move(staging, out_path)
+        else:
+            paths = _move(staging, out_path)
+    notes = () if is_recorded else (folders.UNRECORDED,)
+    return ExportInfo(found.store_id, found.run_id, n_profiles, n_kept, paths, notes)
 
 
 def _begin(connection: Connection) -> None:
@@ -102,17 +114,22 @@ def _begin(connection: Connection) -> None:
 
 @contextmanager
 def _staged(out_path: Path) -> Iterator[Path]:
-    """A folder beside the files' places, which they leave together once all are written."""
+    """A folder beside the files' places, for as long as they are written."""
     try:
         out_path.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out_path, prefix=".segpipe-export-") as folder:
-            staging = Path(folder)
-            yield staging
-            for path in sorted(staging.iterdir(), reverse=True):  # the agent's document last
-                path.replace(out_path / path.name)
+        with TemporaryDirectory(dir=out_path, prefix=STAGING) as folder:
+            yield Path(folder)
     except OSError as error:
         msg = f"The export cannot be written to {out_path} ({error.strerror or error});"
         raise InputError(f"{msg} name a folder with room that you may write to.") from error
+
+
+def _move(staging: Path, out_path: Path) -> tuple[Path, ...]:
+    """The files in their places, by name; the agent's document comes last there."""
+    paths = sorted(staging.iterdir())
+    for path in reversed(paths):
+        path.replace(out_path / path.name)
+    return tuple(out_path / path.name for path in paths)
 
 
 def _write_profiles(

@@ -1,0 +1,82 @@
+"""What is said of two runs beside each other; each figure is one that a run stored of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunSide:
+    """One of the two runs; None where the run did not get so far."""
+
+    run_id: int
+    status: str
+    as_of: date | None
+    finished_at: datetime | None
+    input_hash: str | None
+    rows_read: int | None
+    rows_rejected: int | None
+    last_order_on: date | None
+    n_customers: int | None
+    lifetime_value: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A setting or a version that differs; None where the run knew no such thing."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class SegmentDiff:
+    """A segment or state, the same by its permanent id; a name is None where it was not there."""
+
+    segment_id: int | None  # None: published without definitions, matched by name
+    kind: str  # segment or state
+    name_before: str | None
+    name_after: str | None
+    n_customers_before: int
+    n_customers_after: int
+    share_before: float  # 0 to 1, of the run's customers
+    share_after: float
+    lifetime_value_before: float
+    lifetime_value_after: float
+
+
+@dataclass(frozen=True)
+class AxisDiff:
+    """One axis in both runs; verdict and silhouette are None where the run lacks the axis."""
+
+    axis: str
+    verdict_before: str | None
+    verdict_after: str | None
+    n_clusters_before: int
+    n_clusters_after: int
+    silhouette_before: float | None
+    silhouette_after: float | None
+    moves: dict[str, int] | None  # cause → moves on the way; None where they cannot be counted
+    segments: tuple[SegmentDiff, ...]
+
+    @property
+    def n_moves(self) -> int | None:
+        """Of all causes."""
+        return None if self.moves is None else sum(self.moves.values())
+
+
+@dataclass(frozen=True)
+class RunDiff:
+    """Two runs of one store, in the order in which they were asked for."""
+
+    store_id: str
+    before: RunSide
+    after: RunSide
+    parameters: tuple[Change, ...]
+    versions: tuple[Change, ...]
+    axes: tuple[AxisDiff, ...]
+    # Runs whose moves were added up, oldest first; None where neither run came from the other.
+    steps: tuple[int, ...] | None

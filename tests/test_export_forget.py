@@ -1,0 +1,137 @@
+"""A forgotten customer in exported files: out of those that are reached, and told of the others."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import AXES, Rows
+
+from segpipe import load, postgres
+from segpipe.errors import InputError
+from segpipe.export import FORMATS, export
+from segpipe.export.read import read_segments
+from segpipe.history import Forgetting, forget_customer
+from segpipe.postgres import Connection
+
+
+def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
+    run_id = load.start_run(database, store_id)
+    load.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    return run_id
+
+
+def _forget(database: Connection, customer_id: str, store_id: str = "default") -> Forgetting:
+    return forget_customer(database, store_id, customer_id)
+
+
+def test_the_other_records_keep_their_bytes(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    _publish(database, rows, ["a", "b\nx", "c"])
+    export(database, tmp_path / "with", list(FORMATS))
+    (tmp_path / "with" / "profiles.csv").chmod(0o640)
+    _forget(database, "b\nx")
+    export(database, tmp_path / "without", list(FORMATS))
+    for kind in ("jsonl", "yaml", "csv"):
+        with_them = tmp_path / "with" / f"profiles.{kind}"
+        assert with_them.read_bytes() == (tmp_path / "without" / with_them.name).read_bytes()
+    assert (tmp_path / "with" / "profiles.csv").stat().st_mode & 0o777 == 0o640
+    assert not [path for path in (tmp_path / "with").iterdir() if path.name.startswith(".")]
+
+
+def test_files_of_nobody_else_stay_readable(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    _publish(database, rows, ["a"])
+    export(database, tmp_path, list(FORMATS))
+    _forget(database, "a")
+    assert (tmp_path / "profiles.jsonl").read_bytes() == b""
+    assert yaml.safe_load((tmp_path / "profiles.yaml").read_bytes()) == []
+    assert (tmp_path / "profiles.csv").read_text().startswith("customer_id,run_id,")
+    assert len((tmp_path / "profiles.csv").read_text().splitlines()) == 1
+
+
+def test_a_customer_of_an_old_export_only_is_found(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    _publish(database, rows, ["gone", "a"])
+    export(database, tmp_path)
+    for _ in range(4):
+        run_id = load.start_run(database, "default")
+        load.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
+    database.execute("DELETE FROM customer_profiles WHERE customer_id = 'gone'")
+    assert [file.n_records for file in _forget(database, "gone").files] == [1]
+    assert "gone" not in (tmp_path / "profiles.jsonl").read_text()
+
+
+def test_a_folder_that_is_gone_or_locked_is_told(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    _publish(database, rows, ["a", "b"])
+    for name in ("gone", "spoilt"):
+        export(database, tmp_path / name, ["csv"])
+    (tmp_path / "gone").rename(tmp_path / "elsewhere")
+    (tmp_path / "spoilt" / "profiles.csv").write_bytes(b"\xff\xfe")
+    files = {file.path: file.trouble for file in _forget(database, "a").files}
+    assert files[tmp_path / "gone"] == "the folder is gone, or not reached from here"
+    assert "not as it was written" in str(files[tmp_path / "spoilt" / "profiles.csv"])
+    assert load.show_customer(database, "default", "a") is None
+
+
+def test_what_a_killed_export_left_goes(database: Connection, rows: Rows, tmp_path: Path) -> None:
+    _publish(database, rows, ["a", "b"])
+    export(database, tmp_path)
+    left = tmp_path / ".segpipe-export-killed"
+    left.mkdir()
+    (left / "profiles.jsonl").write_text('{"customer_id": "a"}')
+    _forget(database, "a")
+    assert not left.exists()
+
+
+def test_an_export_meanwhile_is_refused_and_does_not_bring_them_back(
+    database: Connection,
+    database_url: str,
+    rows: Rows,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _publish(database, rows, ["a", "b"])
+    with ThreadPoolExecutor(1) as others:
+        forgotten = []
+
+        def forget_another() -> Forgetting:
+            with postgres.connect(database_url) as connection:
+                return _forget(connection, "a")
+
+        def read(*given: object) -> object:
+            forgotten.append(others.submit(forget_another))
+            forgotten[0].result()
+            return read_segments(*given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("segpipe.export.write.read_segments", read)
+        with pytest.raises(InputError, match="forgotten while the files were written"):
+            export(database, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_role_that_may_only_read_exports_with_a_note(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
+    _publish(database, rows, ["a"])
+    role = f"reader_{database.info.dbname}"
+    database.execute(f'CREATE ROLE "{role}" LOGIN'.encode())
+    try:
+        database.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"'.encode())
+        database.execute(f'SET ROLE "{role}"'.encode())
+        done = export(database, tmp_path)
+    finally:
+        database.execute("RESET ROLE")
+        database.execute(f'DROP OWNED BY "{role}"'.encode())
+        database.execute(f'DROP ROLE "{role}"'.encode())
+    assert "will not reach it" in done.notes[0]
+    assert (tmp_path / "profiles.jsonl").exists()
+    assert database.execute("SELECT count(*) FROM profile_exports").fetchone() == (0,)
+    assert export(database, tmp_path).notes == ()

@@ -1,0 +1,64 @@
+"""Who has been forgotten: kept as hashes, and left out of what the engine has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import AXES, Rows
+
+from segpipe import load
+from segpipe.config import EngineSettings
+from segpipe.engine import Connection as Engine
+from segpipe.engine import open_engine
+from segpipe.errors import InputError
+from segpipe.forgotten import Forgotten, hash_of, remove_forgotten
+from segpipe.history import forget_customer
+from segpipe.postgres import Connection
+
+
+def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
+    run_id = load.start_run(database, store_id)
+    load.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    return run_id
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with open_engine(EngineSettings(memory_limit="512MB", threads=1)) as connection:
+        yield connection
+
+
+def test_lines_and_tickets_of_forgotten_customers_are_left_out(engine: Engine) -> None:
+    salt = "5a17"
+    forgotten = Forgotten(salt, frozenset({hash_of(salt, "a'ü"), hash_of(salt, "elsewhere")}))
+    engine.execute(
+        "CREATE TABLE order_lines AS SELECT unnest(['a''ü', 'b', 'a''ü', 'a']) customer_id"
+    )
+    assert remove_forgotten(engine, None) == (0, 0)
+    assert remove_forgotten(engine, forgotten) == (1, 2)
+    assert remove_forgotten(engine, forgotten) == (0, 0)
+    engine.execute("CREATE TABLE tickets AS SELECT unnest(['a''ü', 'b']) AS customer_id")
+    assert remove_forgotten(engine, forgotten) == (1, 0)
+    assert engine.execute("SELECT customer_id FROM tickets").fetchall() == [("b",)]
+    kept = engine.execute("SELECT customer_id FROM order_lines ORDER BY 1").fetchall()
+    assert kept == [("a",), ("b",)]
+    tables = engine.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
+    assert tables == [("order_lines",), ("tickets",)]
+
+
+def test_an_input_of_forgotten_customers_alone_is_refused(engine: Engine) -> None:
+    forgotten = Forgotten("s", frozenset({hash_of("s", "a")}))
+    engine.execute("CREATE TABLE order_lines AS SELECT 'a' AS customer_id")
+    with pytest.raises(InputError, match="All 1 customers of the input have been forgotten"):
+        remove_forgotten(engine, forgotten)
+
+
+def test_a_hash_is_what_the_table_says_it_is(database: Connection, rows: Rows) -> None:
+    _publish(database, rows, ["a", "b"])
+    forget_customer(database, "default", "a")
+    found = database.execute(
+        "SELECT customer_hash = encode(sha256(convert_to(salt || 'a', 'UTF8')), 'hex')"
+        " FROM forgotten_customers JOIN forgotten_salts USING (store_id)"
+    ).fetchall()
+    assert found == [(True,)]
