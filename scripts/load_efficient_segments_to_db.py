@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PACKAGES = ("click", "duckdb", "ibis", "psycopg", "pyarrow", "sklearn")
+PACKAGES = ("click", "duckdb", "ibis", "psycopg", "pyarrow")
 
 
 def run() -> None:

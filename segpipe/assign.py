@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from segpipe.engine import Connection, quote
 from segpipe.model import AxisModel, Model
-from segpipe.nearest import squared_distances
+from segpipe.nearest import nearest_with_strength
 from segpipe.scale import scale_matrix
 from segpipe.schema import (
     CUSTOMER_FEATURES,
@@ -94,8 +94,7 @@ def assign_axis(
 ) -> tuple[Codes, Floats]:
     """Code in the axis's vocabulary and strength 0 to 1 of each customer, both of shape (n_rows,).
 
-    Strength is the fuzzy c-means membership with m = 2 of the nearest centroid (Bezdek, 1981):
-    1 / Σ_j (d_nearest / d_j)²; 1 in a state, 0 in the default state.
+    Strength is that of `nearest_with_strength`; 1 in a state, 0 in the default state.
     """
     vocabulary = axis.vocabulary()
     codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
@@ -161,14 +160,8 @@ def _new_tickets(engine: Connection, model: Model, since: Since | None) -> froze
 
 def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes, Floats]:
     centroids = np.array([segment.centroid for segment in axis.segments])
-    squares = squared_distances(scale_matrix(own, axis.scales), centroids)
-    codes = squares.argmin(axis=1)
-    closest = squares[np.arange(len(codes)), codes]
-    on_centroid = closest == 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        strengths = 1.0 / (closest[:, None] / squares).sum(axis=1)
-    strengths[on_centroid] = 1.0
-    return codes.astype(np.int32), strengths
+    labels, strengths = nearest_with_strength(scale_matrix(own, axis.scales), centroids)
+    return labels.astype(np.int32), strengths
 
 
 def _count(tally: Tally, axis: str, codes: Codes, size: int) -> None:

@@ -1,21 +1,22 @@
 """K-means with K chosen by silhouette, per axis, on the weighted sample.
 
 Takes standardised points and weights; gives centroids and the candidates that were tried.
-K-means runs on one thread, because scikit-learn's result depends on their number (its issue
-27518); axes run side by side instead.
+An axis runs on one thread; axes run side by side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
 
+from segpipe.agreement import adjusted_rand
 from segpipe.config import ClusterSettings
+from segpipe.kmeans import fit_centroids, fit_each
 from segpipe.nearest import nearest
+from segpipe.places import count_places
 from segpipe.report import CandidateInfo
 from segpipe.silhouette import silhouette_scores
 
@@ -24,7 +25,6 @@ Labels = npt.NDArray[np.intp]
 MIN_SPLIT = 200  # customers below which two halves say more of chance than of the shop
 _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is ordered by id
 _TIE_DIGITS = 4
-_ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance
 _HALF_RESTARTS = 4  # a half that is stuck in a poor optimum only makes the test stricter
 _NULL_DRAWS = 3  # their spread, some 0.01, is far below the excess that is asked
 _NULL_POINTS = 800
@@ -67,16 +67,16 @@ def choose_partition(
     """
     can_split = len(points) >= MIN_SPLIT
     parts = _HALVES if can_split else (slice(None),)
-    n_distinct = min(len(np.unique(points[part], axis=0)) for part in parts)
+    n_distinct = min(count_places(points[part], settings.max_k) for part in parts)
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
         reason = f"only {n_distinct} distinct customers"
         return Partition(None, None, (), "no structure", reason, None)
     ks = range(settings.min_k, largest + 1)
-    fits = [fit_centroids(points, weights, k, settings.restarts, seed) for k in ks]
+    fits = fit_each(points, weights, ks, settings.restarts, seed)
     labels = [nearest(points, centroids) for centroids in fits]
     scores = silhouette_scores(points, weights, labels)
-    agreements = [_reproducibility(points, weights, k, seed) if can_split else None for k in ks]
+    agreements = _reproducibilities(points, weights, ks, seed) if can_split else [None] * len(ks)
     candidates = tuple(
         _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
         for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
@@ -94,19 +94,6 @@ def choose_partition(
     candidates = (*candidates[:index], chosen, *candidates[index + 1 :])
     verdict = _verdict(chosen.silhouette, null, settings)
     return Partition(fits[index], chosen.silhouette, candidates, *verdict, choice)
-
-
-def fit_centroids(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> Floats:
-    """Centroids in a fixed order: by their coordinates.
-
-    Restarts stop early and only the best is run to its end: a third of the time, and on
-    unstructured data, where convergence is slow, within 0.1 % of the inertia.
-    """
-    rough = KMeans(n_clusters=k, n_init=restarts, random_state=seed, tol=_ROUGH)
-    best = rough.fit(points, sample_weight=weights).cluster_centers_
-    exact = KMeans(n_clusters=k, init=best, n_init=1, tol=0.0)
-    centroids: Floats = exact.fit(points, sample_weight=weights).cluster_centers_
-    return centroids[np.lexsort(centroids.T[::-1])]
 
 
 def _smallest_share(labels: Labels, weights: Floats, k: int) -> float:
@@ -136,7 +123,7 @@ def _found_again(
     known = usual.labels >= 0
     halves = agreement = candidate.reproducibility
     if agreement is not None and known.any():
-        months = float(adjusted_rand_score(usual.labels[known], labels[known]))
+        months = adjusted_rand(usual.labels[known], labels[known])
         agreement = max(agreement, months)
     lenient = replace(settings, min_segment_share=settings.min_segment_share / 2)
     held = _candidate(
@@ -145,13 +132,15 @@ def _found_again(
     return replace(held, reproducibility=halves)
 
 
-def _reproducibility(points: Floats, weights: Floats, k: int, seed: int) -> float:
-    """Adjusted Rand index of all points labelled by two models, each fitted on one half."""
-    first, second = (
-        nearest(points, fit_centroids(points[half], weights[half], k, _HALF_RESTARTS, seed))
-        for half in _HALVES
-    )
-    return float(adjusted_rand_score(first, second))
+def _reproducibilities(
+    points: Floats, weights: Floats, ks: Sequence[int], seed: int
+) -> list[float | None]:
+    """Adjusted Rand index, for each k, of all points by two models, each fitted on one half."""
+    halves = [fit_each(points[half], weights[half], ks, _HALF_RESTARTS, seed) for half in _HALVES]
+    return [
+        adjusted_rand(*(nearest(points, centroids) for centroids in pair))
+        for pair in zip(*halves, strict=True)
+    ]
 
 
 def _null_silhouette(points: Floats, weights: Floats, k: int, seed: int) -> float:

@@ -137,7 +137,7 @@ def _deliver(
         model=model.document(),
         absent=load.absent,
         keep_runs=load.keep_runs,
-        measures=_measures(engine, model, settings.assign.batch_size),
+        measures=measure_batches(engine, model, settings.assign.batch_size),
         previous=previous,
         as_of=delivery.features.as_of,
         check=check,
@@ -146,7 +146,7 @@ def _deliver(
     return dataclasses.replace(info, notes=notes), tally
 
 
-def _measures(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:
+def measure_batches(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:
     """customer_id and the measures that the model needs, of all customers."""
     columns = ", ".join(map(quote, ("customer_id", *needed_measures(model))))
     query = f"SELECT {columns} FROM {CUSTOMER_FEATURES.name}"

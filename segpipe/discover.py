@@ -98,16 +98,8 @@ def discover(
         progress(axis.name)
         return found
 
-    with (
-        threadpool_limits(1),
-        ThreadPoolExecutor(os.cpu_count(), initializer=_limit_own_threads) as threads,
-    ):
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
         return list(threads.map(one, axes))
-
-
-def _limit_own_threads() -> None:
-    """One thread a k-means: OpenMP's limit holds only for the thread that sets it."""
-    threadpool_limits(1, user_api="openmp")
 
 
 def discover_axis(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from segpipe.eligible import eligible_rows
 from segpipe.model import AxisModel, Segment
 from segpipe.nearest import nearest
+from segpipe.pairing import dearest_pairs
 from segpipe.report import SegmentEvent
 from segpipe.scale import FeatureScale, scale_matrix
 
@@ -86,10 +86,9 @@ def match_segments(
     similarity = (overlap.jaccard + _nearness(old, scales, centroids)) / 2
     is_allowed = (overlap.common > 0) & (similarity >= _MIN_SIMILARITY)
     score = np.where(is_allowed, similarity + _TRUE_NAME * is_true, 0.0)
-    rows, columns = linear_sum_assignment(score, maximize=True)
     return {
-        int(new): old.segments[previous]
-        for new, previous in zip(rows, columns, strict=True)
+        new: old.segments[previous]
+        for new, previous in dearest_pairs(score)
         if is_allowed[new, previous]
     }
 

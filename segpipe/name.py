@@ -13,10 +13,10 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
 from segpipe.axes.figures import said, told
+from segpipe.pairing import cheapest_pairs
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +44,9 @@ class Evidence:
     labels: Labels
     n_segments: int
     _medians: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+    _quantiles: dict[tuple[str, float], float] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def medians(self, measure: str) -> Floats:
         """Weighted median of the measure in each segment, NaN where nobody has it; shape (k,)."""
@@ -63,6 +66,11 @@ class Evidence:
 
     def quantile(self, measure: str, share: float) -> float:
         """Weighted quantile of the measure over all eligible customers; NaN where nobody has it."""
+        if (measure, share) not in self._quantiles:
+            self._quantiles[measure, share] = self._find_quantile(measure, share)
+        return self._quantiles[measure, share]
+
+    def _find_quantile(self, measure: str, share: float) -> float:
         values = self.columns[measure]
         known = ~np.isnan(values)
         if not known.any():
@@ -161,10 +169,9 @@ def _match(
                 gaps = [places[m][segment] - prototype.position[m] for m in measures]
                 # Squared: a convex cost keeps the names of a ladder in the ladder's order.
                 cost[segment, column] = float(np.mean(np.square(gaps))) if gaps else _FAR
-    rows, columns = linear_sum_assignment(cost)
     return {
-        int(segment): prototypes[column]
-        for segment, column in zip(rows, columns, strict=True)
+        segment: prototypes[column]
+        for segment, column in cheapest_pairs(cost)
         if cost[segment, column] < _FORBIDDEN
     }
 

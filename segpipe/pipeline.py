@@ -14,9 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from segpipe import __version__, resume
@@ -159,9 +157,6 @@ def _discovered(
     given: Model | None,
     former: Model | None,
 ) -> _Found:
-    # scikit-learn takes a second to import, and the engine parses without the interpreter.
-    if given is None:
-        Thread(target=import_module, args=("segpipe.discover",), daemon=True).start()
     with stages("source"):
         source = read_order_lines(
             engine, settings.source, stages.progress.step, is_forced=settings.is_forced

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
-from sklearn.metrics.cluster import contingency_matrix
 
+from segpipe.agreement import adjusted_rand, in_common
 from segpipe.axes import Eligibility, Feature
-from segpipe.cluster import fit_centroids
 from segpipe.config import ClusterSettings
 from segpipe.eligible import eligible_rows
 from segpipe.engine import Connection, quote
+from segpipe.kmeans import fit_centroids, move_centroids
 from segpipe.nearest import nearest
+from segpipe.pairing import dearest_pairs
 from segpipe.report import AgreementInfo
 from segpipe.scale import FeatureScale, fit_scales, scale_matrix
 from segpipe.schema import CUSTOMER_FEATURES
@@ -47,7 +45,7 @@ class Population:
         query = f"SELECT {', '.join(map(quote, names))} FROM {CUSTOMER_FEATURES.name}"
         with self.engine.cursor() as cursor:  # of its own, for axes are read side by side
             table = cursor.sql(query).to_arrow_table()
-        columns = {name: table[name].to_numpy().astype(np.float64) for name in names}
+        columns = {name: table[name].to_numpy().astype(np.float64, copy=False) for name in names}
         eligible = eligible_rows(columns, rules)
         return {name: columns[name][eligible] for name in measures}
 
@@ -68,7 +66,7 @@ def refit(
     """
     columns = population.eligible([feature.measure for feature in features], rules)
     points = scale_matrix(columns, scales)
-    refitted = _lloyd(points, centroids)
+    refitted = move_centroids(points, centroids, _TOLERANCE)
     own = nearest(points, centroids)
     if settings.audit == "full":
         theirs = _matched(
@@ -81,7 +79,7 @@ def refit(
         method=settings.audit,
         n_customers=len(points),
         share=share,
-        adjusted_rand=float(adjusted_rand_score(own, theirs)),
+        adjusted_rand=adjusted_rand(own, theirs),
         centroid_shift=_shift(points, theirs, centroids),
         sample_size_wanted=wanted_size(
             share, settings.min_agreement, population.sample_size, population.n_customers
@@ -100,12 +98,6 @@ def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) 
         return None
     size = math.ceil(sample_size * ((1 - share) / (1 - asked)) ** 2 / 100) * 100
     return min(size, n_customers)
-
-
-def _lloyd(points: Floats, centroids: Floats) -> Floats:
-    means = KMeans(n_clusters=len(centroids), init=centroids, n_init=1, tol=_TOLERANCE)
-    fitted: Floats = means.fit(points).cluster_centers_
-    return fitted
 
 
 def _from_scratch(
@@ -128,19 +120,14 @@ def _from_scratch(
 
 def _matched(own: Labels, theirs: Labels) -> Labels:
     """Their labels by the numbers of ours, one to one, so that most customers agree."""
-    common = contingency_matrix(own, theirs)
-    ours, others = linear_sum_assignment(common, maximize=True)
-    number = dict(
-        zip(np.unique(theirs)[others].tolist(), np.unique(own)[ours].tolist(), strict=True)
-    )
-    return np.array([number.get(label, -1) for label in range(theirs.max() + 1)])[theirs]
+    common = in_common(own, theirs)
+    number = {label: ours for ours, label in dearest_pairs(common.astype(np.float64))}
+    return np.array([number.get(label, -1) for label in range(common.shape[1])])[theirs]
 
 
 def _shift(points: Floats, labels: Labels, centroids: Floats) -> float:
     """Longest way from a centroid to the mean of the customers who are its own by `labels`."""
-    ways = [
-        np.linalg.norm(points[labels == index].mean(axis=0) - centroid)
-        for index, centroid in enumerate(centroids)
-        if (labels == index).any()
-    ]
-    return float(max(ways))
+    counts = np.bincount(labels, minlength=len(centroids))
+    sums = [np.bincount(labels, values, len(centroids)) for values in points.T]
+    means = np.array(sums).T / np.maximum(counts, 1)[:, None]
+    return float(np.linalg.norm(means - centroids, axis=1)[counts > 0].max())

@@ -67,7 +67,15 @@ def transformed(values: Floats, transform: str) -> Floats:
 
 def weighted_quantile(values: Floats, weights: Floats, share: float) -> float:
     """The smallest value at which the cumulative weight reaches `share` of the whole."""
-    return float(np.quantile(values, share, method="inverted_cdf", weights=weights))
+    return weighted_quantiles(values, weights, (share,))[0]
+
+
+def weighted_quantiles(values: Floats, weights: Floats, shares: Sequence[float]) -> list[float]:
+    """`weighted_quantile` for each of several shares."""
+    order = np.argsort(values)
+    cumulative = weights[order].cumsum()
+    reached = np.searchsorted(cumulative / cumulative[-1], shares)
+    return [float(values[order[place]]) for place in reached.clip(max=len(order) - 1)]
 
 
 def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
@@ -76,8 +84,7 @@ def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
         return None
     fill = weighted_quantile(raw[known], weights[known], 0.5)
     values = transformed(np.where(known, raw, fill), feature.transform)
-    low = weighted_quantile(values, weights, WINSOR_TAIL)
-    high = weighted_quantile(values, weights, 1 - WINSOR_TAIL)
+    low, high = weighted_quantiles(values, weights, (WINSOR_TAIL, 1 - WINSOR_TAIL))
     clipped = np.clip(values, low, high)
     mean = float(np.average(clipped, weights=weights))
     deviation = float(np.sqrt(np.average((clipped - mean) ** 2, weights=weights)))

@@ -33,7 +33,7 @@ from segpipe.postgres import Connection
 from segpipe.report import plain_values
 from segpipe.store import open_store
 
-_LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow", "scikit-learn")
+_LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow")
 Tell = Callable[[str], None]
 
 

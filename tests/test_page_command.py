@@ -13,6 +13,7 @@ from running import AXIS_NAMES, FEW_KS, call, shop_lines, write_shop
 
 from segpipe.cli.report import write_report
 from segpipe.load import fail_run, start_run
+from segpipe.load.records import RunTables
 from segpipe.load.runs import mark_published
 from segpipe.postgres import Connection
 from segpipe.report import RunDetails
@@ -130,7 +131,7 @@ def test_the_latest_of_several_stores_must_be_named(
     capsys: pytest.CaptureFixture[str], database: Connection, database_url: str
 ) -> None:
     for store in ("north", "south"):
-        mark_published(database, start_run(database, store), None, "none")
+        mark_published(database, start_run(database, store), None, RunTables("none"), 1)
     unclear = call(capsys, "report", "latest", "--database-url", database_url)
     assert unclear.status == 2
     assert "several stores (north, south)" in unclear.err

@@ -25,11 +25,12 @@ from segpipe.config import (
     SampleSettings,
     SourceSettings,
 )
+from segpipe.delivery import measure_batches
 from segpipe.discover import discover
 from segpipe.engine import Connection, open_engine
 from segpipe.errors import InputError
 from segpipe.features import compute_features
-from segpipe.load import PublishedRun, measure_batches
+from segpipe.load import PublishedRun
 from segpipe.model import Model
 from segpipe.refit import Population
 from segpipe.report import SourceInfo

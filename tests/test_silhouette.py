@@ -53,7 +53,7 @@ def test_three_customers_of_unequal_weight_by_hand() -> None:
     of_the_three = (1 * at_0 + 2 * at_2 + 3 * at_4) / 6
     both_at_10 = 1.0
     expected = (of_the_three + both_at_10) / 2
-    assert silhouette_scores(points, weights, [labels]) == pytest.approx([expected], abs=1e-12)
+    assert silhouette_scores(points, weights, [labels]) == pytest.approx([expected], abs=1e-9)
 
 
 def test_a_common_factor_of_the_weights_changes_nothing() -> None:
@@ -93,3 +93,21 @@ def test_a_label_that_nobody_bears_is_nobodys_neighbour() -> None:
     assert silhouette_scores(points, ones, [with_hole]) == pytest.approx(
         silhouette_scores(points, ones, [dense])
     )
+
+
+def test_customers_who_coincide_count_each() -> None:
+    """As one place in the sums, as so many customers in the means."""
+    points, labels = _points()
+    coarse = points.round(0)
+    ones = np.ones(len(points))
+    found = silhouette_scores(coarse, ones, [labels, labels // 2])
+    expected = [_of_scikit_learn(coarse, labels), _of_scikit_learn(coarse, labels // 2)]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, labels = _points()
+    weights = np.random.default_rng(2).uniform(1, 30, len(points))
+    whole = silhouette_scores(points, weights, [labels])
+    monkeypatch.setattr("segpipe.silhouette._BLOCK", 1)
+    assert silhouette_scores(points, weights, [labels]) == whole

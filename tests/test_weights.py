@@ -14,9 +14,9 @@ import pytest
 from core_fixtures import put_customers
 
 from segpipe.axes import Feature
-from segpipe.cluster import fit_centroids
 from segpipe.config import EngineSettings, SampleSettings
 from segpipe.engine import Connection, open_engine
+from segpipe.kmeans import fit_centroids
 from segpipe.name import Evidence
 from segpipe.nearest import nearest
 from segpipe.sample import draw_sample
