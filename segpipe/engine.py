@@ -5,7 +5,9 @@ Takes limits; gives a connection whose tables live in memory and spill to a temp
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,9 @@ from segpipe.errors import InputError
 
 Connection = duckdb.DuckDBPyConnection
 EngineError = duckdb.Error
+_PREFIX, _LOCK = "segpipe-", "lock"
+# A hundred thousand customers stay below it; a larger table spills, and the process stays small.
+_ENOUGH_MB = 1024
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),  # version 2
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # version 1
@@ -30,10 +35,10 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
 
     Raises InputError when the engine refuses a setting.
     """
-    with tempfile.TemporaryDirectory(prefix="segpipe-", dir=settings.spill_path) as spill:
+    with scratch_folder(settings.spill_path) as scratch:
         config: dict[str, str | bool | int | float | list[str]] = {
-            "temp_directory": spill,
-            "memory_limit": settings.memory_limit or f"{_half_of_memory_mb()}MB",
+            "temp_directory": str(scratch / "spill"),
+            "memory_limit": settings.memory_limit or f"{default_memory_mb()}MB",
         }
         if settings.threads:
             config["threads"] = settings.threads
@@ -49,6 +54,35 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
             connection.close()
 
 
+@contextmanager
+def scratch_folder(parent: Path | None) -> Iterator[Path]:
+    """Give a new folder in `parent`, else in the system's temporary one, gone at the end.
+
+    What a process that was killed left there is removed: its lock on a file in the folder ended
+    with it.
+    """
+    home = parent or Path(tempfile.gettempdir())
+    _remove_abandoned(home)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=home, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        unlocked = folder / f"{_LOCK}.new"
+        with unlocked.open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            unlocked.rename(folder / _LOCK)  # so that nobody ever sees it without its lock
+            yield folder
+
+
+def _remove_abandoned(home: Path) -> None:
+    for folder in home.glob(f"{_PREFIX}*"):
+        # Somebody else's folder, or one that goes while we look, is not ours to mind.
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            with (folder / _LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+
+
 def quote(identifier: str) -> str:
     """SQL identifier in double quotes, safe for any text."""
     return '"' + identifier.replace('"', '""') + '"'
@@ -59,11 +93,14 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _half_of_memory_mb() -> int:
-    """Half of what this process may use: of the machine, or of its container."""
+def default_memory_mb() -> int:
+    """What the engine may use unless told: a fixed amount, or half of what this process has.
+
+    Half of the machine, or of its container.
+    """
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in _CGROUP_LIMITS:
         with suppress(OSError):
             told = limit.read_text(encoding="ascii").strip()
             total = min(total, int(told)) if told.isdigit() else total
-    return max(64, total // 2**21)
+    return min(_ENOUGH_MB, max(64, total // 2**21))

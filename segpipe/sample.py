@@ -55,7 +55,8 @@ def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, S
     sizes = stratum_sizes(n_customers)
     quotas = sizes if n_customers <= settings.size else allocate(sizes, settings.size)
     by_value = ibis.window(order_by=[ibis.desc("lifetime_value"), "customer_id"])
-    ranked = features.mutate(
+    # The rest of a customer's columns is fetched for the drawn alone, not carried through ranking.
+    ranked = features.select("customer_id", "lifetime_value").mutate(
         value_rank=ibis.row_number().over(by_value),
         draw=(ibis.literal(f"{settings.seed}:") + features.customer_id).hexdigest("md5"),
     )
@@ -70,8 +71,8 @@ def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, S
     drawn = ibis.or_(
         *((placed.stratum == index) & (placed.place < quota) for index, quota in enumerate(quotas))
     )
-    chosen = placed.filter(drawn).order_by("customer_id").drop("value_rank", "draw", "place")
-    rows = tables.fetch(chosen)
+    chosen = placed.filter(drawn).select("customer_id", "stratum")
+    rows = tables.fetch(features.join(chosen, "customer_id").order_by("customer_id"))
     weight_of = np.array([size / max(quota, 1) for size, quota in zip(sizes, quotas, strict=True)])
     weights = weight_of[rows["stratum"].to_numpy()]
     strata = tuple(

@@ -66,37 +66,40 @@ def compute_features(
     no customer has an order on or before `as_of`.
     """
     keep = Tables(engine)
-    backend = keep.backend
-    all_lines = backend.table(ORDER_LINES.name)
     as_of = as_of or _day_after_newest(engine)
-    lines = grains.up_to(all_lines, as_of)
+    lines = grains.up_to(keep.backend.table(ORDER_LINES.name), as_of)
     orders = keep("orders", grains.orders(lines))
-    sequence = keep("sequence", grains.order_sequence(orders, as_of))
+    customers = keep("customers", grains.customers(orders))
+    sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))
+    keep.drop("orders")
     progress("orders")
-    keyed = keep("keyed_lines", grains.keyed_lines(lines, sequence))
-    progress("lines")
     times = keep("times", measures.time_measures(sequence, as_of))
-    reference = reference or _learn_reference(keep, keyed, sequence, times, as_of)
+    channels = keep("channels", grains.channels_of_orders(sequence))
+    reference = reference or _learn_reference(keep, lines, channels, times, as_of)
+    keyed = keep("keyed_lines", _keyed_lines(keep, lines, sequence, reference))
+    progress("lines")
     months = grains.months_of_orders(sequence)
-    parts = [keep("order_values", measures.value_measures(orders)), times]
+    parts = [measures.value_measures(customers), times]
     parts.append(keep("months", measures.month_measures(months)))
+    if "channel" in inputs:
+        parts.append(keep("channel_shares", _channel_part(keep, channels, sequence, reference)))
+    keep.drop("channels", "sequence")
+    parts.append(keep("prices", measures.price_measures(keyed)))
     if "product" in inputs:
         products = grains.products_of_orders(keyed)
-        parts.append(keep("products", measures.product_measures(products, sequence)))
+        parts.append(keep("products", measures.product_measures(products, customers)))
         progress("products")
     if "category" in inputs:
         categories = grains.categories_of_orders(keyed)
-        parts.append(keep("categories", measures.category_measures(categories, sequence)))
+        parts.append(keep("categories", measures.category_measures(categories, customers)))
         progress("categories")
-    if "channel" in inputs:
-        parts.append(keep("channels", _channel_part(keep, sequence, reference)))
-    prices = _category_price_table(keep, reference)
-    parts.append(keep("prices", measures.price_measures(keyed, prices, reference.shop_price)))
+    keep.drop("keyed_lines")
     if "tickets" in inputs:
+        tickets = keep.backend.table(TICKETS.name)
         kinds = {kind: words.split() for kind, words in TICKET_KINDS.items()}
-        parts.append(ticket_measures(backend.table(TICKETS.name), sequence, as_of, kinds))
+        parts.append(ticket_measures(tickets, customers, as_of, kinds))
     keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts), reference), is_temporary=False)
-    info = _info(engine, as_of)
+    info = _info(engine, keep, customers, as_of)
     keep.drop()
     if info.n_customers == 0:
         msg = f"No customer has an order on or before {as_of}; give a later --as-of."
@@ -107,10 +110,13 @@ def compute_features(
 def _joined(parts: list[ir.Table]) -> ir.Table:
     """All parts side by side; the first has a row for every customer with an order."""
     whole, *others = parts
-    for other in others:
-        whole = whole.left_join(other, "customer_id")
-        whole = whole.drop("customer_id_right")
-    return whole
+    keys = []
+    for index, part in enumerate(others):
+        key = f"customer_{index}"  # names of their own keep it one chain of joins, quick to plan
+        keyed = part.rename({key: "customer"})
+        whole = whole.left_join(keyed, whole.customer == keyed[key])
+        keys.append(key)
+    return whole.drop("customer", *keys)
 
 
 def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
@@ -133,36 +139,47 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
     return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
 
 
-def _channel_part(keep: Tables, sequence: ir.Table, reference: Reference) -> ir.Table:
-    known = sequence.filter(sequence.channel.notnull()).select("channel").distinct()
+def _channel_part(
+    keep: Tables, channels: ir.Table, sequence: ir.Table, reference: Reference
+) -> ir.Table:
+    known = channels.select("channel").distinct()
     names: list[str] = keep.fetch(known.order_by("channel"))["channel"].to_pylist()
     kinds = {
         kind: [name for name in names if name.strip().lower().replace(" ", "_") in words.split()]
         for kind, words in CHANNEL_KINDS.items()
     }
-    channels = grains.channels_of_orders(sequence)
     return measures.channel_measures(channels, sequence, reference.biggest_channels, kinds)
 
 
+def _keyed_lines(
+    keep: Tables, lines: ir.Table, sequence: ir.Table, reference: Reference
+) -> ir.Table:
+    products = keep("product_numbers", grains.numbered(lines, "product_id"))
+    prices = _category_price_table(keep, reference)
+    numbers = grains.numbered(lines, "category").left_join(prices, "category")
+    categories = keep("category_numbers", numbers.select("category", "number", "usual_price"))
+    return grains.keyed_lines(lines, sequence, products, categories, reference.shop_price)
+
+
 def _category_price_table(keep: Tables, reference: Reference) -> ir.Table:
+    known = {name: price for name, price in reference.category_prices.items() if price > 0}
     prices = pa.table(
         {
-            "category": pa.array(reference.category_prices.keys(), pa.string()),
-            "median_price": pa.array(reference.category_prices.values(), pa.float64()),
+            "category": pa.array(known.keys(), pa.string()),
+            "usual_price": pa.array(known.values(), pa.float64()),
         }
     )
     return keep.arrow("category_prices", prices)
 
 
 def _learn_reference(
-    keep: Tables, keyed: ir.Table, sequence: ir.Table, times: ir.Table, as_of: date
+    keep: Tables, lines: ir.Table, channels: ir.Table, times: ir.Table, as_of: date
 ) -> Reference:
-    prices = keep.fetch(grains.category_prices(keyed).order_by("category")).to_pylist()
-    priced = keyed.filter(keyed.unit_price > 0)
+    prices = keep.fetch(grains.category_prices(lines).order_by("category")).to_pylist()
+    priced = lines.filter(~lines.is_return & (lines.unit_price > 0))
     shop_price = keep.fetch(priced.aggregate(median=priced.unit_price.median()))["median"][
         0
     ].as_py()
-    channels = grains.channels_of_orders(sequence)
     by_size = channels.group_by("channel").aggregate(n=channels.n_orders.sum())
     ranked = by_size.order_by(by_size.n.desc(), "channel").limit(N_BIGGEST_CHANNELS)
     middle = times.aggregate(gap=times.mean_gap_days.median(), tenure=times.tenure_days.median())
@@ -190,23 +207,23 @@ def _day_after_newest(engine: Connection) -> date:
     return after
 
 
-def _info(engine: Connection, as_of: date) -> FeatureInfo:
-    n_customers, n_orders = engine.execute(
-        f"SELECT count(*), coalesce(sum(total_orders), 0)::BIGINT FROM {CUSTOMER_FEATURES.name}"
-    ).fetchall()[0]
-    return_only, future = engine.execute(
-        f"""
-        SELECT count(DISTINCT customer_id) FILTER (
-                   NOT is_future
-                   AND customer_id NOT IN (SELECT customer_id FROM {CUSTOMER_FEATURES.name})
-               ),
-               count(*) FILTER (is_future)
-        FROM (
-            SELECT customer_id,
-                   ordered_local >= CAST($as_of AS DATE) + INTERVAL 1 DAY AS is_future
-            FROM {ORDER_LINES.name}
+def _info(engine: Connection, keep: Tables, customers: ir.Table, as_of: date) -> FeatureInfo:
+    counted = keep.fetch(
+        customers.aggregate(
+            n_customers=customers.count(where=customers.n_orders > 0),
+            n_orders=customers.n_orders.sum(),
+            n_return_only=customers.count(where=customers.n_orders == 0),
         )
-        """,
+    ).to_pylist()[0]
+    [(n_future,)] = engine.execute(
+        f"SELECT count(*) FROM {ORDER_LINES.name} "
+        f"WHERE ordered_local >= CAST($as_of AS DATE) + INTERVAL 1 DAY",
         {"as_of": as_of},
-    ).fetchall()[0]
-    return FeatureInfo(as_of, n_customers, n_orders, return_only, future)
+    ).fetchall()
+    return FeatureInfo(
+        as_of,
+        counted["n_customers"],
+        int(counted["n_orders"] or 0),
+        counted["n_return_only"],
+        n_future,
+    )

@@ -1,7 +1,8 @@
-"""The shared grains: order line → order → order sequence, customer × product, category, channel.
+"""The shared grains: order line → order → customer, order sequence, customer × product, category.
 
 Takes the order_lines table as an Ibis expression; gives one expression a grain. No engine is named
 here. Sums run over decimals and integers only, so that no order of rows or threads changes a bit.
+Below the order, integers stand for the ids: what is grouped and joined there is most of the work.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+from ibis.expr.operations import Cast
 
 UNITS = 10_000  # an amount in ten-thousandths: integers, whose sums are exact
 LOG_UNITS = 1_000_000  # a logarithm in millionths, for the same reason
+_SHIFT = 2**31  # above any number of lines
 
 
 def up_to(lines: ir.Table, as_of: date) -> ir.Table:
@@ -24,48 +27,104 @@ def up_to(lines: ir.Table, as_of: date) -> ir.Table:
 def orders(lines: ir.Table) -> ir.Table:
     """One row per customer and order id; an order with n_lines 0 holds return lines only."""
     bought = ~lines.is_return
-    rolled = lines.group_by("customer_id", "order_id").aggregate(
+    return lines.group_by("customer_id", "order_id").aggregate(
         ordered_at=lines.ordered_at.min(where=bought),
         ordered_local=lines.ordered_local.argmin(lines.ordered_at, where=bought),
-        amount=lines.line_amount.sum(),
-        discount_amount=lines.discount_amount.sum(),
-        refund_amount=lines.refund_amount.sum(),
-        n_lines=bought.sum(),
-        n_refunded_lines=(lines.is_return | (lines.refund_amount > 0)).sum(),
-        n_full_price_lines=(bought & (lines.discount_amount == 0)).sum(),
+        amount_units=_total(_units(lines.line_amount)),
+        discount_units=_total(_units(lines.discount_amount)),
+        refund_units=_total(_units(lines.refund_amount)),
+        n_lines=lines.count(where=bought),
+        n_refunded_lines=lines.count(where=lines.is_return | (lines.refund_amount > 0)),
+        n_full_price_lines=lines.count(where=bought & (lines.discount_amount == 0)),
         channel=lines.channel.min(where=bought),
     )
-    return rolled.mutate(
-        value_units=((rolled.amount - rolled.refund_amount) * UNITS).cast("int64"),
-        gross_amount=rolled.amount + rolled.discount_amount,
+
+
+def customers(orders: ir.Table) -> ir.Table:
+    """What all orders and returns of a customer come to, and `customer`, a number in id order.
+
+    The number stands for the id in the grains below, where it is a fraction of the work.
+    """
+    bought = orders.n_lines > 0
+    discounted = bought & (orders.discount_units > 0)
+    gross = _amount(orders.amount_units + orders.discount_units)
+    share = ratio(_amount(orders.discount_units), gross)
+    value = orders.amount_units - orders.refund_units
+    totals = orders.group_by("customer_id").aggregate(
+        n_orders=orders.count(where=bought),
+        n_lines=_total(orders.n_lines),
+        amount_units=_total(orders.amount_units),
+        discount_units=_total(orders.discount_units),
+        refund_units=_total(orders.refund_units),
+        value_units=_total(value, bought),  # without returns of their own id
+        largest_value_units=value.max(where=bought),
+        n_discounted_orders=orders.count(where=discounted),
+        n_refunded_lines=_total(orders.n_refunded_lines),
+        n_refunded_orders=orders.count(where=orders.n_refunded_lines > 0),
+        n_full_price_lines=_total(orders.n_full_price_lines),
+        discount_share_units=_total((share * LOG_UNITS).round().cast("int64"), discounted),
+        first_local=orders.ordered_local.min(where=bought),
     )
+    return totals.mutate(customer=_number(totals.customer_id))
 
 
-def order_sequence(orders: ir.Table, as_of: date) -> ir.Table:
-    """Each purchase order with its number (from 1), the gap before it and its customer's totals."""
-    bought = orders.filter(orders.n_lines > 0)
-    own = ibis.window(group_by="customer_id")
-    steps = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
+def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Table:
+    """Each purchase order with its number (from 1), the gap before it and what kind it is."""
+    own = customers.select("customer_id", "customer", "n_orders", "value_units", "first_local")
+    bought = orders.filter(orders.n_lines > 0).join(own, "customer_id")
+    steps = ibis.window(group_by="customer", order_by=["ordered_at", "order_id"])
     epoch = bought.ordered_at.epoch_seconds()
     local = bought.ordered_local.epoch_seconds()
-    middle = (local.min().over(own) + ibis.timestamp(as_of).epoch_seconds()) / 2
-    return bought.mutate(
-        order_number=ibis.row_number().over(steps) + 1,
+    middle = (bought.first_local.epoch_seconds() + ibis.timestamp(as_of).epoch_seconds()) / 2
+    value = bought.amount_units - bought.refund_units
+    return bought.select(
+        "customer",
+        "customer_id",
+        "order_id",
+        "ordered_at",
+        "ordered_local",
+        "channel",
+        order_value_units=value,
+        order_number=(ibis.row_number().over(steps) + 1).cast("int32"),
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
         late_halves=ibis.cases((local > middle, 2), (local == middle, 1), else_=0),
-        is_splurge=(bought.value_units > 0)
-        & (bought.value_units * bought.count().over(own) > 2 * bought.value_units.sum().over(own)),
+        is_splurge=(value > 0) & (value * bought.n_orders > 2 * bought.value_units),
     )
 
 
-def keyed_lines(lines: ir.Table, orders: ir.Table) -> ir.Table:
-    """Purchase lines with the number of their order."""
-    bought = lines.filter(~lines.is_return)
-    numbers = orders.select("customer_id", "order_id", "order_number")
-    joined = bought.join(numbers, ["customer_id", "order_id"])
+def numbered(lines: ir.Table, column: str) -> ir.Table:
+    """The values that a column of `lines` has, and `number`, in their order."""
+    known = lines.filter(lines[column].notnull()).select(column).distinct()
+    return known.mutate(number=_number(known[column]))
+
+
+def keyed_lines(
+    lines: ir.Table, sequence: ir.Table, products: ir.Table, categories: ir.Table, shop_price: float
+) -> ir.Table:
+    """Lines with numbers for their customer, order, product and category.
+
+    `price_units` is the logarithm of the unit price over the category's usual price, in millionths;
+    missing where the line has no price. Of a return line product, category and price are missing.
+    """
+    numbers = sequence.select("customer_id", "order_id", "customer", "order_number")
+    # Returns stay in: an engine takes a filter to leave little, and would hash the lines in place
+    # of the orders, which are a third as many.
+    joined = lines.join(numbers, ["customer_id", "order_id"])
+    joined = joined.left_join(products.rename(product="number"), "product_id")
+    joined = joined.left_join(categories.rename(category_number="number"), "category")
+    usual = joined.usual_price.fill_null(shop_price)
+    price = ibis.ifelse(joined.unit_price > 0, joined.unit_price, None)
+    is_return = joined.is_return
     return joined.select(
-        "customer_id", "order_number", "product_id", "category", "quantity", "unit_price"
+        "customer",
+        "order_number",
+        product=ibis.ifelse(is_return, None, joined["product"]),
+        category=ibis.ifelse(is_return, None, joined.category_number),
+        quantity_units=_units(joined.quantity),
+        price_units=ibis.ifelse(
+            is_return, None, ((price / usual).ln() * LOG_UNITS).round().cast("int64")
+        ),
     )
 
 
@@ -74,45 +133,51 @@ def products_of_orders(keyed: ir.Table) -> ir.Table:
 
     `n_opening_lines` are those in the customer's very first order.
     """
-    known = keyed.filter(keyed.product_id.notnull())
-    per_order = known.group_by("customer_id", "product_id", "order_number").aggregate(
-        n_lines=known.count(), quantity=known.quantity.sum()
+    known = keyed.filter(keyed["product"].notnull())
+    per_order = known.group_by("customer", "product", "order_number").aggregate(
+        n_lines=known.count(), quantity_units=_total(known.quantity_units)
     )
-    return per_order.group_by("customer_id", "product_id").aggregate(
-        n_lines=per_order.n_lines.sum(),
+    # The least of number and lines together: taking the row of the least number costs far more.
+    first = (per_order.order_number.cast("int64") * _SHIFT + per_order.n_lines).min()
+    pairs = per_order.group_by("customer", "product").aggregate(
+        n_lines=_total(per_order.n_lines),
         n_orders=per_order.count(),
-        quantity=per_order.quantity.sum().cast("float64"),
-        n_first_lines=per_order.n_lines.argmin(per_order.order_number),
-        n_opening_lines=per_order.n_lines.sum(where=per_order.order_number == 1).fill_null(0),
+        quantity_units=_total(per_order.quantity_units),
+        first=first,
     )
+    n_first = pairs["first"] % _SHIFT
+    is_opening = pairs["first"] < 2 * _SHIFT
+    return pairs.mutate(
+        n_first_lines=n_first, n_opening_lines=ibis.ifelse(is_opening, n_first, 0)
+    ).drop("first")
 
 
 def categories_of_orders(keyed: ir.Table) -> ir.Table:
     """Customer × category: lines and orders."""
     known = keyed.filter(keyed.category.notnull())
-    per_order = known.group_by("customer_id", "category", "order_number").aggregate(
+    per_order = known.group_by("customer", "category", "order_number").aggregate(
         n_lines=known.count()
     )
-    return per_order.group_by("customer_id", "category").aggregate(
-        n_lines=per_order.n_lines.sum(), n_orders=per_order.count()
+    return per_order.group_by("customer", "category").aggregate(
+        n_lines=_total(per_order.n_lines), n_orders=per_order.count()
     )
 
 
 def channels_of_orders(sequence: ir.Table) -> ir.Table:
     """Customer × channel: orders."""
     known = sequence.filter(sequence.channel.notnull())
-    return known.group_by("customer_id", "channel").aggregate(n_orders=known.count())
+    return known.group_by("customer", "channel").aggregate(n_orders=known.count())
 
 
 def months_of_orders(sequence: ir.Table) -> ir.Table:
     """Customer × calendar month (1 to 12): orders."""
     months = sequence.mutate(month=sequence.ordered_local.month())
-    return months.group_by("customer_id", "month").aggregate(n_orders=months.count())
+    return months.group_by("customer", "month").aggregate(n_orders=months.count())
 
 
-def category_prices(keyed: ir.Table) -> ir.Table:
+def category_prices(lines: ir.Table) -> ir.Table:
     """Category → the median unit price of its lines; where the category is NULL, of those lines."""
-    priced = keyed.filter(keyed.unit_price > 0)
+    priced = lines.filter(~lines.is_return & (lines.unit_price > 0))
     return priced.group_by("category").aggregate(median_price=priced.unit_price.median())
 
 
@@ -121,3 +186,21 @@ def ratio(numerator: Any, denominator: Any) -> ir.FloatingValue:
     below = denominator.cast("float64")
     quotient: ir.FloatingValue = numerator.cast("float64") / ibis.ifelse(below > 0, below, None)
     return quotient
+
+
+def _units(amount: Any) -> Any:
+    return (amount * UNITS).cast("int64")
+
+
+def _total(units: Any, where: Any = None) -> Any:
+    """Sum as a 64-bit integer, which Ibis takes it for; the engine's own is twice as wide."""
+    return Cast(units.sum(where=where), "int64").to_expr()
+
+
+def _amount(units: Any) -> Any:
+    return units.cast("float64") / UNITS
+
+
+def _number(column: Any) -> Any:
+    """Place of each row by `column`, from 0."""
+    return ibis.row_number().over(ibis.window(order_by=column)).cast("int32")

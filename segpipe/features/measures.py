@@ -20,41 +20,25 @@ RECENT_DAYS = 90
 DEEP_CATEGORY_LINES = 3
 
 
-def value_measures(orders: ir.Table) -> ir.Table:
+def value_measures(customers: ir.Table) -> ir.Table:
     """What the customer paid, saved and sent back, over all orders and returns."""
-    discounted = (orders.n_lines > 0) & (orders.discount_amount > 0)
-    bought = orders.n_lines > 0
-    net = orders.amount.sum() - orders.refund_amount.sum()
-    totals = orders.group_by("customer_id").aggregate(
-        net=net.cast("float64"),
-        n_orders=bought.sum(),
-        n_lines=orders.n_lines.sum(),
-        largest_order_value=orders.value_units.max(where=bought) / UNITS,
-        gross=orders.gross_amount.sum().cast("float64"),
-        discount=orders.discount_amount.sum().cast("float64"),
-        refund=orders.refund_amount.sum().cast("float64"),
-        n_discounted_orders=discounted.sum(),
-        n_refunded_lines=orders.n_refunded_lines.sum(),
-        n_refunded_orders=(orders.n_refunded_lines > 0).sum(),
-        n_full_price_lines=orders.n_full_price_lines.sum(),
-        discount_share_units=_units(ratio(orders.discount_amount, orders.gross_amount)).sum(
-            where=discounted
-        ),
-    )
-    kept = totals.filter(totals.n_orders > 0)
+    kept = customers.filter(customers.n_orders > 0)
+    net = _amount(kept.amount_units - kept.refund_units)
+    gross = _amount(kept.amount_units + kept.discount_units)
     return kept.select(
+        "customer",
         "customer_id",
         "n_orders",
         "n_lines",
-        "largest_order_value",
         "n_discounted_orders",
         "n_refunded_lines",
-        lifetime_value=kept.net,
-        avg_order_value=kept.net / kept.n_orders,
+        largest_order_value=kept.largest_value_units / UNITS,
+        lifetime_value=net,
+        avg_order_value=net / kept.n_orders,
         discounted_order_share=ratio(kept.n_discounted_orders, kept.n_orders),
         mean_discount_share=ratio(kept.discount_share_units, kept.n_discounted_orders) / LOG_UNITS,
-        discount_amount_share=ratio(kept.discount, kept.gross),
-        refund_amount_share=ratio(kept.refund, kept.gross),
+        discount_amount_share=ratio(_amount(kept.discount_units), gross),
+        refund_amount_share=ratio(_amount(kept.refund_units), gross),
         refunded_order_share=_at_most_one(ratio(kept.n_refunded_orders, kept.n_orders)),
         refunded_line_share=_at_most_one(ratio(kept.n_refunded_lines, kept.n_lines)),
         full_price_line_share=ratio(kept.n_full_price_lines, kept.n_lines),
@@ -68,7 +52,7 @@ def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
     hour = local.hour()
     recent_from = ibis.timestamp(as_of) - ibis.interval(days=RECENT_DAYS - 1)
     number = sequence.order_number
-    sums = sequence.group_by("customer_id").aggregate(
+    sums = sequence.group_by("customer").aggregate(
         n=sequence.count(),
         first_epoch=sequence.ordered_at.epoch_seconds().min(),
         last_epoch=sequence.ordered_at.epoch_seconds().max(),
@@ -77,8 +61,8 @@ def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
         gap=sequence.gap_minutes.sum().cast("float64"),
         gap_squared=(sequence.gap_minutes * sequence.gap_minutes).sum().cast("float64"),
         gap_by_number=(sequence.gap_minutes * (number - 1)).sum().cast("float64"),
-        value=sequence.value_units.sum().cast("float64"),
-        value_by_number=(sequence.value_units * number).sum().cast("float64"),
+        value=sequence.order_value_units.sum().cast("float64"),
+        value_by_number=(sequence.order_value_units * number).sum().cast("float64"),
         late_halves=sequence.late_halves.sum(where=number > 1),
         n_splurges=sequence.is_splurge.sum(),
         n_recent=(local >= recent_from).sum(),
@@ -102,7 +86,7 @@ def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
     early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
     months = (tenure_days / MONTH_DAYS).clip(lower=1.0)
     return sums.select(
-        "customer_id",
+        "customer",
         tenure_days=tenure_days,
         recency_days=recency_days,
         active_days=span_days,
@@ -133,16 +117,15 @@ def _slope(by_number: Any, total: Any, n: Any) -> Any:
 def month_measures(months: ir.Table) -> ir.Table:
     """How far the customer's orders crowd into a few calendar months."""
     n = months.n_orders.sum()
-    return months.group_by("customer_id").aggregate(
+    return months.group_by("customer").aggregate(
         month_concentration=ratio((months.n_orders * months.n_orders).sum(), n * n)
     )
 
 
-def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
+def product_measures(products: ir.Table, customers: ir.Table) -> ir.Table:
     """Breadth and repetition over products."""
-    n_orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
-    units = (products.quantity * UNITS).round().cast("int64")
-    sums = products.group_by("customer_id").aggregate(
+    units = products.quantity_units
+    sums = products.group_by("customer").aggregate(
         n_products=products.count(),
         n_repeated=(products.n_orders >= 2).sum(),
         n_product_orders=products.n_orders.sum(),
@@ -152,9 +135,9 @@ def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
         quantity=units.sum().cast("float64"),
         quantity_squared=(units.cast("decimal(38, 0)") * units).sum().cast("float64"),
     )
-    joined = sums.join(n_orders, "customer_id")
+    joined = sums.join(_order_counts(customers), "customer")
     return joined.select(
-        "customer_id",
+        "customer",
         "n_products",
         products_per_line=ratio(joined.n_products, joined.n_lines),
         repeat_product_share=ratio(joined.n_repeated, joined.n_products),
@@ -165,12 +148,11 @@ def product_measures(products: ir.Table, sequence: ir.Table) -> ir.Table:
     )
 
 
-def category_measures(categories: ir.Table, sequence: ir.Table) -> ir.Table:
+def category_measures(categories: ir.Table, customers: ir.Table) -> ir.Table:
     """Breadth over categories, counted in lines."""
-    n_orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
     lines = categories.n_lines
     log_units = (lines * lines.cast("float64").ln() * LOG_UNITS).round().cast("int64")
-    sums = categories.group_by("customer_id").aggregate(
+    sums = categories.group_by("customer").aggregate(
         n_categories=categories.count(),
         n_lines=lines.sum(),
         largest=lines.max(),
@@ -178,12 +160,12 @@ def category_measures(categories: ir.Table, sequence: ir.Table) -> ir.Table:
         n_deep_categories=(lines >= DEEP_CATEGORY_LINES).sum(),
         n_category_orders=categories.n_orders.sum(),
     )
-    joined = sums.join(n_orders, "customer_id")
+    joined = sums.join(_order_counts(customers), "customer")
     total = joined.n_lines.cast("float64")
     entropy = total.ln() - joined.log_sum / total  # -Σ p ln p of p = lines / total
     widest = joined.n_categories.cast("float64").ln()
     return joined.select(
-        "customer_id",
+        "customer",
         "n_categories",
         "n_deep_categories",
         category_entropy=ibis.ifelse(
@@ -209,38 +191,38 @@ def channel_measures(
     for kind, names in kinds.items():
         of_kind = channels.channel.isin(names) if names else ibis.literal(value=False)
         shares[f"{kind}_order_share"] = ratio(known.sum(where=of_kind).fill_null(0), total)
-    by_channel = channels.group_by("customer_id").aggregate(n_channels=channels.count(), **shares)
-    steps = sequence.group_by("customer_id").aggregate(
+    by_channel = channels.group_by("customer").aggregate(n_channels=channels.count(), **shares)
+    steps = sequence.group_by("customer").aggregate(
         channel_switch_share=ratio(
             sequence.is_channel_switch.sum().fill_null(0), sequence.is_channel_switch.count()
         )
     )
-    return by_channel.join(steps, "customer_id")
+    return by_channel.join(steps, "customer")
 
 
-def price_measures(keyed: ir.Table, prices: ir.Table, shop_price: float) -> ir.Table:
+def price_measures(keyed: ir.Table) -> ir.Table:
     """Where the customer's unit prices lie against the shop's median of the same category."""
-    priced = keyed.filter(keyed.unit_price > 0)
-    known = prices.filter(prices.category.notnull() & (prices.median_price > 0))
-    joined = priced.left_join(known, "category")
-    position = (joined.unit_price / joined.median_price.fill_null(shop_price)).ln()
-    lines = joined.select("customer_id", position=(position * LOG_UNITS).round().cast("int64"))
-    sums = lines.group_by("customer_id").aggregate(
+    lines = keyed.filter(keyed.price_units.notnull())
+    units = lines.price_units
+    sums = lines.group_by("customer").aggregate(
         n=lines.count(),
-        total=lines.position.sum().cast("float64"),
-        squared=(lines.position.cast("decimal(38, 0)") * lines.position).sum().cast("float64"),
+        total=units.sum().cast("float64"),
+        squared=(units.cast("decimal(38, 0)") * units).sum().cast("float64"),
     )
     variance = ratio(sums.squared - sums.total * ratio(sums.total, sums.n), sums.n - 1)
     return sums.select(
-        "customer_id",
+        "customer",
         price_position=ratio(sums.total, sums.n) / LOG_UNITS,
         price_spread=variance.clip(lower=0.0).sqrt() / LOG_UNITS,
     )
 
 
-def _units(value: Any) -> Any:
-    """A share in millionths."""
-    return (value * LOG_UNITS).round().cast("int64")
+def _order_counts(customers: ir.Table) -> ir.Table:
+    return customers.select("customer", n_customer_orders="n_orders")
+
+
+def _amount(units: Any) -> Any:
+    return units.cast("float64") / UNITS
 
 
 def _positive(value: Any) -> Any:

@@ -42,7 +42,8 @@ class Tables:
         rows: pa.Table = self._engine.sql(self.backend.compile(expression)).to_arrow_table()
         return rows
 
-    def drop(self) -> None:
-        """Drop the temporary tables."""
-        for name in self._names:
+    def drop(self, *names: str) -> None:
+        """Drop these temporary tables, or all that are left."""
+        for name in names or tuple(self._names):
             self._engine.execute(f"DROP TABLE {quote(name)}")
+            self._names.remove(name)

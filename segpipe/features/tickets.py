@@ -1,6 +1,6 @@
 """Measures from support tickets: how often, through which channel, and how hard to serve.
 
-Takes the tickets table and each customer's number of orders; gives one row a customer.
+Takes the tickets table and the customers with their number of orders; gives one row a customer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from segpipe.features.grains import ratio
 
 
 def ticket_measures(
-    tickets: ir.Table, sequence: ir.Table, as_of: date, kinds: dict[str, list[str]]
+    tickets: ir.Table, customers: ir.Table, as_of: date, kinds: dict[str, list[str]]
 ) -> ir.Table:
     """One row a customer with orders; without tickets the count is 0, the rest missing."""
     end = ibis.timestamp(as_of) + ibis.interval(days=1)
@@ -41,11 +41,12 @@ def ticket_measures(
         satisfaction=(seen.satisfaction * 100).round().cast("int64").sum(),
         **of_kind,
     )
-    orders = sequence.group_by("customer_id").aggregate(n_customer_orders=sequence.count())
-    joined = orders.left_join(sums, "customer_id")
+    buyers = customers.filter(customers.n_orders > 0)
+    known = buyers.select("customer", "customer_id", n_customer_orders="n_orders")
+    joined = known.left_join(sums, "customer_id")
     n_tickets = joined.n.fill_null(0)
     return joined.select(
-        "customer_id",
+        "customer",
         n_tickets=n_tickets,
         tickets_per_order=ratio(n_tickets, joined.n_customer_orders),
         messages_per_ticket=ratio(joined.messages, joined.n_counted),
