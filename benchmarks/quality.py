@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from measured import ROOT, commit
 from sklearn.metrics import adjusted_rand_score
-from speed import ROOT, commit
 
 from segpipe import __version__, embedded, postgres
 from segpipe.assign import Tally, assign_batches

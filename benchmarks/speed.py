@@ -1,125 +1,263 @@
-"""How long the main script takes, as a ratio to the floor of the same machine and minute.
+"""How long the main script takes, as a ratio to the floor of the same machine and minutes.
 
-Floor: the engine's count and sum over the CSV, plus COPY of the published rows' bytes into a table
-without indexes. Writes benchmarks/results/speed.json.
+Each run from process start to published, the first ones into a database of their own each, then
+the same file again by force. floor.py says what the floor is. Writes benchmarks/results/speed.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import resource
+import math
 import subprocess
 import sys
-import tempfile
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from segpipe import __version__, embedded, postgres
-from segpipe.config import EngineSettings
-from segpipe.engine import literal, open_engine
-from segpipe.generate import generate_order_lines
+from floor import Floor, measure_floor
+from measured import (
+    RESULTS,
+    ROOT,
+    SCRIPT,
+    Cost,
+    Server,
+    as_table,
+    facts,
+    middle,
+    open_database,
+    open_server,
+    run_segpipe,
+    show,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "scripts" / "load_efficient_segments_to_db.py"
+from segpipe import postgres
+from segpipe.postgres import fetch_one
+
+USUAL, LARGE, PAPER = 93_564, 1_000_000, 10_000_000
+MANY = 200_000  # customers from which on one run is enough
+START_UPS = 5
+STATEMENT = """
+    SELECT pg_database_size(current_database()),
+        (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('customer_profiles')),
+        (SELECT count(*) FROM customer_profiles)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run said of itself, and what it cost."""
+
+    told: dict[str, Any]
+    cost: Cost
 
 
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--customers", type=int, default=93_564)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "speed.json")
+    parser.add_argument("--customers", type=int, nargs="+", default=[USUAL])
+    parser.add_argument(
+        "--scale", action="store_true", help=f"{USUAL:,} and {LARGE:,} customers, and how it grows"
+    )
+    parser.add_argument("--runs", type=int, default=3, help=f"of a size below {MANY:,}")
+    parser.add_argument("--no-repeat", action="store_true", help="leave the second run out")
+    parser.add_argument("--memory-limit", help="of the engine; else segpipe's default")
+    parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="segpipe-") as folder:
-        home = Path(folder)
-        try:
-            result = measure(home, asked.customers, asked.runs)
-        finally:
-            embedded.stop(home)
-    asked.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    sizes = [USUAL, LARGE] if asked.scale else sorted(asked.customers)
+    options = ("--memory-limit", asked.memory_limit) if asked.memory_limit else ()
+    with open_server() as server:
+        found = {"what": f"{SCRIPT.relative_to(ROOT)}, from process start to published"}
+        result: dict[str, Any] = {**found, "start_up": measure_start_up(), "sizes": []}
+        result |= facts(server)
+        for n_customers in sizes:
+            n_runs = asked.runs if n_customers < MANY else 1
+            measured = measure(server, n_customers, n_runs, options, repeat=not asked.no_repeat)
+            result["sizes"].append(measured)
+    if len(sizes) > 1:
+        result["growth"] = growth(result["sizes"][0], result["sizes"][-1])
+        result["on_paper"] = on_paper(result["sizes"][0], result["sizes"][-1], PAPER)
+    show(result, table(result), asked.out)
 
 
-def measure(home: Path, n_customers: int, n_runs: int) -> dict[str, Any]:
-    """Figures of `n_runs` runs, the first into an empty table."""
-    lines = home / "product_sales_order.csv"
-    started = perf_counter()
-    made = generate_order_lines(lines, n_customers, seed=42)
-    generate_seconds = perf_counter() - started
-    url = embedded.start(home)
-    runs = [run_script(lines, url) for _ in range(n_runs)]
-    parse_floor = min(parse_seconds(lines) for _ in range(3))
-    load_floor = min(copy_seconds(url) for _ in range(3))
-    floor = parse_floor + load_floor
-    walls = sorted(run["wall_seconds"] for run in runs)
-    median = walls[len(walls) // 2]
+def measure_start_up() -> dict[str, Any]:
+    """Seconds of `segpipe --help`, and of a Python that does nothing, in turn."""
+    program = Path(sys.executable).with_name("segpipe")
+    told = [str(program), "--help"] if program.exists() else [sys.executable, "-m", "segpipe", "-h"]
+    help_seconds, floor_seconds = [], []
+    for _ in range(START_UPS):
+        floor_seconds.append(_seconds([sys.executable, "-c", "pass"]))
+        help_seconds.append(_seconds(told))
+    found, floor = middle(help_seconds, 3), middle(floor_seconds, 3)
     return {
-        "what": "scripts/load_efficient_segments_to_db.py, from process start to published",
-        "customers": made.customers,
-        "lines": made.lines,
-        "generate_seconds": round(generate_seconds, 2),
-        "parse_floor_seconds": round(parse_floor, 2),
-        "load_floor_seconds": round(load_floor, 2),
-        "wall_seconds_median": round(median, 2),
-        "ratio_to_floor": round(median / floor, 2),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
-        "runs": runs,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        "python": platform.python_version(),
-        "segpipe": __version__,
-        "commit": commit(),
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "help_seconds": found,
+        "python_floor_seconds": floor,
+        "ratio_to_floor": round(found / floor, 2),
     }
 
 
-def run_script(lines: Path, url: str) -> dict[str, Any]:
-    """One run in a process of its own: wall time, and the stages as it reports them."""
-    command = [sys.executable, str(SCRIPT), "--csv-path", str(lines), "--json", "--quiet"]
+def measure(
+    server: Server, n_customers: int, n_runs: int, options: Sequence[str], *, repeat: bool
+) -> dict[str, Any]:
+    """Figures of `n_runs` first runs, and of a second one."""
+    lines = server.home / "product_sales_order.csv"
+    made = generate(lines, n_customers)
+    runs: list[Run] = []
+    for number in range(1, n_runs):
+        with open_database(server, f"run_{number}") as url:
+            runs.append(_run(server, url, lines, options))
+    with open_database(server, "run_last") as url:
+        runs.append(_run(server, url, lines, options))
+        floor = measure_floor(lines, url)
+        disk = _disk(url, lines)
+        again = [_run(server, url, lines, (*options, "--force"))] if repeat else []
+        floor = measure_floor(lines, url).or_less(floor)
+    lines.unlink()
+    beside = max(run.cost.peak_disk_bytes for run in runs)
+    result = {
+        "customers": n_customers,
+        **made,
+        **floor.plain(),
+        "first": _summary(runs, floor),
+        "runs": [run.told for run in runs],
+        "disk": {**disk, "peak_beside_the_database_bytes": beside},
+    }
+    if again:
+        result["repeat"] = {**_summary(again, floor), "run": again[0].told}
+    return result
+
+
+def generate(lines: Path, n_customers: int) -> dict[str, Any]:
+    """Write the order lines, in a process of its own; gives their number, seconds and bytes."""
+    code = (
+        "import sys; from pathlib import Path; from segpipe.generate import generate_order_lines;"
+        "print(generate_order_lines(Path(sys.argv[1]), int(sys.argv[2]), seed=42).lines)"
+    )
     started = perf_counter()
     done = subprocess.run(
-        [*command, "--database-url", url], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code, str(lines), str(n_customers)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    wall = perf_counter() - started
-    report = json.loads(done.stdout)
+    return {
+        "lines": int(done.stdout),
+        "csv_bytes": lines.stat().st_size,
+        "generate_seconds": round(perf_counter() - started, 2),
+    }
+
+
+def _run(server: Server, url: str, lines: Path, options: Sequence[str]) -> Run:
+    """One run in a process of its own: its cost, and the stages as it reports them."""
+    report, cost = run_segpipe(server, url, "--csv-path", lines, *options)
     stages = {stage["name"]: round(stage["seconds"], 2) for stage in report["stages"]}
+    load = {name: report["load"][name] for name in ("n_inserted", "n_updated", "n_unchanged")}
     memory = round(report["peak_memory_mb"])
-    return {"wall_seconds": round(wall, 2), "stages": stages, "peak_memory_mb": memory}
+    told = {**cost.plain(), "stages": stages, "load": load, "peak_memory_mb_reported": memory}
+    return Run(told, cost)
 
 
-def parse_seconds(lines: Path) -> float:
-    """The engine's own count and sum over the CSV."""
-    with open_engine(EngineSettings()) as engine:
-        started = perf_counter()
-        engine.execute(
-            f"SELECT count(*), sum(Sales) FROM read_csv({literal(str(lines))})"
-        ).fetchall()
-        return perf_counter() - started
+def _summary(runs: Sequence[Run], floor: Floor) -> dict[str, Any]:
+    costs = [run.cost for run in runs]
+    wall = middle([cost.wall_seconds for cost in costs])
+    server = [cost.postgres_cpu_seconds for cost in costs if cost.postgres_cpu_seconds is not None]
+    return {
+        "runs": len(costs),
+        "wall_seconds_median": wall,
+        "ratio_to_floor": round(wall / floor.whole, 2),
+        "cpu_seconds_median": middle([cost.cpu_seconds for cost in costs]),
+        "postgres_cpu_seconds_median": middle(server) if server else None,
+        "peak_memory_mb": round(max(cost.peak_memory_mb for cost in costs)),
+        "wal_bytes": max(cost.wal_bytes for cost in costs),
+    }
 
 
-def copy_seconds(url: str) -> float:
-    """COPY of the published profiles' bytes into a table without indexes."""
+def _disk(url: str, lines: Path) -> dict[str, Any]:
     with postgres.connect(url) as connection:
-        with connection.cursor().copy("COPY (SELECT * FROM customer_profiles) TO STDOUT") as out:
-            blocks = [bytes(block) for block in out]
-        connection.execute("DROP TABLE IF EXISTS floor")
-        connection.execute("CREATE TABLE floor (LIKE customer_profiles)")
-        started = perf_counter()
-        with connection.cursor().copy("COPY floor FROM STDIN") as into:
-            into.write(b"".join(blocks))
-        seconds = perf_counter() - started
-        connection.execute("DROP TABLE floor")
-        return seconds
+        database, profiles, n_rows = fetch_one(connection, STATEMENT)
+    return {
+        "csv_bytes": lines.stat().st_size,
+        "database_bytes": int(database),
+        "profiles_bytes": int(profiles),
+        "profiles_bytes_a_row": round(int(profiles) / max(1, n_rows)),
+    }
 
 
-def commit() -> str:
-    """Commit that was measured."""
-    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
+    """Exponent of the number of customers with which time, processor time and memory grow."""
+    by = math.log(large["customers"] / small["customers"])
+
+    def exponent(name: str) -> float:
+        return round(math.log(large["first"][name] / small["first"][name]) / by, 3)
+
+    return {
+        "customers": [small["customers"], large["customers"]],
+        "wall_exponent": exponent("wall_seconds_median"),
+        "cpu_exponent": exponent("cpu_seconds_median"),
+        "memory_exponent": exponent("peak_memory_mb"),
+        "floor_exponent": round(math.log(large["floor_seconds"] / small["floor_seconds"]) / by, 3),
+    }
+
+
+def on_paper(small: dict[str, Any], large: dict[str, Any], customers: int) -> dict[str, Any]:
+    """What so many customers would take, by the slope between the two sizes."""
+    first, last = small["runs"][0], large["runs"][0]
+
+    def at(low: float, high: float) -> float:
+        slope = (high - low) / (large["customers"] - small["customers"])
+        return float(round(high + slope * (customers - large["customers"])))
+
+    walls = [size["first"]["wall_seconds_median"] for size in (small, large)]
+    memory = [size["first"]["peak_memory_mb"] for size in (small, large)]
+    names = [name for name in last["stages"] if name in first["stages"]]
+    disk = [name for name in large["disk"] if not name.endswith("a_row")]
+    return {
+        "customers": customers,
+        "wall_seconds": at(*walls),
+        "peak_memory_mb": at(*memory),
+        "wal_bytes": at(first["wal_bytes"], last["wal_bytes"]),
+        "stages": {name: at(first["stages"][name], last["stages"][name]) for name in names},
+        "disk": {name: at(small["disk"][name], large["disk"][name]) for name in disk},
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The sizes, as Markdown."""
+    head = ["customers", "lines", "run", "s", "floor s", "ratio", "CPU s", "server CPU s"]
+    head += ["peak MB", "WAL MB"]
+    rows = []
+    for size in result["sizes"]:
+        for run in ("first", "repeat"):
+            if run in size:
+                got = size[run]
+                rows.append(
+                    [
+                        f"{size['customers']:,}",
+                        f"{size['lines']:,}",
+                        run,
+                        got["wall_seconds_median"],
+                        size["floor_seconds"],
+                        got["ratio_to_floor"],
+                        got["cpu_seconds_median"],
+                        got["postgres_cpu_seconds_median"],
+                        got["peak_memory_mb"],
+                        round(got["wal_bytes"] / 1e6, 1),
+                    ]
+                )
+    start_up = result["start_up"]
+    told = f"segpipe --help: {start_up['help_seconds']} s, {start_up['ratio_to_floor']} times"
+    told += f" `python -c pass` ({start_up['python_floor_seconds']} s)"
+    if "growth" in result:
+        told += f"\ngrowth: customers to the power of {result['growth']['wall_exponent']}"
+        told += f"\non paper, {result['on_paper']['customers']:,} customers: {result['on_paper']}"
+    return f"{as_table(head, rows)}\n\n{told}"
+
+
+def _seconds(command: Sequence[str]) -> float:
+    started = perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return perf_counter() - started
 
 
 if __name__ == "__main__":

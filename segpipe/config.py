@@ -54,7 +54,7 @@ class SourceSettings:
 class EngineSettings:
     """Limits of the analytical engine."""
 
-    memory_limit: str | None = None  # such as "4GB"; None: half of the machine's memory
+    memory_limit: str | None = None  # such as "4GB"; None: 1 GB, or half of the machine if less
     threads: int | None = None
     spill_path: Path | None = None  # None: a temporary folder
 

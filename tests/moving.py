@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
 from segpipe import load
 from segpipe.load import PreviousRun
-from segpipe.postgres import Connection
+from segpipe.postgres import Connection, fetch_dicts
 from segpipe.report import LoadInfo
 from segpipe.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 
@@ -54,6 +55,62 @@ def batch_of(
     return pa.RecordBatch.from_pydict(columns)
 
 
+def measures_of(customers: Mapping[str, Customer], *more: str) -> pa.RecordBatch:
+    """Orders and value of each, as measures; `more` are as the orders are."""
+    orders = pa.array([float(row.n_orders) for row in customers.values()], pa.float64())
+    columns = {
+        "customer_id": pa.array(list(customers), pa.string()),
+        "n_orders": orders,
+        "lifetime_value": pa.array([row.value for row in customers.values()], pa.float64()),
+    }
+    return pa.RecordBatch.from_pydict(columns | dict.fromkeys(more, orders))
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is in force in a store: the run, its rows, and the figures of each customer."""
+
+    run_id: int | None
+    profiles: list[dict[str, Any]]
+    measures: dict[str, dict[str, float | None] | None]
+
+
+def state_of(database: Connection, store_id: str = "default") -> State:
+    profiles = fetch_dicts(
+        database,
+        "SELECT * FROM customer_profiles WHERE store_id = %s ORDER BY customer_id",
+        [store_id],
+    )
+    return State(
+        load.latest_published(database, store_id),
+        profiles,
+        {
+            row["customer_id"]: load.read_measures(
+                database, store_id, row["run_id"], row["customer_id"]
+            )
+            for row in profiles
+        },
+    )
+
+
+def tables_of(database: Connection) -> set[str]:
+    """Tables of runs in the database, whatever the ledger says."""
+    found = database.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_[0-9a-f]{10}_r[0-9]+'"
+    ).fetchall()
+    return {name for (name,) in found}
+
+
+def named_tables(database: Connection) -> set[str]:
+    """Tables that the ledger names."""
+    found = database.execute(
+        "SELECT DISTINCT name FROM segmentation_runs, unnest(ARRAY["
+        "profiles_table, measures_table, undo_table, measures_undo_table]) AS name"
+        " WHERE name IS NOT NULL"
+    ).fetchall()
+    return {name for (name,) in found}
+
+
 @dataclass
 class Shop:
     """Publishes one run after another; by default every name stands for the same segment."""
@@ -61,6 +118,7 @@ class Shop:
     database: Connection
     last: LoadInfo | None = None
     axes: Sequence[str] = field(default=AXES)
+    store_id: str = "default"
 
     def publish(
         self,
@@ -68,22 +126,30 @@ class Shop:
         as_of: date,
         same: dict[str, dict[str, str | None]] | None = None,
         absent: str = "keep",
+        *,
+        keep_runs: int = 2,
+        is_repeated: bool = False,
+        measures: Iterable[pa.RecordBatch] | None = None,
     ) -> LoadInfo:
-        run_id = load.start_run(self.database, "default", load.RunFacts(as_of=as_of))
+        previous = load.latest_published(self.database, self.store_id)
+        run_id = load.start_run(self.database, self.store_id, load.RunFacts(as_of=as_of))
         self.last = load.publish(
             self.database,
             run_id,
-            "default",
+            self.store_id,
             [batch_of(customers, as_of, self.axes)],
             axes=self.axes,
-            previous=PreviousRun(self.last.run_id, same or {}) if self.last else None,
+            previous=PreviousRun(previous, same or {}, is_repeated) if previous else None,
             as_of=as_of,
             absent=absent,
+            keep_runs=keep_runs,
+            measures=[measures_of(customers)] if measures is None else measures,
         )
         return self.last
 
-    def remembered(self, customer_id: str) -> tuple[dict[str, str], dict[str, str]]:
-        """previous_segments and segment_since."""
-        profile = load.show_customer(self.database, "default", customer_id)
+    def remembered(self, customer_id: str) -> tuple[dict[str, str], dict[str, str], str]:
+        """previous_segments, segment_since and first_seen_on."""
+        profile = load.show_customer(self.database, self.store_id, customer_id)
         assert profile
-        return profile["previous_segments"], profile["segment_since"]
+        first_seen = profile["first_seen_on"].isoformat()
+        return profile["previous_segments"], profile["segment_since"], first_seen

@@ -13,6 +13,7 @@ from conftest import AXES, Rows
 
 from segpipe import load, postgres
 from segpipe.errors import DatabaseError, InputError
+from segpipe.load.fingerprint import content_hashes
 from segpipe.postgres import Connection
 from segpipe.report import LoadInfo
 
@@ -79,7 +80,10 @@ def test_a_row_holds_what_the_batch_held(database: Connection, rows: Rows) -> No
         "days_since_last_purchase": 12,
         "customer_tenure_days": 12,
         "previous_segments": {},
-        "segment_since": dict.fromkeys(AXES, "2024-03-02"),
+        "segment_since": {},
+        "first_seen_on": date(2024, 3, 2),
+        "content_hash": content_hashes(rows(["other"], value=12.5), AXES)[0],
+        "absent_since_run_id": None,
         "run_id": info.run_id,
     }
 
@@ -90,7 +94,8 @@ def test_a_second_run_keeps_created_at_and_who_is_absent(database: Connection, r
     second = _publish(database, [rows(["stays"], value=99.0), rows(["comes"])])
     assert _counts(second) == (2, 1, 1, 1, 0)
     stays, comes = _profile(database, "stays"), _profile(database, "comes")
-    assert _profile(database, "goes") == before["goes"]
+    since = {"absent_since_run_id": second.run_id}
+    assert _profile(database, "goes") == before["goes"] | since
     assert before["goes"]["run_id"] == first.run_id
     assert stays["created_at"] == before["stays"]["created_at"]
     assert stays["lifetime_value"] == 99.0
@@ -98,6 +103,12 @@ def test_a_second_run_keeps_created_at_and_who_is_absent(database: Connection, r
     assert str(stays["last_updated"]) > str(before["stays"]["last_updated"])
     current = database.execute("SELECT customer_id FROM current_profiles ORDER BY 1").fetchall()
     assert current == [("comes",), ("stays",)]
+    third = _publish(database, [rows(["stays"], value=99.0)])
+    assert _counts(third) == (1, 0, 1, 2, 0)
+    assert _profile(database, "goes") == before["goes"] | since
+    assert _profile(database, "comes") == comes | {"absent_since_run_id": third.run_id}
+    assert _counts(_publish(database, [rows(["goes"])])) == (1, 0, 1, 2, 0)
+    assert _profile(database, "goes")["absent_since_run_id"] is None
 
 
 def test_absent_customers_go_where_that_is_asked(database: Connection, rows: Rows) -> None:
@@ -113,7 +124,7 @@ def test_an_empty_file_keeps_everybody(database: Connection, rows: Rows) -> None
     assert _counts(_publish(database, [rows(["a"])])) == (1, 1, 0, 0, 0)
 
 
-def test_one_earlier_table_is_kept_and_older_ones_are_dropped(
+def test_two_earlier_tables_are_kept_and_older_ones_are_dropped(
     database: Connection, rows: Rows
 ) -> None:
     runs = [_publish(database, [rows(["a"])]).run_id for _ in range(4)]
@@ -121,11 +132,11 @@ def test_one_earlier_table_is_kept_and_older_ones_are_dropped(
         "SELECT relname FROM pg_class WHERE relname LIKE 'customer_profiles%r%' AND relkind = 'r'"
         " ORDER BY oid"
     ).fetchall()
-    assert [name.rpartition("_r")[2] for (name,) in tables] == [str(run) for run in runs[-2:]]
+    assert [name.rpartition("_r")[2] for (name,) in tables] == [str(run) for run in runs[-3:]]
     listed = load.list_runs(database)
     assert [run["run_id"] for run in listed] == runs[::-1]
     assert [run["previous_run_id"] for run in listed] == [*runs[-2::-1], None]
-    assert [run["profiles_table"] is None for run in listed] == [False, False, True, True]
+    assert [run["profiles_table"] is None for run in listed] == [False, False, False, True]
     assert load.latest_published(database, "default") == runs[-1]
 
 

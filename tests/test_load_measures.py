@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from test_explain import REFERENCE
 from segpipe import load, postgres
 from segpipe.assign import needed_measures
 from segpipe.config import EngineSettings
+from segpipe.delivery import measure_batches
 from segpipe.engine import open_engine
 from segpipe.errors import DatabaseError
-from segpipe.load.measures import copy_rows, measure_batches
+from segpipe.load.measures import copy_rows
 from segpipe.model import AxisModel, Model
 from segpipe.postgres import Connection
 from segpipe.scale import FeatureScale
@@ -36,6 +38,7 @@ def _publish(
     rows: Rows,
     ids: list[str],
     measures: list[pa.RecordBatch] | Iterator[pa.RecordBatch] | None = None,
+    value: float = 10.0,
     absent: str = "keep",
 ) -> int:
     """A run of these customers, who have 1, 2, 3 … orders if not given otherwise."""
@@ -46,7 +49,7 @@ def _publish(
         database,
         run_id,
         "default",
-        [rows(ids)],
+        [rows(ids, value)],
         axes=AXES,
         measures=measures or None,
         absent=absent,
@@ -56,11 +59,16 @@ def _publish(
 
 def _tables(database: Connection) -> list[int]:
     """Runs whose measures are in the database."""
+    return sorted(int(name.rpartition("_r")[2]) for name in _names(database))
+
+
+def _names(database: Connection) -> list[str]:
+    """Tables of measures that are in the database, what was kept to undo a run among them."""
     found = database.execute(
         "SELECT relname FROM pg_class"
-        " WHERE relkind = 'r' AND starts_with(relname, 'customer_measures_')"
+        " WHERE relkind = 'r' AND starts_with(relname, 'customer_measures_') ORDER BY 1"
     ).fetchall()
-    return sorted(int(name.rpartition("_r")[2]) for (name,) in found)
+    return [name for (name,) in found]
 
 
 def _ledger(database: Connection) -> list[int]:
@@ -98,7 +106,7 @@ def test_the_previous_runs_measures_are_kept_and_older_ones_dropped(
     database: Connection, rows: Rows
 ) -> None:
     runs = [_publish(database, rows, ["a", "b"]) for _ in range(4)]
-    assert _tables(database) == _ledger(database) == runs[-2:]
+    assert _tables(database) == _ledger(database) == runs[-3:]
 
 
 def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
@@ -131,21 +139,31 @@ def test_a_deleted_customers_figures_go_with_the_profile(database: Connection, r
 def test_rows_that_are_updated_in_place_have_their_figures_too(
     database: Connection, rows: Rows
 ) -> None:
-    _publish(database, rows, ["a", "gone"])
+    first = _publish(database, rows, ["a", "gone"])
     database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
-    runs = [_publish(database, rows, ["a"]) for _ in range(3)]
-    assert _tables(database) == _ledger(database) == runs[-2:]
-    assert load.read_measures(database, "default", 1, "gone") == {"n_orders": 2.0}
+    for n_orders in (3.0, 4.0, 5.0):
+        last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[n_orders])], n_orders)
+        found = load.read_measures(database, "default", last, "a")
+        assert found == {"n_orders": n_orders}
+        assert load.read_measures(database, "default", first, "gone") == {"n_orders": 2.0}
+    tables = database.execute(
+        "SELECT measures_table, measures_undo_table FROM segmentation_runs ORDER BY run_id"
+    ).fetchall()
+    name = _name(database, last)
+    assert name.endswith(f"_r{first}")
+    undone = [name.removesuffix(f"r{first}") + f"r{run}_undo" for run in (last - 1, last)]
+    assert tables == [(name, None), (name, None), (name, undone[0]), (name, undone[1])]
+    assert _names(database) == sorted([name, *undone])
 
 
 def test_a_run_without_measures_has_no_table(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a"])
-    second = _publish(database, rows, ["a"], [])
+    runs = [_publish(database, rows, ["a"], []) for _ in range(2)]
     assert _tables(database) == _ledger(database) == [first]
-    third = _publish(database, rows, ["a"], [])
+    runs.append(_publish(database, rows, ["a"], []))
     assert _tables(database) == _ledger(database) == []
-    assert load.read_measures(database, "default", third, "a") is None
-    assert second < third
+    assert load.read_measures(database, "default", runs[-1], "a") is None
+    assert first < runs[0] < runs[-1]
 
 
 def test_measures_that_fail_leave_the_previous_run_in_force(
@@ -160,6 +178,22 @@ def test_measures_that_fail_leave_the_previous_run_in_force(
         _publish(database, rows, ["a"], failing())
     assert load.latest_published(database, "default") == first
     assert _tables(database) == _ledger(database) == [first]
+
+
+def test_the_timeouts_of_a_role_do_not_cut_the_measures_short(
+    database: Connection, database_url: str, rows: Rows
+) -> None:
+    def slow() -> Iterator[pa.RecordBatch]:
+        yield _batch(["a"], n_orders=[5.0])
+        time.sleep(1.2)
+        yield _batch(["b"], n_orders=[6.0])
+
+    run_id = load.start_run(database, "default")
+    url = database_url + "&options=-cstatement_timeout%3D1000"
+    with postgres.connect(url) as theirs:
+        batches = [rows(["a", "b"])]
+        load.publish(theirs, run_id, "default", batches, axes=AXES, measures=slow())
+    assert load.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
 
 
 def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, rows: Rows) -> None:

@@ -3,7 +3,7 @@
 from segpipe.load.counts import SegmentCounts
 from segpipe.load.forgotten import forgotten_hashes
 from segpipe.load.lock import hold_store, lock_store
-from segpipe.load.measures import measure_batches, read_measures
+from segpipe.load.measures import read_measures
 from segpipe.load.publish import publish
 from segpipe.load.records import PreviousRun, PublishedRun, RunFacts, SegmentDefinition
 from segpipe.load.rollback import Pruned, RolledBack, prune, rollback
@@ -42,7 +42,6 @@ __all__ = [
     "latest_published",
     "list_runs",
     "lock_store",
-    "measure_batches",
     "prune",
     "publish",
     "read_measures",

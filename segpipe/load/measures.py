@@ -14,16 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.assign import needed_measures
-from segpipe.engine import Connection as Engine
-from segpipe.engine import quote
 from segpipe.load.lock import settle
 from segpipe.load.partition import Parent, Partition, table_of
 from segpipe.load.publication import Publication
 from segpipe.load.send import send
-from segpipe.model import Model
 from segpipe.postgres import Connection, another, plain_errors, sql
-from segpipe.schema import CUSTOMER_FEATURES
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 10 MB
 _ID = "customer_id"
@@ -32,14 +27,6 @@ _END = b"\xff\xff"
 _FIELD = np.dtype([("length", ">i4"), ("value", ">f8")])
 _MAX_ROWS = 50_000  # at a time: an Arrow binary ends at 2 GB
 _LENGTH = _FIELD["length"].itemsize  # all that a NULL has, and then it is -1
-
-
-def measure_batches(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:
-    """customer_id and the measures that the model needs, of all customers."""
-    columns = ", ".join(map(quote, (_ID, *needed_measures(model))))
-    query = f"SELECT {columns} FROM {CUSTOMER_FEATURES.name}"
-    # A cursor, for the profiles are read from the engine at the same time.
-    yield from engine.cursor().sql(query).to_arrow_reader(batch_size)
 
 
 def write_measures(
@@ -111,7 +98,7 @@ def update_measures(
     if task.keep_runs:
         _save(connection, table, staged, undo, gone)
     replace_measures(connection, table, staged, is_undo=False)
-    delete = sql.SQL("DELETE FROM {} WHERE customer_id = ANY(%s)")
+    delete = sql.SQL("DELETE FROM {} WHERE customer_id IN (SELECT unnest(%s::text[]))")
     connection.execute(delete.format(table.identifier), [gone])
     connection.execute(sql.SQL("DROP TABLE {}").format(staged.identifier))
     return before, undo.name if task.keep_runs else None
@@ -237,8 +224,9 @@ def _save(
 ) -> None:
     """Keep the rows that will be replaced or go; of a customer who comes, the id alone."""
     there = sql.SQL(
-        "CREATE TABLE {undo} AS SELECT {table}.*, true AS is_there FROM {table}"
-        " WHERE customer_id IN (SELECT customer_id FROM {staged}) OR customer_id = ANY(%s)"
+        "CREATE TABLE {undo} AS SELECT t.*, true AS is_there FROM {table} AS t"
+        " WHERE customer_id IN (SELECT customer_id FROM {staged}) UNION ALL"
+        " SELECT t.*, true FROM {table} AS t WHERE customer_id IN (SELECT unnest(%s::text[]))"
     )
     new = sql.SQL(
         "INSERT INTO {undo} (customer_id, is_there) SELECT customer_id, false FROM {staged}"

@@ -192,12 +192,17 @@ def _save(
     staged: Partition,
     gone: pa.Array,
 ) -> Partition:
-    """Table of the rows that will change, as they are; of a customer who comes, the id alone."""
+    """Table of the rows that will change, as they are; of a customer who comes, the id alone.
+
+    Neither NOT IN nor IN beside OR: for these the server compares each id with each, once the ids
+    are more than fit work_mem.
+    """
     undo = table_of(parent, "customer_profiles", task.store_id, task.run_id, "_undo")
     connection.execute(
         sql.SQL(
             "CREATE TABLE {undo} AS SELECT {columns} FROM {old}"
-            " WHERE customer_id IN (SELECT customer_id FROM {staged}) OR customer_id = ANY(%s)"
+            " WHERE customer_id IN (SELECT customer_id FROM {staged}) UNION ALL"
+            " SELECT {columns} FROM {old} WHERE customer_id IN (SELECT unnest(%s::text[]))"
         ).format(
             undo=undo.identifier,
             columns=_names(COLUMNS),
@@ -222,11 +227,14 @@ def _leave_absent(
     if not len(gone):
         return
     if task.absent == "delete":
-        statement = sql.SQL("DELETE FROM {} WHERE store_id = %s AND customer_id = ANY(%s)")
+        statement = sql.SQL(
+            "DELETE FROM {} WHERE store_id = %s AND customer_id IN (SELECT unnest(%s::text[]))"
+        )
         connection.execute(statement.format(parent.name), [task.store_id, gone.to_pylist()])
     else:
         statement = sql.SQL(
-            "UPDATE {} SET absent_since_run_id = %s WHERE store_id = %s AND customer_id = ANY(%s)"
+            "UPDATE {} SET absent_since_run_id = %s"
+            " WHERE store_id = %s AND customer_id IN (SELECT unnest(%s::text[]))"
         )
         values = [task.run_id, task.store_id, gone.to_pylist()]
         connection.execute(statement.format(parent.name), values)
