@@ -81,16 +81,12 @@ def state_of(database: Connection, store_id: str = "default") -> State:
         "SELECT * FROM customer_profiles WHERE store_id = %s ORDER BY customer_id",
         [store_id],
     )
-    return State(
-        load.latest_published(database, store_id),
-        profiles,
-        {
-            row["customer_id"]: load.read_measures(
-                database, store_id, row["run_id"], row["customer_id"]
-            )
-            for row in profiles
-        },
-    )
+    run_id = load.latest_published(database, store_id)
+    measures = {
+        name: load.read_measures(database, store_id, run_id or 0, name)
+        for name in (row["customer_id"] for row in profiles)
+    }
+    return State(run_id, profiles, measures)
 
 
 def tables_of(database: Connection) -> set[str]:
