@@ -65,9 +65,24 @@ def compute_features(
     With `reference` (of a model) nothing is learnt from this population. Raises InputError where
     no customer has an order on or before `as_of`.
     """
-    keep = Tables(engine)
     as_of = as_of or _day_after_newest(engine)
-    lines = grains.up_to(keep.backend.table(ORDER_LINES.name), as_of)
+    with Tables(engine) as keep:
+        reference = _compute(keep, inputs, as_of, reference, progress)
+        info = _info(engine, keep, as_of)
+    if info.n_customers == 0:
+        msg = f"No customer has an order on or before {as_of}; give a later --as-of."
+        raise InputError(msg)
+    return info, reference
+
+
+def _compute(
+    keep: Tables,
+    inputs: frozenset[str],
+    as_of: date,
+    reference: Reference | None,
+    progress: Callable[[str], None],
+) -> Reference:
+    lines = grains.up_to(keep.table(ORDER_LINES.name), as_of)
     orders = keep("orders", grains.orders(lines))
     customers = keep("customers", grains.customers(orders))
     sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))
@@ -95,16 +110,10 @@ def compute_features(
         progress("categories")
     keep.drop("keyed_lines")
     if "tickets" in inputs:
-        tickets = keep.backend.table(TICKETS.name)
         kinds = {kind: words.split() for kind, words in TICKET_KINDS.items()}
-        parts.append(ticket_measures(tickets, customers, as_of, kinds))
+        parts.append(ticket_measures(keep.table(TICKETS.name), customers, as_of, kinds))
     keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts), reference), is_temporary=False)
-    info = _info(engine, keep, customers, as_of)
-    keep.drop()
-    if info.n_customers == 0:
-        msg = f"No customer has an order on or before {as_of}; give a later --as-of."
-        raise InputError(msg)
-    return info, reference
+    return reference
 
 
 def _joined(parts: list[ir.Table]) -> ir.Table:
@@ -207,7 +216,8 @@ def _day_after_newest(engine: Connection) -> date:
     return after
 
 
-def _info(engine: Connection, keep: Tables, customers: ir.Table, as_of: date) -> FeatureInfo:
+def _info(engine: Connection, keep: Tables, as_of: date) -> FeatureInfo:
+    customers = keep.table("customers")
     counted = keep.fetch(
         customers.aggregate(
             n_customers=customers.count(where=customers.n_orders > 0),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
 
 import ibis
 import ibis.expr.types as ir
@@ -12,38 +14,82 @@ from segpipe.engine import Connection, quote
 
 
 class Tables:
-    """Keeps expressions as engine tables under a name, and drops those that are temporary."""
+    """Keeps expressions as engine tables under a name, and drops those that are temporary.
+
+    Statements run one after another in a thread, while the next expressions are made and compiled:
+    that is a fifth of the stage. What a statement raises, the next `fetch` or the end raises.
+    """
 
     def __init__(self, engine: Connection) -> None:
         self._engine = engine
-        self.backend: Any = ibis.duckdb.from_connection(engine)
+        self._backend: Any = ibis.duckdb.from_connection(engine)
         self._names: list[str] = []
+        self._worker = ThreadPoolExecutor(1)
+        self._waiting: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for what is running; drop what is left of the temporary tables."""
+        try:
+            if error is None:
+                self.drop()
+                self.wait()
+        finally:
+            self._worker.shutdown(cancel_futures=True)
 
     def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
         """Compute the expression into the table `name` and give that table."""
         if is_temporary:
             self._names.append(name)
-        query = self.backend.compile(expression)
-        self._engine.execute(f"CREATE OR REPLACE TABLE {quote(name)} AS {query}")
-        kept: ir.Table = self.backend.table(name)
-        return kept
+        query = self._backend.compile(expression)
+        self._run(f"CREATE OR REPLACE TABLE {quote(name)} AS {query}")
+        return ibis.table(expression.schema(), name=name)
+
+    def table(self, name: str) -> ir.Table:
+        """A table that is there, once the statements so far are done."""
+        self.wait()
+        found: ir.Table = self._backend.table(name)
+        return found
 
     def arrow(self, name: str, rows: pa.Table) -> ir.Table:
         """A small Arrow table as an engine table."""
+        self.wait()
         self._names.append(name)
         self._engine.register(f"{name}_rows", rows)
         self._engine.execute(f"CREATE TABLE {quote(name)} AS FROM {quote(name + '_rows')}")
         self._engine.unregister(f"{name}_rows")
-        kept: ir.Table = self.backend.table(name)
+        kept: ir.Table = self._backend.table(name)
         return kept
 
     def fetch(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression; Ibis's own way would import pandas, half a second."""
-        rows: pa.Table = self._engine.sql(self.backend.compile(expression)).to_arrow_table()
+        query = self._backend.compile(expression)
+        self.wait()
+        rows: pa.Table = self._engine.sql(query).to_arrow_table()
         return rows
 
     def drop(self, *names: str) -> None:
         """Drop these temporary tables, or all that are left."""
         for name in names or tuple(self._names):
-            self._engine.execute(f"DROP TABLE {quote(name)}")
+            self._run(f"DROP TABLE {quote(name)}")
             self._names.remove(name)
+
+    def wait(self) -> None:
+        """Until the statements so far are done; raises what one of them raised."""
+        waiting, self._waiting = self._waiting, []
+        for statement in waiting:
+            statement.result()
+
+    def _run(self, statement: str) -> None:
+        self._waiting.append(self._worker.submit(self._execute, statement))
+
+    def _execute(self, statement: str) -> None:
+        self._engine.execute(statement)
