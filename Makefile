@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check
 
-.PHONY: help demo test check format docs bench quality clean
+.PHONY: help demo test check format docs bench scale faults quality clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -39,8 +39,16 @@ format: $(VENV)/.dev ## Format the code
 docs: $(VENV)/.dev ## Write docs/axes.md from the axis records
 	@$(BIN)/python -c "from segpipe.axes.document import axes_markdown; print(axes_markdown(), end='')" > docs/axes.md
 
-bench: $(VENV)/.dev ## Measure speed and memory, results in benchmarks/results/
+bench: $(VENV)/.dev ## Measure speed and memory at 93,564 customers, results in benchmarks/results/
 	@$(BIN)/python benchmarks/speed.py
+
+scale: $(VENV)/.dev ## Measure a million customers, second runs and queries likewise; an hour or so
+	@$(BIN)/python benchmarks/speed.py --scale
+	@$(BIN)/python benchmarks/second_run.py
+	@$(BIN)/python benchmarks/queries.py
+
+faults: $(VENV)/.dev ## Kill runs and the server at random moments while readers look on
+	@$(BIN)/python benchmarks/faults.py
 
 quality: $(VENV)/.dev ## Measure agreement, planted truth and identity, results likewise
 	@$(BIN)/python benchmarks/quality.py

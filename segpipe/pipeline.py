@@ -11,7 +11,7 @@ import resource
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -313,5 +313,8 @@ def _failure(error: BaseException, stage: str) -> BaseException:
 
 
 def _peak_memory_mb() -> float:
+    with suppress(OSError):  # Linux; what getrusage says there may be the parent's, from before
+        told = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(told.partition("VmHWM:")[2].split()[0]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

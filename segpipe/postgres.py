@@ -6,6 +6,7 @@ Every refusal of the server becomes a DatabaseError of a sentence or two, withou
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -47,6 +48,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# What it warns of, such as a COPY whose connection is lost, is raised and told as well.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 ServerError = psycopg.Error

@@ -50,7 +50,7 @@ class Sample:
 def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
     """Draw `settings.size` customers, or all with weight 1 where there are no more than that."""
     tables = Tables(engine)
-    features = tables.backend.table(CUSTOMER_FEATURES.name)
+    features = tables.table(CUSTOMER_FEATURES.name)
     n_customers = int(tables.fetch(features.aggregate(n=features.count()))["n"][0].as_py())
     sizes = stratum_sizes(n_customers)
     quotas = sizes if n_customers <= settings.size else allocate(sizes, settings.size)

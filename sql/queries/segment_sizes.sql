@@ -4,8 +4,8 @@ SELECT store_id, axis, segment, n_customers,
         AS percent,
     lifetime_value
 FROM segment_counts
-WHERE run_id IN (
-    SELECT DISTINCT ON (store_id) run_id FROM segmentation_runs
+WHERE (store_id, run_id) IN (
+    SELECT DISTINCT ON (store_id) store_id, run_id FROM segmentation_runs
     WHERE status = 'published' ORDER BY store_id, finished_at DESC
 )
 ORDER BY store_id, axis, n_customers DESC, segment;
