@@ -72,7 +72,8 @@ def _published(report: RunReport) -> str:
     if load is None:
         return "nothing, this was a dry run"
     told = f"run {load.run_id} of store {load.store_id}: {load.n_published:,} profiles"
-    told += f" ({load.n_inserted:,} new, {load.n_updated:,} updated)"
+    unchanged = f", {load.n_unchanged:,} unchanged" if load.n_unchanged else ""
+    told += f" ({load.n_inserted:,} new, {load.n_updated:,} updated{unchanged})"
     if load.n_absent_kept:
         told += f"; {load.n_absent_kept:,} absent customers kept with their old run"
     if load.n_absent_deleted:

@@ -6,7 +6,7 @@ force. The measures go over a connection of their own meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -14,10 +14,10 @@ import pyarrow as pa
 from segpipe.load.known import KnownCustomers, read_known
 from segpipe.load.measures import carry_measures, write_measures
 from segpipe.load.moves import Moves, follow
-from segpipe.load.partition import Exchange, Partition
+from segpipe.load.partition import Exchange, Partition, settle_copied
 from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
-from segpipe.load.rows import COLUMNS, copy_lines
+from segpipe.load.rows import COLUMNS, SENT, copy_lines
 from segpipe.load.send import send
 from segpipe.postgres import Connection, sql
 
@@ -37,7 +37,8 @@ def build_rows(
         writing = aside.submit(write_measures, connection, task, exchange.parent, measures)
         known = read_known(connection, exchange.old, task.axes)
         moves = Moves(known, task.previous, task.as_of)
-        n_rows = _copy(connection, exchange.new, _lines(batches, moves, task))
+        n_rows = _copy(connection, exchange.new, _lines(batches, moves, task), SENT)
+        settle_copied(connection, exchange.new)
         kept = writing.result()
     n_absent = len(known.ids) - known.n_present
     if exchange.old and task.absent == "keep" and n_absent:
@@ -62,13 +63,18 @@ def _lines(
         yield from copy_lines(batch, follow(batch, moves, task.row_format.now), task.row_format)
 
 
-def _copy(connection: Connection, table: Partition, lines: Iterable[memoryview | bytes]) -> int:
+def _copy(
+    connection: Connection,
+    table: Partition,
+    lines: Iterable[memoryview | bytes],
+    columns: Sequence[str],
+) -> int:
     """Rows sent.
 
     FREEZE lets a transaction that is older than this one see the new rows all the same.
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(
-        table.identifier, sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        table.identifier, sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     return send(connection, statement, lines)
 
@@ -94,4 +100,4 @@ def _carry_over(
         ids = absent.slice(start, _CARRIED_ROWS).to_pylist()
         with connection.cursor() as cursor, cursor.copy(statement, [ids]) as copy:
             rows = b"".join(copy)
-        _copy(connection, new, [rows])
+        _copy(connection, new, [rows], COLUMNS)

@@ -35,6 +35,8 @@ COLUMNS = (
     "run_id",
     "last_updated",
 )
+ORIGINAL, COPIED = "segment_memberships", "dominant_segments"  # the same, for hard clustering
+SENT = tuple(name for name in COLUMNS if name != COPIED)
 _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
 
 
@@ -82,7 +84,7 @@ class RowFormat:
 def copy_lines(
     batch: pa.RecordBatch, history: History, row_format: RowFormat
 ) -> Iterator[memoryview]:
-    """Lines of a batch in COPY's text format, columns in the order of COLUMNS.
+    """Lines of a batch in COPY's text format, columns in the order of SENT.
 
     Raises InputError for a missing value and for a number that is not finite.
     """
@@ -98,7 +100,6 @@ def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> me
     )
     lines = pc.binary_join_element_wise(
         _escape_all(batch["customer_id"]),
-        memberships,
         memberships,
         strengths,
         *(_number(batch, name) for name in METRICS),

@@ -21,7 +21,7 @@ from segpipe.load.moves import Moves, follow
 from segpipe.load.partition import Parent, Partition, table_of
 from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
-from segpipe.load.rows import COLUMNS, copy_lines
+from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, copy_lines
 from segpipe.load.send import send
 from segpipe.load.words import Rows, Words
 from segpipe.postgres import Connection, sql
@@ -79,8 +79,7 @@ def update_rows(
         for batch in changed
         for line in copy_lines(batch, follow(batch, moves, task.row_format.now), task.row_format)
     )
-    columns = _names(COLUMNS)
-    copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(staged.identifier, columns)
+    copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(staged.identifier, _names(SENT))
     n_written = send(connection, copy_in, lines)
     gone = there.ids.filter(pa.array(~there.is_present & _leave(task, there)))
     undo = _save(connection, task, parent, old, staged, gone) if task.keep_runs else None
@@ -169,11 +168,11 @@ def _known(ids: pa.Array, there: _OldRows) -> pa.Array:
 def _staged(connection: Connection, task: Publication, parent: Parent) -> Partition:
     """Table for the new rows; unlogged, for it goes with the transaction."""
     staged = table_of(parent, "customer_profiles", task.store_id, task.run_id, "_staged")
-    connection.execute(
-        sql.SQL("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(
-            staged.identifier, _names(COLUMNS), parent.name
-        )
-    )
+    create = sql.SQL("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {} WITH NO DATA")
+    connection.execute(create.format(staged.identifier, _names(SENT), parent.name))
+    copy = sql.SQL("ALTER TABLE {} ADD COLUMN {} jsonb GENERATED ALWAYS AS ({}) STORED")
+    columns = (sql.Identifier(COPIED), sql.Identifier(ORIGINAL))
+    connection.execute(copy.format(staged.identifier, *columns))
     return staged
 
 
