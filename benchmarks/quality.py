@@ -204,7 +204,11 @@ def measure_unstructured(folder: Path, n_customers: int, n_small: int) -> dict[s
 
 
 def measure_identity(folder: Path, n_customers: int) -> dict[str, Any]:
-    """Three runs: the shop before its last orders, the same again, and the whole shop."""
+    """Three runs: the shop before its last orders, the same again, and the whole shop.
+
+    All of them are forced, for it is the moves that are looked at; what the gates would have said
+    of the whole shop is in the result.
+    """
     lines, before = folder / "month.csv", folder / "before.csv"
     generate_order_lines(lines, n_customers, SEED)
     cut = _without_last_orders(lines, before)
@@ -218,6 +222,7 @@ def measure_identity(folder: Path, n_customers: int) -> dict[str, Any]:
         _run(bare, before)
         with postgres.connect(settings.load.database_url or "") as connection:
             connection.execute("UPDATE segmentation_runs SET model = NULL WHERE store_id = 'bare'")
+            refusals = _refusals(connection, second)
         fresh = _run(bare, lines)
     finally:
         embedded.stop(home)
@@ -225,14 +230,23 @@ def measure_identity(folder: Path, n_customers: int) -> dict[str, Any]:
         "customers": n_customers,
         "new_orders": cut,
         "same_month_again": {"same_model": again.model_hash == first.model_hash, **_moves(again)},
-        "with_new_orders": {**_events(second), **_moves(second)},
+        "with_new_orders": {"gates": refusals, **_events(second), **_moves(second)},
         "without_identity_floor": _moves(fresh),
     }
 
 
 def _run(settings: RunSettings, lines: Path) -> RunReport:
     source = replace(settings.source, paths=(str(lines),))
-    return run(replace(settings, source=source, features=FeatureSettings()), Quiet())
+    features = FeatureSettings()
+    return run(replace(settings, source=source, features=features, is_forced=True), Quiet())
+
+
+def _refusals(connection: postgres.Connection, report: RunReport) -> list[str]:
+    """What the run would have been refused for."""
+    query = "SELECT forced_past FROM segmentation_runs WHERE run_id = %s"
+    run_id = report.load.run_id if report.load else None
+    reasons: list[str] = postgres.fetch_one(connection, query, [run_id])[0]
+    return reasons
 
 
 def _without_last_orders(lines: Path, out: Path) -> dict[str, Any]:

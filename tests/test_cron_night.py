@@ -161,6 +161,16 @@ def test_a_stale_export_leaves_with_3(night: Night, database_url: str) -> None:
     assert success in night.metrics.read_text(encoding="utf-8").splitlines()
 
 
+def test_a_job_that_is_forced_tells_the_rows_that_it_left(night: Night, database_url: str) -> None:
+    night.write(DATABASE_URL=database_url)
+    assert night.run().returncode == 0
+    night.write("MORE_OPTIONS+=(--force)", DATABASE_URL=database_url)
+    done = night.run()
+    assert (done.returncode, done.stderr) == (0, ""), night.log()
+    published = "run 2 of store north: 80 profiles (0 new, 0 updated, 80 unchanged)"
+    assert f": {published}; log: " in done.stdout
+
+
 def test_a_store_at_work_elsewhere_leaves_with_75(
     night: Night, database: Connection, database_url: str
 ) -> None:

@@ -79,11 +79,14 @@ def test_row_order_batches_threads_and_files_change_nothing(
     write_shop(tmp_path / "part2.csv", lines[200:])
     first = run_json(capsys, "--csv-path", whole, "--database-url", database_url)
     before = profiles(database_url)
-    options = ("--batch-size", 7, "--threads", 1, "--database-url", database_url)
-    second = run_json(capsys, "--csv-path", tmp_path / "part*.csv", *options)
+    # Into a store of its own, where every row is written: in the first, all would stay as they are.
+    options = ("--batch-size", 7, "--threads", 1, "--store-id", "other")
+    url = ("--database-url", database_url)
+    second = run_json(capsys, "--csv-path", tmp_path / "part*.csv", *options, *url)
     assert first["model_hash"] == second["model_hash"]
-    for old, new in zip(before, profiles(database_url), strict=True):
-        ignored = {"run_id", "last_updated"}
+    after = [profile for profile in profiles(database_url) if profile["store_id"] == "other"]
+    for old, new in zip(before, after, strict=True):
+        ignored = {"store_id", "run_id", "last_updated", "created_at"}
         assert {k: v for k, v in old.items() if k not in ignored} == {
             k: v for k, v in new.items() if k not in ignored
         }
@@ -117,17 +120,28 @@ def test_a_dry_run_opens_no_database(shop: Path, tmp_path: Path) -> None:
     assert not home.exists()
 
 
+def two_months(folder: Path) -> tuple[Path, Path]:
+    """A shop, and the same with a newer order of one customer and without another customer."""
+    lines = shop_lines(60)
+    newer = "c0001,new,2025-06-01T09:00:00,20.0,1,0,0,p1,cat1,web"
+    present = [line for line in lines if not line.startswith("c0000,")]
+    return (
+        write_shop(folder / "one.csv", lines),
+        write_shop(folder / "two.csv", [*present, newer]),
+    )
+
+
 def test_a_second_month_keeps_created_at_and_the_absent(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
 ) -> None:
-    lines = shop_lines(60)
-    write_shop(tmp_path / "one.csv", lines)
-    write_shop(tmp_path / "two.csv", [row for row in lines if not row.startswith("c0000,")])
-    one = run_json(capsys, "--csv-path", tmp_path / "one.csv", "--database-url", database_url)
+    url = ("--database-url", database_url)
+    first, second = two_months(tmp_path)
+    one = run_json(capsys, "--csv-path", first, *url)
     before = {p["customer_id"]: p for p in profiles(database_url)}
-    two = run_json(capsys, "--csv-path", tmp_path / "two.csv", "--database-url", database_url)
+    two = run_json(capsys, "--csv-path", second, *url)
     after = {p["customer_id"]: p for p in profiles(database_url)}
-    assert after["c0000"] == before["c0000"]
+    gone_since = {"absent_since_run_id": two["load"]["run_id"]}
+    assert after["c0000"] == before["c0000"] | gone_since
     assert after["c0001"]["created_at"] == before["c0001"]["created_at"]
     assert after["c0001"]["last_updated"] > before["c0001"]["last_updated"]
     assert after["c0001"]["run_id"] == two["load"]["run_id"] > one["load"]["run_id"]
@@ -135,10 +149,22 @@ def test_a_second_month_keeps_created_at_and_the_absent(
     with postgres.connect(database_url) as connection:
         current = connection.execute("SELECT count(*) FROM current_profiles").fetchall()[0][0]
     assert current == len(after) - 1
-    options = ("--database-url", database_url, "--absent", "delete")
-    three = run_json(capsys, "--csv-path", tmp_path / "two.csv", *options)
-    assert three["load"]["n_absent_deleted"] == 1
-    assert len(profiles(database_url)) == len(after) - 1
+
+
+def test_the_same_file_again_deletes_the_absent_and_leaves_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
+) -> None:
+    url = ("--database-url", database_url)
+    first, second = two_months(tmp_path)
+    for path in (first, second):
+        run_json(capsys, "--csv-path", path, *url)
+    before = {profile["customer_id"]: profile for profile in profiles(database_url)}
+    again = run_json(capsys, "--csv-path", second, *url, "--absent", "delete", "--force")["load"]
+    assert (again["n_absent_deleted"], again["n_absent_kept"]) == (1, 0)
+    assert (again["n_inserted"], again["n_updated"]) == (0, 0)
+    assert again["n_unchanged"] == again["n_published"] == 59
+    assert before.pop("c0000")["absent_since_run_id"]
+    assert {profile["customer_id"]: profile for profile in profiles(database_url)} == before
 
 
 def test_a_model_assigns_without_discovering(
@@ -146,12 +172,16 @@ def test_a_model_assigns_without_discovering(
 ) -> None:
     url = ("--database-url", database_url)
     made = run_json(capsys, "--csv-path", shop, *url, "--model-out", tmp_path / "model.json")
-    before = profiles(database_url)
-    used = run_json(capsys, "--csv-path", shop, *url, "--model", tmp_path / "model.json")
+    # Another store, where the model writes every row.
+    options = ("--model", tmp_path / "model.json", "--store-id", "other")
+    used = run_json(capsys, "--csv-path", shop, *url, *options)
     assert used["sample"] is None
     assert used["model_hash"] == made["model_hash"]
-    names = [profile["segment_memberships"] for profile in before]
-    assert [profile["segment_memberships"] for profile in profiles(database_url)] == names
+    names: dict[str, list[Any]] = {"default": [], "other": []}
+    for profile in profiles(database_url):
+        names[profile["store_id"]].append(profile["segment_memberships"])
+    assert len(names["other"]) == used["load"]["n_inserted"] == 150
+    assert names["other"] == names["default"]
 
 
 def test_a_run_that_fails_is_told_by_the_ledger_and_harms_nothing(

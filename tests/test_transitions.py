@@ -68,8 +68,8 @@ def two_months(capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url:
     path, model = write_shop(tmp_path / "shop.csv", shop_lines(120)), tmp_path / "model.json"
     for as_of, options in (
         ("2025-02-15", FEW_KS),
-        ("2025-03-15", (*FEW_KS, "--model-out", model)),
-        ("2025-03-15", ("--model", model)),
+        ("2025-03-15", (*FEW_KS, "--force", "--model-out", model)),
+        ("2025-03-15", ("--force", "--model", model)),
     ):
         outcome = call(
             capsys,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import FEW_KS, call, shop_lines, write_shop
+from running import FEW_KS, call, profiles, shop_lines, write_shop
 
 from segpipe import postgres
 
@@ -92,7 +92,8 @@ def test_the_same_month_again_moves_nobody(
     capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
 ) -> None:
     where = ("--database-url", database_url)
-    first, again = _run(capsys, shop, *where), _run(capsys, shop, *where)
+    first, before = _run(capsys, shop, *where), profiles(database_url)
+    again = _run(capsys, shop, *where, "--force")
     assert first["load"]["previous_run_id"] is None
     assert all(axis["events"] == [] for axis in first["axes"])
     assert again["model_hash"] == first["model_hash"]
@@ -100,6 +101,8 @@ def test_the_same_month_again_moves_nobody(
     assert again["load"]["transitions"] == []
     kinds = {event["kind"] for axis in again["axes"] for event in axis["events"]}
     assert kinds == {"kept"}
+    assert again["load"]["n_unchanged"] == again["load"]["n_published"] == len(before)
+    assert profiles(database_url) == before  # not a row was written
 
 
 def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
@@ -109,7 +112,7 @@ def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
     first = _run(capsys, shop, *where)
     with postgres.connect(database_url) as connection:
         connection.execute("""UPDATE segmentation_runs SET model = '{"format": 1}'""")
-    again = _run(capsys, shop, *where)
+    again = _run(capsys, shop, *where, "--force")
     shares = [[axis["shares"] for axis in report["axes"]] for report in (first, again)]
     assert shares[0] == shares[1]
     assert again["model_hash"] == first["model_hash"]  # names that come back have their ids again
@@ -124,7 +127,7 @@ def test_the_text_shows_every_k_and_what_changed(
 ) -> None:
     command = ("run", "--csv-path", shop, "--quiet", *FEW_KS, "--database-url", database_url)
     assert call(capsys, *command, "--as-of", "2025-03-01").status == 0
-    done = call(capsys, *command)
+    done = call(capsys, *command, "--force")  # no newer orders, but they are looked at later
     assert done.status == 0, done.err
     head = next(line for line in done.out.splitlines() if "One cloud" in line)
     assert head.split() == ["Axis", "K=2", "K=3", "One", "cloud", "Agreement", "Choice"]

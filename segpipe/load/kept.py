@@ -7,7 +7,7 @@ left the whole table of the run before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from segpipe.load.partition import Parent, Partition
@@ -115,6 +115,16 @@ def drop_table(connection: Connection, table: Partition, column: str, run_id: in
     except (LockTimeoutError, DependentObjectsError, PrivilegeError):
         return 0
     return freed
+
+
+def disown(connection: Connection, run_ids: Sequence[int], chain: Iterable[KeptRun]) -> None:
+    """Name the tables of the chain as those of its own runs only, no longer of the given ones."""
+    shared = sorted(set().union(*(run.names for run in chain)))
+    for column in _TABLES:
+        statement = sql.SQL(
+            "UPDATE segmentation_runs SET {0} = NULL WHERE run_id = ANY(%s) AND {0} = ANY(%s)"
+        )
+        connection.execute(statement.format(sql.Identifier(column)), [list(run_ids), shared])
 
 
 def size_of(connection: Connection, table: Partition) -> int:

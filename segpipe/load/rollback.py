@@ -62,6 +62,7 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
         )
         remaining = kept.read_chain(connection, parent, store_id)
         kept.drop_tables(connection, parent, store_id, remaining, set())
+        kept.disown(connection, withdrawn, remaining)
         count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s").format(parent.name)
         found = connection.execute(count, [store_id]).fetchone()
     return RolledBack(steps[-1][1].run_id, withdrawn, found[0] if found else 0)
