@@ -199,7 +199,6 @@ def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:
     from segpipe.pipeline import run as run_pipeline
     from segpipe.progress import open_progress
 
-    gc.freeze()
     gc.enable()
 
     with open_progress(is_quiet=is_quiet) as progress:
