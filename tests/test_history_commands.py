@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 
 import pytest
@@ -98,8 +99,9 @@ def test_runs_of_one_store_are_listed_without_the_others(
     _publish(database, rows, ["a"], "other")
     told = call(capsys, "runs", "--store-id", "other", *url).out.splitlines()
     assert len(told) == 2
-    assert told[0].split()[-1] == "kept_bytes"
+    assert told[0].split()[-2:] == ["kept", "failed"]
     assert "other" in told[1]
+    assert re.search(r"[0-9] MB$", told[1])
     # The options of the list count for its command, too.
     pruned = call(capsys, "runs", *url, "prune", "--keep", "0", "--store-id", "other")
     assert pruned.status == 0, pruned.err

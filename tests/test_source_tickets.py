@@ -9,7 +9,7 @@ from source_reading import HEADER, read, rejects_of, write
 
 from segpipe.config import EngineSettings, SourceSettings
 from segpipe.engine import open_engine
-from segpipe.errors import InputError
+from segpipe.errors import GateError, InputError
 from segpipe.schema import TICKETS
 from segpipe.source import read_order_lines
 
@@ -106,7 +106,7 @@ def test_unreadable_tickets_are_rejected_and_noted(tmp_path: Path, orders: Path)
 
 def test_too_many_rejected_tickets_refuse_the_run(tmp_path: Path, orders: Path) -> None:
     tickets = write(tmp_path / "t.csv", "customer_id,created_at,channel", "a,never,chat")
-    with pytest.raises(InputError, match="1 of 1 tickets"):
+    with pytest.raises(GateError, match="1 of 1 tickets"):
         read(orders, tickets=tickets)
     assert len(rejects_of(tmp_path / "orders.rejects.csv")) == 1
 

@@ -66,7 +66,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "run_id": row["run_id"],
         "store_id": row["store_id"],
-        "status": row["status"],
+        "status": row["status"] + (" (forced)" if row["forced_past"] else ""),
         "started_at": f"{started:%Y-%m-%d %H:%M}",
         "seconds": f"{(finished - started).total_seconds():.0f}" if finished else "",
         "as_of": row["as_of"],
