@@ -26,9 +26,10 @@ def run() -> None:
         sys.exit(_advice(f"the Python module {missing[0]!r} is missing"))
     if importlib.util.find_spec("segpipe") is None:
         sys.path.insert(0, str(CHECKOUT))
-    from segpipe.cli import main
+    from segpipe.cli import start
 
-    main(["run", *sys.argv[1:]], prog_name=Path(__file__).name)
+    sys.argv.insert(1, "run")
+    start(prog_name=Path(__file__).name)
 
 
 def _advice(problem: str) -> str:

@@ -86,7 +86,7 @@ on_signal() { # name, number
         wait "$child" || true
         mask >>"$log"
     fi
-    finish "$((128 + $2))" "ended by signal $1; the previous run stays in force"
+    finish "$((128 + $2))" "ended by signal $1; the previous run stays in force, unless it had published by then"
 }
 
 # What the run wrote, without passwords.
@@ -189,7 +189,7 @@ child=""
 mask >>"$log" || finish 74 "the output of the run cannot be written to the log"
 
 if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
-    finish "$status" "the run was ended by signal $((status - 128)); the previous run stays in force"
+    finish "$status" "the run was ended by signal $((status - 128)); the previous run stays in force, unless it had published by then"
 elif [ "$status" -ne 0 ]; then
     # The error to its end, for a gate has a line for each reason; else what was said last.
     reason=$(mask | awk '

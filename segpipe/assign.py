@@ -58,7 +58,7 @@ def assign_batches(
     previous: Model | None = None,
     since: Since | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Membership batches of all customers, ordered by id; `tally` is filled on the way.
+    """Membership batches of all customers; `tally` is filled on the way.
 
     With the model of the `previous` run a batch also says what that model makes of the same
     measures (schema.rescored_column), and who has a ticket `since`. The measures are the new run's:

@@ -25,6 +25,8 @@ from segpipe.load import (
     PreviousRun,
     RunFacts,
     SegmentCounts,
+    forgotten_hashes,
+    is_published,
     publish,
     record_facts,
     record_forced,
@@ -75,13 +77,38 @@ def early_reasons(
 def deliver(
     settings: RunSettings, engine: Engine, target: Target, delivery: Delivery, progress: Progress
 ) -> tuple[LoadInfo, Tally]:
-    """Publish, and count everybody on the way. Raises GateError and DatabaseError."""
+    """Publish, and count everybody on the way. Raises GateError and DatabaseError.
+
+    A run whose COMMIT was carried out, but whose answer was lost, is not published again.
+    """
+    reached: list[tuple[LoadInfo, Tally]] = []
 
     def attempt() -> tuple[LoadInfo, Tally]:
         with alive(target, settings, progress.say) as there:
-            return _deliver(settings, engine, there, delivery, progress)
+            if reached and is_published(there.connection, there.run_id):
+                return reached[-1]
+            _refuse_forgotten_since(there, settings.load.store_id)
+            return _deliver(settings, engine, there, delivery, progress, reached)
 
-    return with_retries(settings.load.attempts, progress.say, attempt)
+    try:
+        return with_retries(settings.load.attempts, progress.say, attempt)
+    except DatabaseError:
+        if reached and _is_published(settings, target, progress):
+            return reached[-1]
+        raise
+
+
+def _is_published(settings: RunSettings, target: Target, progress: Progress) -> bool:
+    with suppress(DatabaseError), alive(target, settings, progress.say) as there:
+        return is_published(there.connection, there.run_id)
+    return False
+
+
+def _refuse_forgotten_since(target: Target, store_id: str) -> None:
+    """Raise DatabaseError where somebody was forgotten while a lost connection held no store."""
+    if forgotten_hashes(target.connection, store_id) != target.forgotten:
+        msg = "A customer was forgotten while the connection was lost, and would have come back;"
+        raise DatabaseError(f"{msg} nothing was published. Run it again.")
 
 
 def assigned(
@@ -106,7 +133,12 @@ def assigned(
 
 
 def _deliver(
-    settings: RunSettings, engine: Engine, target: Target, delivery: Delivery, progress: Progress
+    settings: RunSettings,
+    engine: Engine,
+    target: Target,
+    delivery: Delivery,
+    progress: Progress,
+    reached: list[tuple[LoadInfo, Tally]],
 ) -> tuple[LoadInfo, Tally]:
     tally = Tally()
     model, load = delivery.model, settings.load
@@ -127,7 +159,11 @@ def _deliver(
         forced_past.extend(reasons)
         record_forced(target.connection, target.run_id, forced_past)
 
-    info = publish(
+    def note(info: LoadInfo) -> None:
+        notes = (*_forced_notes(forced_past), *info.notes, *embedded_note(load.database_url))
+        reached.append((dataclasses.replace(info, notes=notes), tally))
+
+    publish(
         target.connection,
         target.run_id,
         load.store_id,
@@ -141,9 +177,9 @@ def _deliver(
         previous=previous,
         as_of=delivery.features.as_of,
         check=check,
+        reached=note,
     )
-    notes = (*_forced_notes(forced_past), *info.notes, *embedded_note(load.database_url))
-    return dataclasses.replace(info, notes=notes), tally
+    return reached[-1]
 
 
 def measure_batches(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:

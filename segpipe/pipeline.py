@@ -41,13 +41,13 @@ from segpipe.report import (
     SourceInfo,
 )
 from segpipe.sample import draw_sample
-from segpipe.source import input_hash, read_order_lines, refuse_overwriting
+from segpipe.source import expand, input_hash, read_order_lines, refuse_overwriting
 from segpipe.stages import Stages
 from segpipe.target import (
     Target,
-    alive,
     former_model,
     open_target,
+    reconnected,
     tell_failure,
     tell_stage,
 )
@@ -102,6 +102,7 @@ def _run_stages(
     target: Target | None,
     given: Model | None,
 ) -> RunReport:
+    refuse_overwriting(settings.model_out_path, _inputs(settings), "--model-out")
     former, former_notes = former_model(target)
     found = _resumed(settings, stages, engine, target) or _discovered(
         settings, stages, engine, target, given, former
@@ -128,6 +129,13 @@ def _run_stages(
             deque(batches, maxlen=0)  # for the tally alone
     report = _report(settings, stages, found, tally, load)
     return _recorded(settings, report, target) if target else report
+
+
+def _inputs(settings: RunSettings) -> list[Path]:
+    """Files that the run reads, none of which it may write."""
+    source = settings.source
+    found = [path for given in source.paths for path in expand(given)]
+    return [*found, *([source.tickets_path] if source.tickets_path else [])]
 
 
 def _resumed(
@@ -161,7 +169,6 @@ def _discovered(
         source = read_order_lines(
             engine, settings.source, stages.progress.step, is_forced=settings.is_forced
         )
-        refuse_overwriting(settings.model_out_path, map(Path, source.paths), "--model-out")
         notes = _without_forgotten(engine, target)
     with stages("features"):
         features, reference = compute_features(
@@ -287,8 +294,8 @@ def _recorded(settings: RunSettings, report: RunReport, target: Target) -> RunRe
     assert report.load  # noqa: S101 - there is a target
     assert report.details  # noqa: S101 - as above
     try:
-        with alive(target, settings, lambda _: None) as there:
-            record_report(there.connection, there.run_id, report.to_dict(), report.details.scatter)
+        with reconnected(target, settings) as connection:
+            record_report(connection, target.run_id, report.to_dict(), report.details.scatter)
     except DatabaseError as error:
         note = f"The run is published, but its report could not be stored: {error}"
         load = dataclasses.replace(report.load, notes=(*report.load.notes, note))

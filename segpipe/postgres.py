@@ -59,6 +59,7 @@ DependentObjectsError = psycopg.errors.DependentObjectsStillExist
 DeadlockError = psycopg.errors.DeadlockDetected
 PrivilegeError = psycopg.errors.InsufficientPrivilege
 
+_OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.InterfaceError)
 OLDEST_SERVER = 130000
 _SCHEME = re.compile(r"^postgres(?:ql)?(?:\+psycopg[23]?)?://", re.IGNORECASE)
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
@@ -113,7 +114,13 @@ def another(connection: Connection) -> Connection:
     parts = info.get_parameters()
     if info.password:
         parts["password"] = info.password
-    return _open(parts, location(connection))
+    second = _open(parts, location(connection))
+    try:
+        prepare_session(second)
+    except DatabaseError:
+        second.close()
+        raise
+    return second
 
 
 def _open(parts: dict[str, str], where: str) -> Connection:
@@ -141,7 +148,9 @@ def prepare_session(connection: Connection) -> None:
     with plain_errors():
         connection.execute(
             "SELECT set_config(s.name, new.value, false) FROM pg_settings AS s"
-            " JOIN unnest(%s::text[], %s::text[]) AS new (name, value) USING (name)",
+            " JOIN unnest(%s::text[], %s::text[]) AS new (name, value) USING (name)"
+            " WHERE s.name <> 'client_connection_check_interval'"
+            " OR version() !~* 'visual c|mingw'",  # a server on Windows cannot check
             [list(_SESSION), list(_SESSION.values())],
         )
 
@@ -187,6 +196,8 @@ def plain_errors(where: str = "") -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        if not error.sqlstate and not isinstance(error, _OF_THE_CONNECTION):
+            raise DatabaseError(f"segpipe asked what cannot be sent: {error}.") from error
         told = refusals.sentence(
             str(error), error.sqlstate, error.diag.message_primary, where or None
         )
@@ -198,6 +209,8 @@ def is_transient(error: BaseException) -> bool:
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, psycopg.Error):
+            if not found.sqlstate and not isinstance(found, _OF_THE_CONNECTION):
+                return False
             is_attempt = found.pgconn is not None  # to connect
             return refusals.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
         found = found.__cause__
@@ -233,6 +246,7 @@ _SESSION = {  # what a server does not know is passed over
     "tcp_keepalives_idle": "60",  # else the system's two hours, in which the store stays held
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
+    "client_connection_check_interval": "5000",  # ms; else noticed at a long statement's end
 }
 _NETWORK = {  # of libpq: a peer that has gone is noticed in two minutes
     "connect_timeout": "10",

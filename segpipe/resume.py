@@ -30,17 +30,16 @@ from segpipe.schema import CUSTOMER_FEATURES, METRICS, TICKETS
 from segpipe.transitions import rescored_axes
 
 _RUN_FILE = "run.json"  # written last: what is kept is whole where it is there
-_WITHOUT_EFFECT = {  # on what is kept; whatever else is set, and will ever be, has one
-    "engine": (),
-    "assign": (),
-    "gates": (),
-    "load": (),
-    "source": ("max_reject_share", "rejects_path"),
-    "model_out_path": (),
-    "is_dry_run": (),
-    "is_forced": (),
-    "is_resumed": (),
-}
+_WITHOUT_EFFECT = (  # on what is kept; whatever else is set, and will ever be, has one
+    "engine",
+    "assign",
+    "gates",
+    "load",
+    "model_out_path",
+    "is_dry_run",
+    "is_forced",
+    "is_resumed",
+)
 
 
 @dataclass(frozen=True)
@@ -250,11 +249,8 @@ def _difference(kept: Origin, origin: Origin) -> str | None:
 def _settings_of_effect(settings: RunSettings) -> dict[str, Any]:
     """Stage → key → value, files of settings by their content."""
     told = asdict(settings)
-    for stage, keys in _WITHOUT_EFFECT.items():
-        for key in keys:
-            del told[stage][key]
-        if not keys:
-            del told[stage]
+    for name in _WITHOUT_EFFECT:
+        del told[name]
     told["source"]["preset_paths"] = [_content(path) for path in settings.source.preset_paths]
     told["features"]["axis_paths"] = [_content(path) for path in settings.features.axis_paths]
     told["model_path"] = _content(settings.model_path) if settings.model_path else None

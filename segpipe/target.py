@@ -61,7 +61,7 @@ def open_target(settings: RunSettings, told: Tell) -> Iterator[Target]:
             previous = read_published(connection, load.store_id)
             last = read_last_run(connection, load.store_id)
             forgotten = forgotten_hashes(connection, load.store_id)
-        except SegpipeError as error:
+        except BaseException as error:  # a signal too, for the ledger has the run already
             tell_failure(settings, run_id, "connect", error)
             raise
         yield Target(connection, run_id, previous, last, forgotten)
@@ -79,6 +79,16 @@ def alive(target: Target, settings: RunSettings, told: Tell) -> Iterator[Target]
         hold_store(connection, load.store_id, wait=True, told=told, own_run_id=target.run_id),
     ):
         yield dataclasses.replace(target, connection=connection)
+
+
+@contextmanager
+def reconnected(target: Target, settings: RunSettings) -> Iterator[Connection]:
+    """A connection that works; the store is not held, for a run's own row needs no lock."""
+    if not target.connection.closed:
+        yield target.connection
+        return
+    with open_store(settings.load.database_url) as connection:
+        yield connection
 
 
 def tell_stage(target: Target, stage: str) -> None:

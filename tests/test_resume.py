@@ -305,7 +305,6 @@ def test_what_does_not_change_the_result_does_not_change_the_origin(tmp_path: Pa
         assign=AssignSettings(batch_size=1),
         gates=GateSettings(require_newer_orders=False),
         load=LoadSettings(keep_runs=5, absent="delete"),
-        source=SourceSettings(max_reject_share=0.5, rejects_path=tmp_path / "r.csv"),
         model_out_path=tmp_path / "model.json",
         is_dry_run=True,
         is_forced=True,

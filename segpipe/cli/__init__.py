@@ -1,5 +1,5 @@
 """The command line: thin over the library, it computes nothing of its own."""
 
-from segpipe.cli.main import main
+from segpipe.cli.main import main, start
 
-__all__ = ["main"]
+__all__ = ["main", "start"]

@@ -52,14 +52,19 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
     Example: segpipe rollback
     """
     from segpipe import load
+    from segpipe.errors import InputError
     from segpipe.history import store_of_run
     from segpipe.store import open_store
 
     with open_store(database_url) as store:
         of_store, run_id = store_of_run(store, run or "latest", store_id)
         with load.hold_store(store, of_store, wait=True, told=_tell):
+            now = load.latest_published(store, of_store)
+            if run is None and now != run_id:
+                msg = f"Run {now} was published while this waited; nothing was put back."
+                raise InputError(f"{msg} Name the run that you want: segpipe rollback RUN.")
             done = load.rollback(store, of_store, run_id if run else None)
-    profiles = f"{done.n_profiles:,} profiles"
+    profiles = f"{done.n_profiles:,} profile{'s' * (done.n_profiles != 1)}"
     told = f"Run {done.in_force} of store {of_store} is in force again: {profiles}"
     withdrawn = ", ".join(map(str, done.withdrawn))
     runs = "run" if len(done.withdrawn) == 1 else "runs"

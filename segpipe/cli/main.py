@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import click
 
@@ -22,6 +23,10 @@ from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
 from segpipe.cli.transitions import transitions
 from segpipe.errors import SegpipeError
+
+_IN_FORCE = (
+    "the previous run stays in force, unless this one had published by then (`segpipe runs` tells)"
+)
 
 
 class _Commands(click.Group):
@@ -77,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
         with _orderly_end():
             cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Abort:
-        _leave("interrupted; the previous run stays in force.", 130)
+        _leave(f"interrupted; {_IN_FORCE}.", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -88,6 +93,19 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
             raise
         told = f"unforeseen {type(error).__name__}: {error} (SEGPIPE_DEBUG=1 shows where)."
         _leave(told, 1)
+
+
+def start(prog_name: str = "segpipe") -> NoReturn:
+    """`main` as a process of its own, which ends at once when it is done.
+
+    Python would take half a second to free, object by object, what the system frees anyway.
+    """
+    main(prog_name=prog_name)
+    for stream in (sys.stdout, sys.stderr):
+        if stream:
+            with suppress(OSError):  # who read it may have gone
+                stream.flush()
+    os._exit(0)
 
 
 @contextmanager
@@ -107,7 +125,7 @@ def _end(number: int, _frame: object) -> None:
     No Exception, which a library on the way might swallow.
     """
     name = signal.Signals(number).name
-    click.echo(f"segpipe: error: ended by {name}; the previous run stays in force.", err=True)
+    click.echo(f"segpipe: error: ended by {name}; {_IN_FORCE}.", err=True)
     sys.exit(128 + number)
 
 

@@ -40,7 +40,7 @@ def write_report(run_report: RunReport, path: Path, database_url: str | None) ->
 
     A published one as the database has it, whose segments tell their value; else as it came.
     """
-    from segpipe.errors import InputError
+    from segpipe.errors import DatabaseError, InputError
     from segpipe.load import read_run_page
     from segpipe.page import page_html, write_page
     from segpipe.store import open_store
@@ -52,6 +52,6 @@ def write_report(run_report: RunReport, path: Path, database_url: str | None) ->
         try:
             with open_store(database_url) as store:
                 told, details = read_run_page(store, run_report.load.run_id)
-        except InputError:
-            pass  # its report could not be stored, as a note of the run says
+        except (InputError, DatabaseError):
+            pass  # its report could not be stored, or is out of reach: it is published all the same
     write_page(page_html(told, details), path)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from segpipe import resume
+from segpipe.config import home_path
 from segpipe.errors import DatabaseError, InputError
 from segpipe.export import ErasedFile, erase_customer, folders_of, hold_exports
 from segpipe.load import hold_store, stores_of
@@ -239,4 +240,6 @@ def _beyond(connection: Connection, store_id: str) -> tuple[str, ...]:
     return (
         f"The input files{f' ({paths})' if paths else ''} and the file of rejected rows{rejects}.",
         "Backups, replicas' and the server's logs, and copies of exports made elsewhere.",
+        f"What a failed run keeps for --resume in a folder other than {home_path() / 'resume'}.",
+        "Points of the sample, without ids, in pages of runs and in segmentation_runs.",
     )

@@ -10,6 +10,7 @@ from segpipe.load.rollback import Pruned, RolledBack, prune, rollback
 from segpipe.load.runs import (
     fail_run,
     find_run,
+    is_published,
     latest_published,
     list_runs,
     read_model,
@@ -39,6 +40,7 @@ __all__ = [
     "find_run",
     "forgotten_hashes",
     "hold_store",
+    "is_published",
     "latest_published",
     "list_runs",
     "lock_store",

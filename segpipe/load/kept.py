@@ -14,6 +14,7 @@ from segpipe.load.partition import Parent, Partition
 from segpipe.load.records import RunTables
 from segpipe.postgres import (
     Connection,
+    DeadlockError,
     DependentObjectsError,
     LockTimeoutError,
     PrivilegeError,
@@ -112,7 +113,7 @@ def drop_table(connection: Connection, table: Partition, column: str, run_id: in
             freed = size_of(connection, table)
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
             connection.execute(forget.format(sql.Identifier(column)), [run_id])
-    except (LockTimeoutError, DependentObjectsError, PrivilegeError):
+    except (LockTimeoutError, DeadlockError, DependentObjectsError, PrivilegeError):
         return 0
     return freed
 

@@ -127,9 +127,9 @@ def _pieces(
     0.9 s.
     """
     keys = [
-        sql.SQL("p.{}->>{}").format(sql.Identifier(document), sql.Literal(axis))
+        sql.SQL("p.{}->>%s").format(sql.Identifier(document))
         for document in _DOCUMENTS
-        for axis in axes
+        for _ in axes
     ]
     seen_on = sql.SQL("coalesce(r.as_of, p.last_updated::date)")
     statement = sql.SQL(
@@ -143,7 +143,8 @@ def _pieces(
         old=old.identifier,
         only=sql.SQL(" WHERE p.customer_id = ANY(%s)" if only is not None else ""),
     )
-    parameters = None if only is None else [only.to_pylist()]
+    parameters: list[Any] = [axis for _ in _DOCUMENTS for axis in axes]
+    parameters += [] if only is None else [only.to_pylist()]
     piece = io.BytesIO()
     with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for row in copy:

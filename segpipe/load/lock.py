@@ -21,6 +21,7 @@ _SESSION = {  # of a transaction that writes: nothing of the role's defaults may
     "statement_timeout": "0",
     "transaction_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "standard_conforming_strings": "on",
     "extra_float_digits": "1",
     "datestyle": "ISO, YMD",
     "timezone": "UTC",
@@ -46,7 +47,7 @@ def hold_store(
         refuse_without_rights(connection)
         key = _key(store_id)
         if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
-            holder = _holder(connection, store_id)
+            holder = _holder(connection, store_id, own_run_id)
             if not wait:
                 raise BusyError(
                     f"{holder} holds store {store_id!r}; nothing was done. Try again once it has"
@@ -109,12 +110,12 @@ def settle(connection: Connection) -> None:
     )
 
 
-def _holder(connection: Connection, store_id: str) -> str:
+def _holder(connection: Connection, store_id: str, own_run_id: int | None) -> str:
     row = connection.execute(
         "SELECT run_id, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')"
         " FROM segmentation_runs WHERE store_id = %s AND status = 'running'"
-        " ORDER BY run_id DESC LIMIT 1",
-        [store_id],
+        " AND run_id IS DISTINCT FROM %s ORDER BY run_id DESC LIMIT 1",
+        [store_id, own_run_id],
     ).fetchone()
     return f"Run {row[0]}, at work since {row[1]}," if row else "Another segpipe"
 

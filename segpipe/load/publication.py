@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from segpipe.load.counts import SegmentCounts
     from segpipe.load.moves import Moves
 
-Progress = Callable[[int], None]  # called with the rows of each batch that passed
 Check = Callable[["SegmentCounts"], None]  # raises what refuses the publication
 
 

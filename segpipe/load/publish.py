@@ -7,7 +7,7 @@ publication that dies leaves the previous run in force.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from segpipe.load import kept, partition
 from segpipe.load.counts import SegmentCounts, write_counts, write_definitions
+from segpipe.load.kept import KeptRun
 from segpipe.load.lock import begin
 from segpipe.load.partition import Exchange, Parent, Partition
-from segpipe.load.publication import Check, Progress, Publication, Written
+from segpipe.load.publication import Check, Publication, Written
 from segpipe.load.records import PreviousRun, RunTables, SegmentDefinition
 from segpipe.load.replace import build_rows
 from segpipe.load.rows import RowFormat
@@ -43,7 +44,7 @@ def publish(
     previous: PreviousRun | None = None,
     as_of: date | None = None,
     check: Check | None = None,
-    progress: Progress | None = None,
+    reached: Callable[[LoadInfo], None] | None = None,
     patience_seconds: float = 120.0,
 ) -> LoadInfo:
     """Put the run's profiles in force, and say how many rows it was.
@@ -53,7 +54,8 @@ def publish(
     counted; as_of is the ledger's where it is not given.
     Customers who are absent from the batches keep their old rows, or go with absent="delete".
     `check` sees the counts of all customers while nothing is in force yet; what it raises refuses
-    the run. A second publication of the same store waits for the first, and is refused where the
+    the run. `reached` gets what this gives just before COMMIT, whose answer may be lost.
+    A second publication of the same store waits for the first, and is refused where the
     first was not its previous run. Raises DatabaseError; whatever is raised, by the batches too,
     leaves the previous run in force.
     """
@@ -61,8 +63,6 @@ def publish(
     with plain_errors(), connection.transaction():
         now = begin(connection, store_id)
         refuse_overtaken(connection, store_id, run_id, previous)
-        parent = partition.find_parent(connection)
-        old = partition.find_partition(connection, parent, store_id)
         task = Publication(
             run_id=run_id,
             store_id=store_id,
@@ -73,33 +73,73 @@ def publish(
             previous=previous,
             row_format=RowFormat.of(axes, store_id, run_id, now),
         )
+        parent = partition.find_parent(connection)
+        old = partition.find_partition(connection, parent, store_id)
         chain = kept.read_chain(connection, parent, store_id)
-        before = chain[0].tables if chain else RunTables(None)
         counts = SegmentCounts(task.axes)
-        counted = _counted(batches, counts, progress)
         notes = _reasons_to_update(parent, previous) if old else ()
-        new: Partition | None = None
-        if old and notes:
-            written = update_rows(connection, task, parent, old, counted, measures, before)
-        else:
-            new = partition.create_partition(connection, parent, store_id, run_id)
-            exchange = Exchange(parent, store_id, old, new)
-            written = build_rows(connection, task, exchange, counted, measures, before)
+        exchange = None if notes else _exchange(connection, task, parent, old)
+        written = _write(connection, task, exchange, parent, old, batches, counts, measures, chain)
         if check:
             check(counts)
         write_transitions(connection, store_id, run_id, written.moves.transitions(axes))
         write_counts(connection, store_id, run_id, counts)
         write_definitions(connection, store_id, run_id, definitions, counts)
-        in_use = {name for name in vars(written.tables).values() if name}
-        if new:
-            partition.build_indexes(connection, parent, new, task.axes)
-        kept.drop_tables(connection, parent, store_id, chain[:keep_runs], in_use)
-        mark_published(connection, run_id, model, written.tables, written.n_published)
-        if new:
-            partition.swap(connection, exchange, patience_seconds)
-            if old and not keep_runs:
-                kept.drop_tables(connection, parent, store_id, (), in_use)
-    return _info(task, where, written, notes)
+        _put_in_force(connection, task, parent, exchange, written, chain, model, patience_seconds)
+        info = _info(task, where, written, notes)
+        if reached:
+            reached(info)
+    return info
+
+
+def _exchange(
+    connection: Connection, task: Publication, parent: Parent, old: Partition | None
+) -> Exchange:
+    """The store's next partition, empty as yet, and the one whose place it will take."""
+    new = partition.create_partition(connection, parent, task.store_id, task.run_id)
+    return Exchange(parent, task.store_id, old, new)
+
+
+def _write(
+    connection: Connection,
+    task: Publication,
+    exchange: Exchange | None,
+    parent: Parent,
+    old: Partition | None,
+    batches: Iterable[pa.RecordBatch],
+    counts: SegmentCounts,
+    measures: Iterable[pa.RecordBatch] | None,
+    chain: Sequence[KeptRun],
+) -> Written:
+    """The rows and the measures: into the new partition, or where they are."""
+    before = chain[0].tables if chain else RunTables(None)
+    counted = _counted(batches, counts)
+    if exchange:
+        return build_rows(connection, task, exchange, counted, measures, before)
+    assert old  # noqa: S101 - without a partition there is an exchange
+    return update_rows(connection, task, parent, old, counted, measures, before)
+
+
+def _put_in_force(
+    connection: Connection,
+    task: Publication,
+    parent: Parent,
+    exchange: Exchange | None,
+    written: Written,
+    chain: Sequence[KeptRun],
+    model: dict[str, Any] | None,
+    patience_seconds: float,
+) -> None:
+    """Indexes, the ledger, and last of all the swap; what is no longer kept goes."""
+    in_use = {name for name in vars(written.tables).values() if name}
+    if exchange:
+        partition.build_indexes(connection, parent, exchange.new, task.axes)
+    kept.drop_tables(connection, parent, task.store_id, chain[: task.keep_runs], in_use)
+    mark_published(connection, task.run_id, model, written.tables, written.n_published)
+    if exchange:
+        partition.swap(connection, exchange, patience_seconds)
+        if not task.keep_runs:
+            kept.drop_tables(connection, parent, task.store_id, (), in_use)
 
 
 def _as_of(connection: Connection, run_id: int) -> date:
@@ -108,14 +148,10 @@ def _as_of(connection: Connection, run_id: int) -> date:
     return found
 
 
-def _counted(
-    batches: Iterable[pa.RecordBatch], counts: SegmentCounts, progress: Progress | None
-) -> Iterator[pa.RecordBatch]:
+def _counted(batches: Iterable[pa.RecordBatch], counts: SegmentCounts) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch
         counts.add(batch)
-        if progress:
-            progress(batch.num_rows)
 
 
 def _info(task: Publication, where: str, written: Written, notes: tuple[str, ...]) -> LoadInfo:

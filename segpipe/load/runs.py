@@ -85,11 +85,12 @@ def record_report(
 
 
 def fail_run(connection: Connection, run_id: int, stage: str, error: str) -> None:
-    """Mark a running run as failed; a published one stays published."""
+    """Mark a run as failed, also where another had taken it for dead; a published one stays so."""
     with plain_errors():
         connection.execute(
             "UPDATE segmentation_runs SET status = 'failed', failed_stage = %s, error = %s,"
-            " finished_at = clock_timestamp() WHERE run_id = %s AND status = 'running'",
+            " finished_at = clock_timestamp()"
+            " WHERE run_id = %s AND status IN ('running', 'failed')",
             [stage, error.replace("\0", ""), run_id],
         )
 
@@ -105,7 +106,12 @@ def mark_published(
     connection.execute(
         """
         UPDATE segmentation_runs AS run SET
-            status = 'published', finished_at = clock_timestamp(), model = %s,
+            status = 'published', model = %s,
+            -- whatever the clock says after a failover: the newest is the one in force
+            finished_at = greatest(clock_timestamp(), (
+                SELECT max(finished_at) + interval '1 microsecond' FROM segmentation_runs
+                WHERE store_id = run.store_id AND status = 'published'
+            )),
             profiles_table = %s, measures_table = %s, undo_table = %s, measures_undo_table = %s,
             n_customers = %s, failed_stage = NULL, error = NULL,
             previous_run_id = (
@@ -127,6 +133,15 @@ def mark_published(
     )
 
 
+def is_published(connection: Connection, run_id: int) -> bool:
+    """Whether the run was published, in force or not."""
+    with plain_errors():
+        row = connection.execute(
+            "SELECT FROM segmentation_runs WHERE run_id = %s AND status = 'published'", [run_id]
+        ).fetchone()
+    return row is not None
+
+
 def read_published(connection: Connection, store_id: str) -> PublishedRun | None:
     """The run in force, None before the first."""
     with plain_errors():
@@ -142,7 +157,10 @@ def read_published(connection: Connection, store_id: str) -> PublishedRun | None
         ).fetchall()
     known_ids: dict[str, dict[str, int]] = {}
     for axis, segment, segment_id in known:
-        known_ids.setdefault(axis, {})[segment] = segment_id
+        own = known_ids.setdefault(axis, {})
+        if own.get(segment, segment_id) != segment_id:  # of a withdrawn run; not to be given again
+            own[f"{segment}, once {own[segment]}"] = own[segment]
+        own[segment] = segment_id
     return PublishedRun(row[0], row[1], row[2], known_ids) if row else None
 
 
