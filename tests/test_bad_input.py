@@ -263,3 +263,8 @@ def test_an_output_over_the_input_is_refused(
     for option in ("--rejects", "--model-out"):
         refused(capsys, path, option, "overwritten", options=(option, str(path)))
         assert path.read_bytes() == before
+    tickets = tmp_path / "tickets.csv"
+    tickets.write_text("customer_id,created_at,channel\n", encoding="utf-8")
+    both = ("--resume", "--tickets", str(tickets), "--model-out", str(tickets))
+    refused(capsys, path, "--model-out", "overwritten", options=both)
+    assert tickets.read_text(encoding="utf-8").startswith("customer_id")

@@ -144,3 +144,39 @@ def test_who_holds_the_store_is_waited_for(
 def _is_held(database: Connection) -> bool:
     row = database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
     return bool(row and row[0])
+
+
+def test_a_rollback_that_waited_for_a_run_does_not_take_that_one_back(
+    capsys: pytest.CaptureFixture[str],
+    database: Connection,
+    database_url: str,
+    url: tuple[str, str],
+    rows: Rows,
+) -> None:
+    _publish(database, rows, ["a"])
+    _publish(database, rows, ["a", "b"])
+    with postgres.connect(database_url) as other:
+
+        def publish_once_waited_for() -> None:
+            with load.hold_store(other, "default", wait=True, told=print):
+                held.set()
+                while not _waits(other):
+                    pass
+                _publish(other, rows, ["a", "b", "c"])
+
+        held = threading.Event()
+        holder = threading.Thread(target=publish_once_waited_for)
+        holder.start()
+        held.wait()
+        outcome = call(capsys, "rollback", *url)
+        holder.join()
+    assert outcome.status == 2
+    assert "Run 3 was published while this waited; nothing was put back." in outcome.err
+    assert load.latest_published(database, "default") == 3
+
+
+def _waits(database: Connection) -> bool:
+    row = database.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    ).fetchone()
+    return bool(row and row[0])
