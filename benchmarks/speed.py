@@ -216,8 +216,9 @@ def on_paper(small: dict[str, Any], large: dict[str, Any], customers: int) -> di
         "customers": customers,
         "wall_seconds": at(*walls),
         "peak_memory_mb": at(*memory),
-        "wal_bytes": at(first["wal_bytes"], last["wal_bytes"]),
-        "stages": {name: at(first["stages"][name], last["stages"][name]) for name in names},
+        "stages": {
+            name: max(0.0, at(first["stages"][name], last["stages"][name])) for name in names
+        },
         "disk": {name: at(small["disk"][name], large["disk"][name]) for name in disk},
     }
 
