@@ -102,7 +102,6 @@ def _run_stages(
     target: Target | None,
     given: Model | None,
 ) -> RunReport:
-    refuse_overwriting(settings.model_out_path, _inputs(settings), "--model-out")
     former, former_notes = former_model(target)
     found = _resumed(settings, stages, engine, target) or _discovered(
         settings, stages, engine, target, given, former
@@ -131,11 +130,12 @@ def _run_stages(
     return _recorded(settings, report, target) if target else report
 
 
-def _inputs(settings: RunSettings) -> list[Path]:
-    """Files that the run reads, none of which it may write."""
+def _refuse_overwriting_inputs(settings: RunSettings) -> None:
+    """Raise InputError where the model would be written over a file that the run reads."""
     source = settings.source
-    found = [path for given in source.paths for path in expand(given)]
-    return [*found, *([source.tickets_path] if source.tickets_path else [])]
+    read = [path for given in source.paths for path in expand(given)]
+    read += [source.tickets_path] if source.tickets_path else []
+    refuse_overwriting(settings.model_out_path, read, "--model-out")
 
 
 def _resumed(
@@ -145,6 +145,7 @@ def _resumed(
     if not settings.is_resumed or target is None:
         return None
     with stages("resume"):
+        _refuse_overwriting_inputs(settings)
         origin = _origin(settings, target, input_hash(settings.source))
         kept = resume.find(settings.load.store_id, origin)
         if isinstance(kept, str):
@@ -166,6 +167,7 @@ def _discovered(
     former: Model | None,
 ) -> _Found:
     with stages("source"):
+        _refuse_overwriting_inputs(settings)
         source = read_order_lines(
             engine, settings.source, stages.progress.step, is_forced=settings.is_forced
         )

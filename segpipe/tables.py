@@ -111,11 +111,13 @@ def _unfit_columns(connection: Connection) -> Iterator[Problem]:
         """
         SELECT name, quote_ident(col), kind, c.oid IS NULL,
             format_type(atttypid, atttypmod)
-        FROM unnest(%s::text[], %s::text[], %s::text[]) AS expected (name, col, kind)
+        FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY
+            AS expected (name, col, kind, place)
         LEFT JOIN pg_class AS c ON relname = name AND relkind IN ('r', 'p')
             AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
         LEFT JOIN pg_attribute ON attrelid = c.oid AND attname = col AND NOT attisdropped
         WHERE format_type(atttypid, atttypmod) IS DISTINCT FROM kind
+        ORDER BY place
         """,
         [list(tables), list(columns), list(types)],
     ).fetchall()

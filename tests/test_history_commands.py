@@ -49,7 +49,7 @@ def test_an_earlier_run_is_put_back_by_its_number(
     for ids in (["a"], ["a", "b"], ["a", "b", "c"]):
         _publish(database, rows, ids)
     outcome = call(capsys, "rollback", "1", *url)
-    assert "Run 1 of store default is in force again: 1 profiles; withdrawn: runs 3, 2." in (
+    assert "Run 1 of store default is in force again: 1 profile; withdrawn: runs 3, 2." in (
         outcome.out
     ), outcome.err
     listed = json.loads(call(capsys, "runs", "--json", *url).out)

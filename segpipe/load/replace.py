@@ -14,6 +14,7 @@ import pyarrow as pa
 from segpipe.load.known import KnownCustomers, read_known
 from segpipe.load.measures import carry_measures, write_measures
 from segpipe.load.moves import Moves, follow
+from segpipe.load.nearby import by_segment
 from segpipe.load.partition import Exchange, Partition, settle_copied
 from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
@@ -37,7 +38,9 @@ def build_rows(
         writing = aside.submit(write_measures, connection, task, exchange.parent, measures)
         known = read_known(connection, exchange.old, task.axes)
         moves = Moves(known, task.previous, task.as_of)
-        n_rows = _copy(connection, exchange.new, _lines(batches, moves, task), SENT)
+        n_rows = _copy(
+            connection, exchange.new, _lines(by_segment(batches, task.axes), moves, task), SENT
+        )
         settle_copied(connection, exchange.new)
         kept = writing.result()
     n_absent = len(known.ids) - known.n_present
