@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=USUAL)
     parser.add_argument("--kills", type=int, default=20, help="of segpipe")
     parser.add_argument("--server-kills", type=int, default=4, help="of each other kind")
-    parser.add_argument("--publishes", type=int, default=3, help="under readers, each way")
+    parser.add_argument("--publishes", type=int, default=2, help="under readers, each way")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--out", type=Path, default=RESULTS / "faults.json")
     asked = parser.parse_args()
@@ -249,7 +249,7 @@ def watch_readers(ground: Ground, way: str, n_publishes: int) -> dict[str, Any]:
     """Readers through so many publications; what each found must be one run or another, whole."""
     run_segpipe(ground.server, ground.url, *ground.arguments(way, 1))
     states = [read_state(ground.url)]
-    kinds = (KINDS[0], KINDS[0], KINDS[1], *KINDS[2:])
+    kinds = KINDS
     seconds = []
     with open_readers(ground.url, ground.server.home, kinds) as readers:
         for turn in range(n_publishes):
