@@ -165,6 +165,7 @@ def sizes(url: str) -> dict[str, Any]:
         now = _size(connection, in_force)
         with connection.transaction(force_rollback=True):
             fresh = partition.create_partition(connection, parent, STORE, _FRESH_RUN_ID)
+            partition.settle_copied(connection, fresh)
             connection.execute(
                 sql.SQL("INSERT INTO {} SELECT * FROM {} ORDER BY customer_id").format(
                     fresh.identifier, in_force.identifier

@@ -197,7 +197,8 @@ def _without_forgotten(engine: Engine, target: Target | None) -> tuple[str, ...]
     n_customers, n_lines = remove_forgotten(engine, target.forgotten if target else None)
     if not n_customers:
         return ()
-    return (f"Left out: {n_customers:,} forgotten customers with {n_lines:,} order lines.",)
+    customers = "customer" if n_customers == 1 else "customers"
+    return (f"Left out: {n_customers:,} forgotten {customers}; their order lines: {n_lines:,}.",)
 
 
 def _discover(

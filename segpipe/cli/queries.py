@@ -31,7 +31,8 @@ def runs(
 ) -> None:
     """List the runs, newest first, and what each keeps in the database.
 
-    withdrawn: published, and then rolled back. kept: its tables with their indexes. --json has
+    withdrawn: published, and then rolled back. kept: its tables with their indexes; shared: those
+    of a later run, which changed rows in place. --json has
     more columns, and errors in full.
 
     Example: segpipe runs --limit 12
@@ -59,10 +60,18 @@ def runs(
         click.echo("No run yet.")
 
 
+def _kept(n_bytes: int, *, is_shared: bool) -> str:
+    """What the run's own tables take; a table that later runs stand on too counts for those."""
+    if n_bytes:
+        return f"{max(1, round(n_bytes / 1e6)):,} MB"
+    return "shared" if is_shared else ""
+
+
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """What fits on a line of a run."""
     started, finished = row["started_at"], row["finished_at"]
-    failed = f"{row['failed_stage']}: {row['error']}" if row["failed_stage"] else ""
+    error = str(row["error"]).removeprefix("The run is refused, nothing was published:")
+    failed = f"{row['failed_stage']}: {error}" if row["failed_stage"] else ""
     return {
         "run_id": row["run_id"],
         "store_id": row["store_id"],
@@ -70,9 +79,9 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "started_at": f"{started:%Y-%m-%d %H:%M}",
         "seconds": f"{(finished - started).total_seconds():.0f}" if finished else "",
         "as_of": row["as_of"],
-        "rows_read": row["rows_read"],
-        "customers": row["n_customers"],
-        "kept": f"{row['kept_bytes'] / 1e6:,.0f} MB" if row["kept_bytes"] else "",
+        "rows_read": "" if row["rows_read"] is None else f"{row['rows_read']:,}",
+        "customers": "" if row["n_customers"] is None else f"{row['n_customers']:,}",
+        "kept": _kept(row["kept_bytes"], is_shared=bool(row["profiles_table"])),
         "failed": shorten(failed, 60, placeholder=" ..."),
     }
 

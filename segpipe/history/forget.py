@@ -236,9 +236,10 @@ def _beyond(connection: Connection, store_id: str) -> tuple[str, ...]:
             [store_id],
         ).fetchone()
     paths = ", ".join(row[0]) if row and row[0] else ""
+    in_force = f" (of the run in force: {paths})" if paths else ""
     rejects = f" ({row[1]})" if row and row[1] else ""
     return (
-        f"The input files{f' ({paths})' if paths else ''} and the file of rejected rows{rejects}.",
+        f"Input files{in_force}, those of earlier runs too, and files of rejected rows{rejects}.",
         "Backups, replicas' and the server's logs, and copies of exports made elsewhere.",
         f"What a failed run keeps for --resume in a folder other than {home_path() / 'resume'}.",
         "Points of the sample, without ids, in pages of runs and in segmentation_runs.",

@@ -22,7 +22,7 @@ from segpipe.load.publication import Check, Publication, Written
 from segpipe.load.records import PreviousRun, RunTables, SegmentDefinition
 from segpipe.load.replace import build_rows
 from segpipe.load.rows import RowFormat
-from segpipe.load.runs import mark_published
+from segpipe.load.runs import mark_finished, mark_published
 from segpipe.load.transitions import refuse_overtaken, write_transitions
 from segpipe.load.update import update_rows
 from segpipe.postgres import Connection, fetch_one, location, plain_errors
@@ -138,6 +138,7 @@ def _put_in_force(
     mark_published(connection, task.run_id, model, written.tables, written.n_published)
     if exchange:
         partition.swap(connection, exchange, patience_seconds)
+        mark_finished(connection, task.run_id)  # readers may have been waited for
         if not task.keep_runs:
             kept.drop_tables(connection, parent, task.store_id, (), in_use)
 

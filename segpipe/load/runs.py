@@ -133,6 +133,15 @@ def mark_published(
     )
 
 
+def mark_finished(connection: Connection, run_id: int) -> None:
+    """Say when the run was in force at last."""
+    connection.execute(
+        "UPDATE segmentation_runs SET finished_at = greatest(finished_at, clock_timestamp())"
+        " WHERE run_id = %s",
+        [run_id],
+    )
+
+
 def is_published(connection: Connection, run_id: int) -> bool:
     """Whether the run was published, in force or not."""
     with plain_errors():
