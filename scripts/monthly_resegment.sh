@@ -197,7 +197,6 @@ elif [ "$status" -ne 0 ]; then
         NF { sub(/^ +/, ""); last = $0; if (error != "") error = error " " $0 }
         END { print error != "" ? error : last }')
     # The reason may quote the data; the log is where it belongs.
-    reason=${reason%.}
     finish "$status" "${reason:-the run said nothing}" "the run failed; its log tells why"
 fi
 # An exit status of 0 is not enough: the report must say what was published.
