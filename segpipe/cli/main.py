@@ -98,14 +98,19 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
 def start(prog_name: str = "segpipe") -> NoReturn:
     """`main` as a process of its own, which ends at once when it is done.
 
-    Python would take half a second to free, object by object, what the system frees anyway.
+    Python would take half a second to free, object by object, what the system frees anyway. And
+    after an interrupt in the midst of an import it would end by the signal, whatever was caught.
     """
-    main(prog_name=prog_name)
+    status = 0
+    try:
+        main(prog_name=prog_name)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 0
     for stream in (sys.stdout, sys.stderr):
         if stream:
             with suppress(OSError):  # who read it may have gone
                 stream.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 @contextmanager
