@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check
 
-.PHONY: help demo test check format docs bench scale faults quality clean
+.PHONY: help demo test check format docs bench scale faults quality service clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -13,11 +13,11 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segpipe needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one with: make PYTHON=python3.12")'
 	@echo "Making the environment in $(VENV) (once, a minute or so) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[demo]'
+	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[api,demo]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[demo,dev]'
+	@$(BIN)/pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[api,demo,dev]'
 	@touch $@
 
 demo: $(VENV)/.run ## Run the main job on 1,469,307 real order lines into the embedded PostgreSQL
@@ -52,6 +52,9 @@ faults: $(VENV)/.dev ## Kill runs and the server at random moments while readers
 
 quality: $(VENV)/.dev ## Measure agreement, planted truth and identity, results likewise
 	@$(BIN)/python benchmarks/quality.py
+
+service: $(VENV)/.dev ## Measure the service under load, results likewise
+	@$(BIN)/python benchmarks/service.py
 
 clean: ## Remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -24,6 +24,12 @@ class DatabaseError(SegpipeError):
     exit_status = 2
 
 
+class ServiceError(SegpipeError):
+    """The service could not be reached, or refused what it was asked."""
+
+    exit_status = 2
+
+
 class GateError(SegpipeError):
     """A run would publish what looks wrong; nothing was published."""
 

@@ -19,7 +19,7 @@ from segpipe.axes import MEASURES
 from segpipe.engine import Connection
 from segpipe.errors import InputError
 from segpipe.features import grains, measures
-from segpipe.features.tables import Tables
+from segpipe.features.tables import Keeps, Tables
 from segpipe.features.tickets import ticket_measures
 from segpipe.report import FeatureInfo
 from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
@@ -67,7 +67,7 @@ def compute_features(
     """
     as_of = as_of or _day_after_newest(engine)
     with Tables(engine) as keep:
-        reference = _compute(keep, inputs, as_of, reference, progress)
+        reference = customer_features(keep, inputs, as_of, reference, progress)
         info = _info(engine, keep, as_of)
     if info.n_customers == 0:
         msg = f"No customer has an order on or before {as_of}; give a later --as-of."
@@ -75,13 +75,14 @@ def compute_features(
     return info, reference
 
 
-def _compute(
-    keep: Tables,
+def customer_features(
+    keep: Keeps,
     inputs: frozenset[str],
-    as_of: date,
+    as_of: date | ir.DateValue,
     reference: Reference | None,
-    progress: Callable[[str], None],
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Reference:
+    """Keep customer_features, and give the figures it leans on: those given, or learnt here."""
     lines = grains.up_to(keep.table(ORDER_LINES.name), as_of)
     orders = keep("orders", grains.orders(lines))
     customers = keep("customers", grains.customers(orders))
@@ -97,7 +98,10 @@ def _compute(
     parts = [measures.value_measures(customers), times]
     parts.append(keep("months", measures.month_measures(months)))
     if "channel" in inputs:
-        parts.append(keep("channel_shares", _channel_part(keep, channels, sequence, reference)))
+        kinds = {kind: words.split() for kind, words in CHANNEL_KINDS.items()}
+        biggest = reference.biggest_channels
+        shares = measures.channel_measures(channels, sequence, biggest, kinds)
+        parts.append(keep("channel_shares", shares))
     keep.drop("channels", "sequence")
     parts.append(keep("prices", measures.price_measures(keyed)))
     if "product" in inputs:
@@ -148,20 +152,8 @@ def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
     return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
 
 
-def _channel_part(
-    keep: Tables, channels: ir.Table, sequence: ir.Table, reference: Reference
-) -> ir.Table:
-    known = channels.select("channel").distinct()
-    names: list[str] = keep.fetch(known.order_by("channel"))["channel"].to_pylist()
-    kinds = {
-        kind: [name for name in names if name.strip().lower().replace(" ", "_") in words.split()]
-        for kind, words in CHANNEL_KINDS.items()
-    }
-    return measures.channel_measures(channels, sequence, reference.biggest_channels, kinds)
-
-
 def _keyed_lines(
-    keep: Tables, lines: ir.Table, sequence: ir.Table, reference: Reference
+    keep: Keeps, lines: ir.Table, sequence: ir.Table, reference: Reference
 ) -> ir.Table:
     products = keep("product_numbers", grains.numbered(lines, "product_id"))
     prices = _category_price_table(keep, reference)
@@ -170,7 +162,7 @@ def _keyed_lines(
     return grains.keyed_lines(lines, sequence, products, categories, reference.shop_price)
 
 
-def _category_price_table(keep: Tables, reference: Reference) -> ir.Table:
+def _category_price_table(keep: Keeps, reference: Reference) -> ir.Table:
     known = {name: price for name, price in reference.category_prices.items() if price > 0}
     prices = pa.table(
         {
@@ -182,7 +174,7 @@ def _category_price_table(keep: Tables, reference: Reference) -> ir.Table:
 
 
 def _learn_reference(
-    keep: Tables, lines: ir.Table, channels: ir.Table, times: ir.Table, as_of: date
+    keep: Keeps, lines: ir.Table, channels: ir.Table, times: ir.Table, as_of: date
 ) -> Reference:
     prices = keep.fetch(grains.category_prices(lines).order_by("category")).to_pylist()
     priced = lines.filter(~lines.is_return & (lines.unit_price > 0))

@@ -188,6 +188,12 @@ def ratio(numerator: Any, denominator: Any) -> ir.FloatingValue:
     return quotient
 
 
+def as_word(name: Any) -> ir.StringValue:
+    """A channel's name for comparison: without case, blanks as underscores."""
+    word: ir.StringValue = name.strip().lower().replace(" ", "_")
+    return word
+
+
 def _units(amount: Any) -> Any:
     return (amount * UNITS).cast("int64")
 

@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segpipe.features.grains import LOG_UNITS, UNITS, ratio
+from segpipe.features.grains import LOG_UNITS, UNITS, as_word, ratio
 
 MONTH_DAYS = 30.4375  # mean length of a month
 RATE_SMOOTHING = 0.5  # orders added to each half of the tenure
@@ -180,6 +180,7 @@ def channel_measures(
     channels: ir.Table, sequence: ir.Table, biggest: tuple[str, ...], kinds: dict[str, list[str]]
 ) -> ir.Table:
     """Through which channels the customer orders; `kinds` groups channel names by what they are."""
+    word = as_word(channels.channel)
     known = channels.n_orders
     total = known.sum()
     shares: dict[str, Any] = {
@@ -188,9 +189,9 @@ def channel_measures(
         )
         for rank, name in enumerate(biggest, start=1)
     }
-    for kind, names in kinds.items():
-        of_kind = channels.channel.isin(names) if names else ibis.literal(value=False)
-        shares[f"{kind}_order_share"] = ratio(known.sum(where=of_kind).fill_null(0), total)
+    for kind, words in kinds.items():
+        of_kind = known.sum(where=word.isin(words)).fill_null(0)
+        shares[f"{kind}_order_share"] = ratio(of_kind, total)
     by_channel = channels.group_by("customer").aggregate(n_channels=channels.count(), **shares)
     steps = sequence.group_by("customer").aggregate(
         channel_switch_share=ratio(

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from segpipe.engine import Connection, quote
+
+
+class Keeps(Protocol):
+    """Where the stage puts what it uses more than once."""
+
+    def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
+        """The expression, computed once under a name."""
+
+    def table(self, name: str) -> ir.Table:
+        """A table that is there."""
+
+    def arrow(self, name: str, rows: pa.Table) -> ir.Table:
+        """A small Arrow table."""
+
+    def fetch(self, expression: ir.Table) -> pa.Table:
+        """The rows of an expression."""
+
+    def drop(self, *names: str) -> None:
+        """Give up these names."""
 
 
 class Tables:

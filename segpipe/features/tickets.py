@@ -11,7 +11,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segpipe.features.grains import ratio
+from segpipe.features.grains import as_word, ratio
 
 
 def ticket_measures(
@@ -20,14 +20,11 @@ def ticket_measures(
     """One row a customer with orders; without tickets the count is 0, the rest missing."""
     end = ibis.timestamp(as_of) + ibis.interval(days=1)
     seen = tickets.filter(tickets.created_at < end)
-    word = seen.channel.strip().lower().replace(" ", "_")
+    word = as_word(seen.channel)
     seconds = seen.resolved_at.epoch_seconds() - seen.created_at.epoch_seconds()
     minutes = (seconds.cast("float64") / 60).round().cast("int64")
     is_resolved = (seen.resolved_at >= seen.created_at) & (seen.resolved_at < end)
-    of_kind: dict[str, Any] = {
-        f"n_{kind}": word.isin(names).sum() if names else ibis.literal(0)
-        for kind, names in kinds.items()
-    }
+    of_kind: dict[str, Any] = {f"n_{kind}": word.isin(words).sum() for kind, words in kinds.items()}
     sums = seen.group_by("customer_id").aggregate(
         n=seen.count(),
         n_resolved=is_resolved.sum(),

@@ -131,7 +131,7 @@ def _read_lines(
     def select(part: Part) -> str:
         typed = typed_lines(part.mapping, part.relation, settings.timezone)
         preset = part.mapping.preset
-        return typed if preset.has_order_columns else _finished(typed, preset)
+        return typed if preset.has_order_columns else finished_lines(typed, preset)
 
     presets = load_presets(settings.preset_paths)
     engine.execute(f"DROP TABLE IF EXISTS {_LINES}; DROP TABLE IF EXISTS {_TYPED}")
@@ -140,17 +140,19 @@ def _read_lines(
     mapping = reads[0].part.mapping
     if mapping.preset.has_order_columns:
         say("bringing order columns to lines")
-        engine.execute(
-            f"CREATE TABLE {_LINES} AS {_finished(filled_lines(mapping, _TYPED), mapping.preset)}"
-        )
+        finished = finished_lines(filled_lines(mapping, _TYPED), mapping.preset)
+        engine.execute(f"CREATE TABLE {_LINES} AS {finished}")
         engine.execute(f"DROP TABLE {_TYPED}")
     else:
         engine.execute(f"ALTER TABLE {_TYPED} RENAME TO {_LINES}")
     return reads, notes
 
 
-def _finished(typed: str, preset: Preset) -> str:
-    """SELECT of order lines, and of what decides whether they stay, from typed lines."""
+def finished_lines(typed: str, preset: Preset) -> str:
+    """SELECT of order lines, and of what decides whether they stay, from typed lines.
+
+    Beside the columns of the schema: fate, was_negative, currency.
+    """
     is_return = "amount < 0 OR quantity < 0"
     if preset.return_prefix:
         is_return += f" OR starts_with(upper(order_id), {literal(preset.return_prefix.upper())})"

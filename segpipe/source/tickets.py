@@ -18,10 +18,11 @@ from segpipe.source.files import expand, find_files
 from segpipe.source.intake import Refused, collect_refused, ingest
 from segpipe.source.presets import Preset
 from segpipe.source.read import Part
+from segpipe.source.recognise import Mapping
 from segpipe.source.typed import BREAK, GUEST, identifier, in_range, timestamp_of, trimmed
 
 _TABLE = TICKETS.name
-_PRESET = Preset(
+TICKETS_PRESET = Preset(
     name="tickets",
     title="Support tickets",
     required=("customer_id", "created_at", "channel"),
@@ -36,6 +37,7 @@ _PRESET = Preset(
         "is_reopened": ("reopened", "is_reopened", "was_reopened"),
     },
 )
+TICKET_COLUMNS = tuple(TICKETS_PRESET.columns)
 _YES, _NO = "('true', 't', '1', 'yes', 'y')", "('false', 'f', '0', 'no', 'n')"
 
 
@@ -70,10 +72,10 @@ def read_tickets(
         raise InputError(f"{msg} name a file with one support ticket a row.")
 
     def select(part: Part) -> str:
-        return _typed_tickets(part, settings.timezone)
+        return typed_tickets(part.mapping, part.relation, settings.timezone)
 
     reads, more_notes = ingest(
-        engine, _TABLE, files, (_PRESET,), _PRESET.name, select, scratch, say
+        engine, _TABLE, files, (TICKETS_PRESET,), TICKETS_PRESET.name, select, scratch, say
     )
     refused = collect_refused(engine, _TABLE, reads)
     n_typed = sum(read.n_rows for read in reads)
@@ -105,9 +107,9 @@ def _notes(refused: Refused, n_guests: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _typed_tickets(part: Part, timezone: str) -> str:
-    """SELECT of tickets, each with its fate, from a part's texts."""
-    texts = [f"{_text(part, name)} AS {name}_text" for name in _PRESET.columns]
+def typed_tickets(mapping: Mapping, relation: str, timezone: str) -> str:
+    """SELECT of tickets, each with its fate, from a relation of texts c0, c1 and so on."""
+    texts = [f"{_text(mapping, name)} AS {name}_text" for name in TICKETS_PRESET.columns]
     stamps = []
     for name in ("created_at", "resolved_at"):
         wall, instant = timestamp_of(f"{name}_text")
@@ -128,12 +130,12 @@ def _typed_tickets(part: Part, timezone: str) -> str:
     ]
     return (
         f"SELECT {', '.join(columns)} FROM (SELECT *, {', '.join(stamps)} "
-        f"FROM (SELECT {', '.join(texts)} FROM {part.relation}))"
+        f"FROM (SELECT {', '.join(texts)} FROM {relation}))"
     )
 
 
-def _text(part: Part, name: str) -> str:
-    columns = [trimmed(f"c{i}") for i in part.mapping.positions.get(name, ())]
+def _text(mapping: Mapping, name: str) -> str:
+    columns = [trimmed(f"c{i}") for i in mapping.positions.get(name, ())]
     return f"coalesce({', '.join(columns)})" if columns else "NULL::VARCHAR"
 
 

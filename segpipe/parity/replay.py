@@ -1,0 +1,118 @@
+"""Customers replayed through the running service, and held against what the run has published.
+
+Takes the service's URL, a key and documents; gives every difference, to the last digit.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from segpipe.errors import InputError, ServiceError
+from segpipe.parity.documents import Document
+
+_FIGURES = ("segment_memberships", "membership_strengths", "metrics")
+_AT_A_TIME = 50  # customers
+_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure on which batch and service do not agree."""
+
+    customer_id: str
+    figure: str  # such as segment_memberships.purchase_value
+    batch: Any
+    service: Any
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What came of a replay."""
+
+    run_id: int
+    n_customers: int
+    n_figures: int
+    differences: tuple[Difference, ...]
+
+
+class Service:
+    """A connection to a running service, kept over requests."""
+
+    def __init__(self, url: str, key: str) -> None:
+        """Raises InputError for what is no URL of http or https."""
+        parts = urlsplit(url)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        if parts.scheme not in kinds or not parts.hostname:
+            msg = f"The service's URL is {url!r}; expected one such as http://127.0.0.1:5001."
+            raise InputError(msg)
+        self.url = url
+        self._path = parts.path.rstrip("/")
+        self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
+        self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_WAIT_SECONDS)
+
+    def ask(self, method: str, path: str, body: object = None) -> str:
+        """The answer's text. Raises ServiceError, with what the service says, for any but a 2xx."""
+        sent = None if body is None else json.dumps(body)
+        try:
+            self._connection.request(method, self._path + path, sent, self._headers)
+            answer = self._connection.getresponse()
+            text: str = answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            told = getattr(error, "strerror", None) or type(error).__name__
+            msg = f"The service at {self.url} does not answer ({told});"
+            raise ServiceError(f"{msg} start it with: segpipe serve") from error
+        if not http.client.OK <= answer.status < http.client.MULTIPLE_CHOICES:
+            msg = f"{method} {path} was answered {answer.status}: {text[:500]}"
+            raise ServiceError(msg)
+        return text
+
+
+def run_in_force(service: Service) -> dict[str, Any]:
+    """The run that the service answers from: run_id, as_of and more."""
+    found: dict[str, Any] = json.loads(service.ask("GET", "/ready"))
+    return found
+
+
+def replay(
+    service: Service,
+    documents: Iterable[Document],
+    progress: Callable[[int], None] = lambda _: None,
+) -> Parity:
+    """Assign each customer by the service, and compare the answer with the published profile.
+
+    Raises ServiceError where another run comes in force meanwhile.
+    """
+    run_id = run_in_force(service)["run_id"]
+    differences: list[Difference] = []
+    n_customers = n_figures = 0
+    remaining = iter(documents)
+    while some := list(islice(remaining, _AT_A_TIME)):
+        text = service.ask("POST", "/segments/assign/batch", {"customers": some})
+        for line in text.splitlines():
+            answer = json.loads(line)
+            path = f"/segments/customer/{quote(answer['customer_id'], safe='')}"
+            profile = json.loads(service.ask("GET", path))
+            if not answer["run"]["run_id"] == profile["run"]["run_id"] == run_id:
+                raise ServiceError("Another run came in force meanwhile; begin again.")
+            n_figures += sum(len(profile[kind]) for kind in _FIGURES)
+            differences += _differences(answer["customer_id"], profile, answer)
+            n_customers += 1
+        progress(n_customers)
+    return Parity(run_id, n_customers, n_figures, tuple(differences))
+
+
+def _differences(
+    customer_id: str, profile: dict[str, Any], answer: dict[str, Any]
+) -> Iterator[Difference]:
+    for kind in _FIGURES:
+        for name in dict.fromkeys((*profile[kind], *answer[kind])):
+            batch, service = profile[kind].get(name), answer[kind].get(name)
+            if batch != service:
+                yield Difference(customer_id, f"{kind}.{name}", batch, service)

@@ -1,0 +1,26 @@
+"""Customers of a request → segments, in real time, by the model and the stages of the batch."""
+
+from segpipe.realtime.assign import assign_customers
+from segpipe.realtime.record import (
+    Assigned,
+    Customer,
+    Item,
+    Order,
+    Refused,
+    Ticket,
+    customer_of,
+)
+from segpipe.realtime.rollup import Rollup, open_rollup
+
+__all__ = [
+    "Assigned",
+    "Customer",
+    "Item",
+    "Order",
+    "Refused",
+    "Rollup",
+    "Ticket",
+    "assign_customers",
+    "customer_of",
+    "open_rollup",
+]

@@ -1,0 +1,240 @@
+"""Customers of a request → segments, by the model and the assignment of the batch.
+
+Takes customers and a Rollup; gives for each what is answered, or why nothing can be. A figure whose
+input the request lacks is missing, as it is in a file without that column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segpipe.assign import Tally, assign_batch, needed_measures
+from segpipe.axes import axes_for
+from segpipe.model import AxisModel, Model
+from segpipe.realtime.lines import line_rows, ticket_row, unknown_order
+from segpipe.realtime.record import ITEMS, Assigned, Customer, Refused
+from segpipe.realtime.rollup import Rollup
+from segpipe.schema import INPUTS, METRICS, strength_column
+
+UNAVAILABLE = "unavailable"
+STRENGTH_DECIMALS = 4  # as they are published
+_OF_ITEMS = ("price_position", "price_spread")
+_FIRST, _LAST = 1970, 2200  # years that the source stage reads
+Lacking = dict[str, tuple[str, ...]]  # axis → inputs
+
+
+def assign_customers(
+    rollup: Rollup, model: Model, customers: Sequence[Customer]
+) -> list[Assigned | Refused]:
+    """What is answered for each customer, in their order; ids need not differ.
+
+    As of the day that the customer names, else the model's, or the day after a newer order.
+    """
+    answers: dict[int, Assigned | Refused] = {}
+    by_day: dict[date, list[int]] = {}
+    for index, customer in enumerate(customers):
+        refused = _unreadable_date(customer) or unknown_order(customer)
+        if refused:
+            answers[index] = refused
+        else:
+            by_day.setdefault(observation_date(model, customer), []).append(index)
+    for as_of, indices in by_day.items():
+        found = _of_one_day(rollup, model, [customers[index] for index in indices], as_of)
+        answers.update(zip(indices, found, strict=True))
+    return [answers[index] for index in range(len(customers))]
+
+
+def observation_date(model: Model, customer: Customer) -> date:
+    """The day as of which the customer is seen."""
+    if customer.as_of:
+        return customer.as_of
+    zone = ZoneInfo(model.timezone)
+    bought = (order.order_date for order in customer.orders if order.total_price >= 0)
+    newest = max((_local_day(text, zone) for text in bought), default=date.min)
+    return max(model.reference.as_of, newest + timedelta(days=1))
+
+
+def _local_day(text: str, zone: ZoneInfo) -> date:
+    found = datetime.fromisoformat(text)
+    return (found.astimezone(zone) if found.tzinfo else found).date()
+
+
+def _unreadable_date(customer: Customer) -> Refused | None:
+    for field, text in _dates(customer):
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            return Refused(field, "is no date; expected one such as 2025-06-30T12:00:00Z")
+        if not _FIRST <= found.year <= _LAST:
+            return Refused(field, f"is outside {_FIRST} to {_LAST}")
+    return None
+
+
+def _dates(customer: Customer) -> Iterator[tuple[str, str]]:
+    """Every date of the customer, with its place in the body."""
+    for index, order in enumerate(customer.orders):
+        yield f"orders.{index}.order_date", order.order_date
+    for index, item in enumerate(customer.items):
+        if item.order_date is not None:
+            yield f"items.{index}.order_date", item.order_date
+    for index, ticket in enumerate(customer.tickets):
+        yield f"tickets.{index}.created_at", ticket.created_at
+        if ticket.resolved_at is not None:
+            yield f"tickets.{index}.resolved_at", ticket.resolved_at
+
+
+def _of_one_day(
+    rollup: Rollup, model: Model, customers: Sequence[Customer], as_of: date
+) -> list[Assigned | Refused]:
+    """Answers for customers who are seen as of the same day; the engine knows them by number."""
+    keyed = [(f"{index:06}", customer) for index, customer in enumerate(customers)]
+    lines = [row for key, customer in keyed for row in line_rows(key, customer)]
+    tickets = [ticket_row(key, ticket) for key, customer in keyed for ticket in customer.tickets]
+    features, has_refused = rollup.features(lines, tickets, as_of)
+    refused = rollup.refused(lines, tickets) if has_refused else {}
+    seen = dict.fromkeys(features["customer_id"].to_pylist())  # in this order
+    found = _assigned(model, [customers[int(key)] for key in seen], features, as_of)
+    by_key = dict(zip(seen, found, strict=True))
+    return [
+        _refusal(customer, *refused[key])
+        if key in refused
+        else by_key.get(key) or Refused("orders", f"hold no order dated on or before {as_of}")
+        for key, customer in keyed
+    ]
+
+
+def _refusal(customer: Customer, reason: str, text: str) -> Refused:
+    """Where in the body the text is that the engine could not take."""
+    fields = [field for field, found in _dates(customer) if found.strip() == text]
+    return Refused(fields[0] if fields else "orders", f"is refused: {reason}")
+
+
+def _assigned(
+    model: Model, customers: Sequence[Customer], features: pa.RecordBatch, as_of: date
+) -> list[Assigned]:
+    """Answers for the customers of a features batch, row by row."""
+    if not customers:
+        return []
+    needed = needed_measures(model)
+    lacking = [_lacking_inputs(model, customer.inputs) for customer in customers]
+    features = _without(features, [_lost_measures(model, c.inputs) for c in customers])
+    ids = pa.array([customer.customer_id for customer in customers])
+    features = features.set_column(0, "customer_id", ids)
+    memberships = _with_unavailable(assign_batch(model, features, Tally()), lacking)
+    measures = features.select(["customer_id", *needed])
+    return [
+        _answer(model, customer, as_of, lacks, memberships.slice(row, 1), measures.slice(row, 1))
+        for row, (customer, lacks) in enumerate(zip(customers, lacking, strict=True))
+    ]
+
+
+def _answer(
+    model: Model,
+    customer: Customer,
+    as_of: date,
+    lacking: Lacking,
+    memberships: pa.RecordBatch,
+    measures: pa.RecordBatch,
+) -> Assigned:
+    [row] = memberships.to_pylist()
+    [figures] = measures.to_pylist()
+    strengths = {
+        axis.name: round(row[strength_column(axis.name)], STRENGTH_DECIMALS) for axis in model.axes
+    }
+    filled = {
+        axis.name: tuple(s.measure for s in axis.scales if figures[s.measure] is None)
+        for axis in model.axes
+        if row[axis.name] in {segment.name for segment in axis.segments}
+    }
+    return Assigned(
+        customer_id=customer.customer_id,
+        as_of=as_of,
+        segment_memberships={axis.name: row[axis.name] for axis in model.axes},
+        membership_strengths=strengths,
+        metrics={name: row[name] for name in METRICS},
+        unavailable=lacking,
+        filled={axis: missing for axis, missing in filled.items() if missing},
+        notes=_notes(customer),
+        memberships=memberships,
+        measures=measures,
+    )
+
+
+def _notes(customer: Customer) -> tuple[str, ...]:
+    n_loose = sum(item.order_id is None for item in customer.items)
+    if not n_loose or len(customer.orders) == 1:
+        return ()
+    items = (
+        "1 item names no order and is" if n_loose == 1 else f"{n_loose} items name no order and are"
+    )
+    return (f"{items} taken as bought with the newest one.",)
+
+
+def _lacking_inputs(model: Model, inputs: frozenset[str]) -> Lacking:
+    """Axes that cannot answer: most of their figures need what the request does not tell."""
+    lost = {axis.name: _lost(axis, inputs) for axis in model.axes}
+    return {
+        axis.name: tuple(
+            dict.fromkeys(need for needs in lost[axis.name].values() for need in needs)
+        )
+        for axis in model.axes
+        if 2 * len(lost[axis.name]) > len(axis.scales)
+    }
+
+
+def _lost(axis: AxisModel, inputs: frozenset[str]) -> dict[str, list[str]]:
+    """Measure of the axis → inputs that it lacks."""
+    needs = {s.measure: _needs().get(s.measure, ()) for s in axis.scales}
+    lost = {measure: [n for n in own if n not in inputs] for measure, own in needs.items()}
+    return {measure: missing for measure, missing in lost.items() if missing}
+
+
+def _lost_measures(model: Model, inputs: frozenset[str]) -> frozenset[str]:
+    return frozenset(
+        measure
+        for measure in needed_measures(model)
+        if not inputs.issuperset(_needs().get(measure, ()))
+    )
+
+
+@cache
+def _needs() -> dict[str, tuple[str, ...]]:
+    """Measure → inputs without which it is not known."""
+    features = (feature for axis in axes_for(frozenset(INPUTS)) for feature in axis.features)
+    known = {feature.measure: feature.needs for feature in features if feature.needs}
+    return {**known, **dict.fromkeys(_OF_ITEMS, (ITEMS,))}
+
+
+def _without(features: pa.RecordBatch, lost: Sequence[frozenset[str]]) -> pa.RecordBatch:
+    """The features without the measures that each customer's request cannot tell."""
+    for measure in frozenset().union(*lost):
+        is_lost = pa.array([measure in own for own in lost])
+        kept = pc.if_else(is_lost, pa.scalar(None, pa.float64()), features[measure])
+        features = features.set_column(features.schema.get_field_index(measure), measure, kept)
+    return features
+
+
+def _with_unavailable(memberships: pa.RecordBatch, lacking: Sequence[Lacking]) -> pa.RecordBatch:
+    """The batch with the state of no answer on the axes that a customer's request cannot feed."""
+    for axis in dict.fromkeys(axis for own in lacking for axis in own):
+        is_lost = np.array([axis in own for own in lacking])
+        words = memberships[axis].dictionary.to_pylist()
+        words += [UNAVAILABLE] if UNAVAILABLE not in words else []
+        codes = memberships[axis].indices.to_numpy()
+        codes = np.where(is_lost, words.index(UNAVAILABLE), codes).astype(np.int32)
+        strengths = np.where(is_lost, 0.0, memberships[strength_column(axis)].to_numpy())
+        columns = {
+            axis: pa.DictionaryArray.from_arrays(codes, pa.array(words)),
+            strength_column(axis): pa.array(strengths),
+        }
+        for name, column in columns.items():
+            index = memberships.schema.get_field_index(name)
+            memberships = memberships.set_column(index, name, column)
+    return memberships

@@ -1,0 +1,95 @@
+"""From the lines of a few customers to their features: the batch's stages, prepared for a model.
+
+Takes rows of texts; gives an Arrow batch of customer_features. What the engine plans is planned
+once; a request costs what its lines cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from segpipe.assign import needed_measures
+from segpipe.config import EngineSettings
+from segpipe.engine import Connection, literal, open_engine, quote
+from segpipe.features import features_statement
+from segpipe.model import Model
+from segpipe.realtime.lines import Row
+from segpipe.schema import CUSTOMER_FEATURES, METRICS, ORDER_LINES, TICKETS
+from segpipe.source.request import packed, request_lines, request_tickets
+from segpipe.source.typed import BREAK
+
+_LINES, _TICKETS = "typed_lines", "typed_tickets"
+_ARROW = {"VARCHAR": pa.string(), "DOUBLE": pa.float64(), "INTEGER": pa.int32()}
+_REFUSED = "fate IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """Statements of one model on an engine of their own; for one thread at a time."""
+
+    engine: Connection
+    columns: dict[str, pa.DataType]  # customer_id, METRICS and the measures that the model needs
+    has_tickets: bool
+
+    def features(
+        self, lines: Sequence[Row], tickets: Sequence[Row], as_of: date
+    ) -> tuple[pa.RecordBatch, bool]:
+        """customer_features of those who have an order by then, and whether any row is refused."""
+        given = {"lines": packed(lines), "as_of": as_of.isoformat()}
+        if self.has_tickets:
+            given["tickets"] = packed(tickets)
+        rows = self._execute("features", given)
+        *columns, refused = zip(*rows, strict=True) if rows else [()] * (len(self.columns) + 1)
+        arrays = [
+            pa.array(column, kind)
+            for column, kind in zip(columns, self.columns.values(), strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(self.columns))
+        return batch, not rows or refused[0] > 0
+
+    def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
+        """Customer → the reason against one of their lines or tickets, and the text it is about."""
+        found = self._execute(_LINES, {"lines": packed(lines)})
+        if self.has_tickets:
+            found += self._execute(_TICKETS, {"tickets": packed(tickets)})
+        return {key: (reason, text) for key, reason, text in reversed(found)}
+
+    def _execute(self, statement: str, parameters: Mapping[str, str]) -> list[tuple[Any, ...]]:
+        # The engine does not bind parameters to those of EXECUTE.
+        given = ", ".join(f"{name} := {literal(text)}" for name, text in parameters.items())
+        return self.engine.execute(f"EXECUTE {statement}({given})").fetchall()
+
+
+@contextmanager
+def open_rollup(model: Model) -> Iterator[Rollup]:
+    """Give the statements that make features for this model, which take half a second to plan."""
+    has_tickets = "tickets" in model.inputs
+    typed = {_LINES: request_lines(model.timezone)}
+    typed |= {_TICKETS: request_tickets(model.timezone)} if has_tickets else {}
+    tables = [(_LINES, ORDER_LINES), (_TICKETS, TICKETS)][: len(typed)]
+    kept = {
+        table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE fate IS NULL"
+        for name, table in tables
+    }
+    measures = dict.fromkeys(needed_measures(model), pa.float64())
+    columns = {name: _ARROW[kind] for name, kind in CUSTOMER_FEATURES.columns.items()}
+    columns |= {name: kind for name, kind in measures.items() if name not in METRICS}
+    counts = (f"(SELECT count(*) FROM {name} WHERE {_REFUSED})" for name in typed)
+    wanted = f"{', '.join(map(quote, columns))}, {' + '.join(counts)}"
+    statement = features_statement(
+        frozenset(model.inputs), model.reference, {**typed, **kept}, wanted
+    )
+    with open_engine(EngineSettings(threads=1)) as engine:
+        engine.execute(f"PREPARE features AS {statement}")
+        for name, query in typed.items():
+            reason = f"split_part(fate, {BREAK}, 1), split_part(fate, {BREAK}, 2)"
+            engine.execute(
+                f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REFUSED}"
+            )
+        yield Rollup(engine, columns, has_tickets)

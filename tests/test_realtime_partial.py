@@ -1,0 +1,195 @@
+"""What is answered where a request tells less than the file did, or nothing that can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from segpipe.config import ClusterSettings, RunSettings, SampleSettings, SourceSettings
+from segpipe.generate import generate_order_lines
+from segpipe.model import Model, read_model
+from segpipe.pipeline import run
+from segpipe.progress import Quiet
+from segpipe.realtime import Assigned, Refused, Rollup, assign_customers, customer_of, open_rollup
+from segpipe.realtime.assign import observation_date
+
+Served = tuple[Model, Rollup]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("shop")
+    generate_order_lines(folder / "lines.csv", 400, 3)
+    settings = RunSettings(
+        source=SourceSettings(paths=(str(folder / "lines.csv"),), timezone="Europe/Berlin"),
+        sample=SampleSettings(size=300),
+        cluster=ClusterSettings(max_k=3, restarts=2),
+        model_out_path=folder / "model.json",
+        is_dry_run=True,
+    )
+    run(settings, Quiet())
+    model = read_model(folder / "model.json")
+    with open_rollup(model) as rollup:
+        yield model, rollup
+
+
+def _orders(model: Model, n: int, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - cells
+    day = model.reference.as_of - timedelta(days=200)
+    return [
+        {
+            "order_date": (day + timedelta(days=20 * i)).isoformat(),
+            "total_price": Decimal(40),
+            **more,
+        }
+        for i in range(n)
+    ]
+
+
+def _answer(served: Served, **body: Any) -> Assigned | Refused:  # noqa: ANN401 - a body
+    model, rollup = served
+    [answer] = assign_customers(rollup, model, [customer_of({"customer_id": "new", **body})])
+    return answer
+
+
+def _assigned(served: Served, **body: Any) -> Assigned:  # noqa: ANN401 - a body
+    answer = _answer(served, **body)
+    assert isinstance(answer, Assigned), answer
+    return answer
+
+
+def test_dates_and_totals_alone_are_served_and_axes_without_input_say_so(served: Served) -> None:
+    answer = _assigned(served, orders=_orders(served[0], 5))
+    assert answer.metrics["lifetime_value"] == 200
+    assert answer.metrics["total_orders"] == 5
+    silent = {
+        "category_exploration": ("category", "product"),
+        "price_sensitivity": ("discount",),
+        "repurchase_behavior": ("product",),
+        "return_behavior": ("refund",),
+        "communication_preference": ("channel",),
+        "problem_complexity_profile": ("refund", "product", "category", "discount"),
+        "product_knowledge": ("product", "category"),
+        "value_sophistication": ("items", "discount"),
+    }
+    assert answer.unavailable == silent
+    for axis, name in answer.segment_memberships.items():
+        assert (name == "unavailable") == (axis in silent)
+        assert (answer.membership_strengths[axis] == 0) == (axis in silent)
+    assert answer.filled["purchase_cadence"] == (
+        "business_hours_order_share",
+        "evening_order_share",
+    )
+
+
+def test_a_key_that_is_null_is_a_blank_cell_not_a_missing_column(served: Served) -> None:
+    more = {"discount_amount": None, "refund_amount": Decimal(0)}
+    answer = _assigned(served, orders=_orders(served[0], 5, **more))
+    assert answer.segment_memberships["price_sensitivity"] == "full_price_buyer"
+    assert answer.segment_memberships["return_behavior"] == "careful_buyer"
+    assert answer.segment_memberships["repurchase_behavior"] == "unavailable"
+
+
+def test_one_order_gives_the_named_states(served: Served) -> None:
+    answer = _assigned(served, orders=_orders(served[0], 1))
+    assert answer.segment_memberships["purchase_frequency"] == "one_time_buyer"
+    assert answer.segment_memberships["loyalty_trajectory"] == "too_early_to_tell"
+    assert answer.membership_strengths["purchase_frequency"] == 1.0
+
+
+def test_the_day_is_the_runs_or_the_day_after_a_newer_order_by_the_shops_clock(
+    served: Served,
+) -> None:
+    model, _ = served
+    as_of = model.reference.as_of
+    assert _assigned(served, orders=_orders(model, 2)).as_of == as_of
+    late = f"{as_of + timedelta(days=9)}T23:30:00Z"  # the next day in Berlin
+    newer = [{"order_date": late, "total_price": Decimal(1)}]
+    answer = _assigned(served, orders=newer)
+    assert answer.as_of == as_of + timedelta(days=11)
+    assert answer.metrics["days_since_last_purchase"] == 1
+    sent_back = [*_orders(model, 1), {"order_date": late, "total_price": Decimal(-1)}]
+    assert _assigned(served, orders=sent_back).as_of == as_of
+    named = customer_of({"customer_id": "c", "orders": newer, "as_of": date(2030, 1, 1)})
+    assert observation_date(model, named) == date(2030, 1, 1)
+
+
+def test_customers_of_several_days_are_answered_in_their_order(served: Served) -> None:
+    model, rollup = served
+    one = customer_of({"customer_id": "a", "orders": _orders(model, 2)})
+    later = replace(one, customer_id="b", as_of=model.reference.as_of + timedelta(days=30))
+    bad = customer_of(
+        {"customer_id": "c", "orders": [{"order_date": "x", "total_price": Decimal(1)}]}
+    )
+    found = assign_customers(rollup, model, [one, bad, later, one])
+    assert [getattr(answer, "customer_id", None) for answer in found] == ["a", None, "b", "a"]
+    assert isinstance(found[1], Refused)
+    assert found[1].field == "orders.0.order_date"
+    first, last = found[0], found[2]
+    assert isinstance(first, Assigned)
+    assert isinstance(last, Assigned)
+    gap = last.metrics["days_since_last_purchase"] - first.metrics["days_since_last_purchase"]
+    assert gap == 30
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (
+            {"orders": [{"order_date": "2025-02-30", "total_price": Decimal(1)}]},
+            "orders.0.order_date",
+        ),
+        (
+            {"orders": [{"order_date": "1969-12-31", "total_price": Decimal(1)}]},
+            "orders.0.order_date",
+        ),
+        (
+            {"orders": [{"order_date": "20250105", "total_price": Decimal(1)}]},
+            "orders.0.order_date",
+        ),
+        (
+            {"orders": [{"order_date": "2025-W05-1", "total_price": Decimal(1)}]},
+            "orders.0.order_date",
+        ),
+        ({"orders": [{"order_date": "2024-05-05", "total_price": Decimal(-1)}]}, "orders"),
+        (
+            {
+                "orders": [{"order_date": "2024-05-05", "total_price": Decimal(1)}],
+                "as_of": date(2024, 5, 4),
+            },
+            "orders",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_its_place(
+    served: Served, body: dict[str, Any], field: str
+) -> None:
+    answer = _answer(served, **body)
+    assert isinstance(answer, Refused), answer
+    assert answer.field == field
+
+
+def test_a_text_cannot_leave_its_cell(served: Served) -> None:
+    order = {
+        "order_date": "2025-01-05",
+        "total_price": Decimal(3),
+        "source": "w'); DROP TABLE x; --",
+    }
+    item = {"quantity": Decimal(1), "product_title": 'O\'Neill "lamp" \\ ; $1', "category": "'"}
+    answer = _assigned(served, orders=[order], items=[item])
+    assert answer.metrics["lifetime_value"] == 3
+
+
+def test_items_without_an_order_are_noted(served: Served) -> None:
+    orders = _orders(served[0], 3)
+    items = [
+        {"quantity": Decimal(1), "product_id": "p"},
+        {"quantity": Decimal(2), "product_id": "q"},
+    ]
+    answer = _assigned(served, orders=orders, items=items)
+    assert answer.notes == ("2 items name no order and are taken as bought with the newest one.",)
+    assert not _assigned(served, orders=orders[:1], items=items).notes
