@@ -52,15 +52,33 @@ def test_every_table_and_column_says_what_it_means(database: Connection) -> None
         database,
         """
         SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-        WHERE relname = 'customer_profiles' AND attnum >= 0
+        WHERE relname IN ('customer_profiles', 'api_keys') AND attnum >= 0
             AND col_description(pg_class.oid, attnum) IS NULL
         UNION ALL
         SELECT relname, '' FROM pg_class
         WHERE relname IN ('customer_profiles', 'segmentation_runs', 'segment_definitions',
-            'segment_counts', 'current_profiles') AND obj_description(oid) IS NULL
+            'segment_counts', 'current_profiles', 'api_keys') AND obj_description(oid) IS NULL
         """,
     )
     assert rows == []
+
+
+def test_default_privileges_for_those_who_explain_do_not_reach_the_keys(database_url: str) -> None:
+    with postgres.connect(database_url) as connection:
+        role = "r" + connection.info.dbname
+        connection.execute(f"CREATE ROLE {role}".encode())
+        try:
+            grant = f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {role}, PUBLIC"
+            connection.execute(grant.encode())
+            migrate.upgrade(connection)
+            tables = "('segment_counts'), ('api_keys')"
+            may = connection.execute(
+                f"SELECT has_table_privilege(%s, name, 'SELECT') FROM (VALUES {tables}) t (name)",
+                [role],
+            ).fetchall()
+            assert may == [(True,), (False,)]
+        finally:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 def test_tables_go_into_the_current_schema(database: Connection, database_url: str) -> None:

@@ -5,17 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from live import Shop, assert_refused, make_model, make_shop, own_home, run_here
-from running import ROOT
+from moving import Customer, batch_of, measures_of
+from running import AXIS_NAMES, ROOT
 
-from segpipe import embedded, postgres
-from segpipe.errors import DatabaseError
+from segpipe import embedded, load, postgres
+from segpipe.errors import DatabaseError, InputError
+from segpipe.keys import authenticated
+from segpipe.load.keys import create_key, list_keys, read_active_keys, revoke_key
+from segpipe.load.persist import persist
+from segpipe.realtime.record import Assigned
+from segpipe.schema import METRICS
+from segpipe.store import open_store
 
 DOCUMENT = ROOT / "docs" / "postgres.md"
-ROLES = ("segpipe", "marketer", "analyst")
+ROLES = ("segpipe", "marketer", "analyst", "service", "service_writer", "keykeeper")
+READERS = ("marketer", "analyst", "service")
+
+MAY_STORE = """
+    SELECT name, has_table_privilege(name, 'SELECT') AND has_table_privilege(name, 'INSERT')
+        AND has_table_privilege(name, 'UPDATE') AS may
+    FROM segmentation_runs, unnest(ARRAY[measures_table, undo_table, measures_undo_table]) AS name
+    WHERE to_regclass(name) IS NOT NULL
+"""
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,11 @@ def test_a_marketer_asks_what_readers_ask(shop: Shop, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["forgotten_customers", "forgotten_salts", "profile_exports", "partition", "measures"]
+    "table",
+    [
+        *("forgotten_customers", "forgotten_salts", "profile_exports", "api_keys"),
+        *("partition", "measures"),
+    ],
 )
 def test_a_marketer_cannot_read_what_is_not_for_readers(
     shop: Shop, server: Server, table: str
@@ -122,7 +142,7 @@ def test_a_marketer_cannot_read_what_is_not_for_readers(
         connection.execute(f'SELECT * FROM "{table}"'.encode())
 
 
-@pytest.mark.parametrize("role", ["marketer", "analyst"])
+@pytest.mark.parametrize("role", READERS)
 @pytest.mark.parametrize(
     "statement",
     [
@@ -133,21 +153,18 @@ def test_a_marketer_cannot_read_what_is_not_for_readers(
         "DROP TABLE customer_profiles",
         "ALTER TABLE customer_profiles ADD COLUMN mine text",
         "CREATE TABLE mine (a int)",
+        "UPDATE api_keys SET revoked_at = NULL",
+        "INSERT INTO api_keys (name) VALUES ('mine')",
     ],
 )
 def test_a_reader_cannot_write(shop: Shop, server: Server, role: str, statement: str) -> None:
     assert shop.in_force()
-    with (
-        postgres.connect(server.url(role)) as connection,
-        pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
-        postgres.plain_errors(),
-    ):
-        connection.execute(statement.encode())
+    assert_denied(server.url(role), statement)
 
 
 def test_a_reader_who_runs_segpipe_is_refused_before_any_work(shop: Shop, server: Server) -> None:
     before = shop.ledger()
-    for role in ("marketer", "analyst"):
+    for role in (*READERS, "service_writer"):
         theirs = Shop(server.url(role), shop.model, shop.before, shop.after)
         assert_refused(theirs.run(shop.after), f"The role {role} may not publish", "segpipe")
     assert shop.ledger() == before
@@ -162,12 +179,100 @@ def test_an_analyst_explains_and_a_marketer_does_not(shop: Shop, server: Server)
     assert_refused(run_here(*command, server.url("marketer")), "for lack of a privilege")
 
 
-def test_an_analyst_cannot_read_who_was_forgotten(shop: Shop, server: Server) -> None:
+@pytest.mark.parametrize(
+    ("role", "more"), [("analyst", ("api_keys",)), ("service", ()), ("keykeeper", ())]
+)
+def test_who_was_forgotten_is_for_nobody_who_does_not_store(
+    shop: Shop, server: Server, role: str, more: tuple[str, ...]
+) -> None:
     assert shop.in_force()
-    with postgres.connect(server.url("analyst")) as connection:
-        for table in ("forgotten_customers", "forgotten_salts", "profile_exports"):
+    with postgres.connect(server.url(role)) as connection:
+        for table in ("forgotten_customers", "forgotten_salts", "profile_exports", *more):
             with pytest.raises(DatabaseError, match="permission denied"), postgres.plain_errors():
                 connection.execute(f"SELECT * FROM {table}".encode())
+
+
+def test_who_keeps_the_keys_makes_lists_and_revokes_them(shop: Shop, server: Server) -> None:
+    assert shop.in_force()
+    with open_store(server.url("keykeeper")) as store:
+        key, token = create_key(store, "app", "read", 60)
+        with pytest.raises(InputError, match="'app' already"):
+            create_key(store, "app", "write", 60)
+        with postgres.connect(server.url("service")) as serving:
+            assert authenticated(token, read_active_keys(serving)) == key
+        assert revoke_key(store, "app") == key.key_id
+        assert [row["revoked_at"] is None for row in list_keys(store)] == [False]
+        with postgres.connect(server.url("service")) as serving:
+            assert read_active_keys(serving) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT token_hash FROM api_keys",
+        "UPDATE api_keys SET scope = 'write'",
+        "UPDATE api_keys SET token_hash = sha256('mine')",
+        "DELETE FROM api_keys",
+        "SELECT * FROM customer_profiles",
+        "SELECT * FROM segmentation_runs",
+    ],
+)
+def test_who_keeps_the_keys_does_nothing_else(shop: Shop, server: Server, statement: str) -> None:
+    assert shop.in_force()
+    assert_denied(server.url("keykeeper"), statement)
+
+
+def test_who_serves_reads_profiles_figures_and_keys(shop: Shop, server: Server) -> None:
+    assert shop.in_force()
+    with open_store(server.url("service")) as store:
+        profile = load.show_customer(store, "default", "c0001")
+        assert profile is not None
+        assert load.read_measures(store, "default", profile["run_id"], "c0001")
+        assert load.read_model(store, load.latest_published(store, "default") or 0) is not None
+        for table in ("current_profiles", "segment_definitions", "segment_transitions"):
+            assert postgres.fetch_one(store, f"SELECT count(*) >= 0 FROM {table}") == (True,)
+        with pytest.raises(DatabaseError, match="for lack of a privilege"):
+            create_key(store, "mine", "write", 60)
+
+
+def test_who_serves_stores_a_customer_only_where_that_was_granted(
+    shop: Shop, server: Server
+) -> None:
+    """Nothing of it is kept, for the other tests."""
+    assert shop.in_force()
+    with open_store(server.url("service_writer")) as store:
+        run_id = load.latest_published(store, "default") or 0
+        with store.transaction(force_rollback=True):
+            persist(store, "default", run_id, newcomer())
+            found = load.show_customer(store, "default", "newcomer")
+            assert found is not None
+            assert found["lifetime_value"] == 100
+        tables = postgres.fetch_dicts(store, MAY_STORE)
+        assert tables
+        assert all(row["may"] for row in tables), tables
+    with open_store(server.url("service")) as store:
+        run_id = load.latest_published(store, "default") or 0
+        with pytest.raises(DatabaseError, match="for lack of a privilege"):
+            persist(store, "default", run_id, newcomer())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM customer_profiles",
+        "UPDATE segmentation_runs SET status = 'withdrawn'",
+        "INSERT INTO segmentation_runs (store_id) VALUES ('theirs')",
+        "DELETE FROM segment_definitions",
+        "DELETE FROM forgotten_customers",
+        "INSERT INTO api_keys (name) VALUES ('mine')",
+        "UPDATE api_keys SET revoked_at = NULL",
+        "DROP TABLE customer_profiles",
+        "CREATE TABLE mine (a int)",
+    ],
+)
+def test_who_stores_a_customer_does_not_publish(shop: Shop, server: Server, statement: str) -> None:
+    assert shop.in_force()
+    assert_denied(server.url("service_writer"), statement)
 
 
 def test_a_wrong_password_says_so(shop: Shop, server: Server) -> None:
@@ -195,6 +300,35 @@ def test_rights_that_are_taken_away_are_named_one_by_one(shop: Shop, server: Ser
         finally:
             admin.execute("ALTER SCHEMA segments OWNER TO segpipe")
     assert shop.ledger() == before
+
+
+def assert_denied(url: str, statement: str) -> None:
+    with (
+        postgres.connect(url) as connection,
+        pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
+        postgres.plain_errors(),
+    ):
+        connection.execute(statement.encode())
+
+
+def newcomer() -> Assigned:
+    """A customer whom no run has seen, on all axes."""
+    as_of = date(2026, 1, 1)
+    customers = {"newcomer": Customer(value=100)}
+    memberships = batch_of(customers, as_of, AXIS_NAMES)
+    (row,) = memberships.to_pylist()
+    return Assigned(
+        "newcomer",
+        as_of,
+        {axis: row[axis] for axis in AXIS_NAMES},
+        dict.fromkeys(AXIS_NAMES, 0.5),
+        {metric: row[metric] for metric in METRICS},
+        unavailable={},
+        filled={},
+        notes=(),
+        memberships=memberships,
+        measures=measures_of(customers),
+    )
 
 
 def private_table(shop: Shop, name: str) -> str:

@@ -1,0 +1,108 @@
+"""`segpipe keys`: who may ask the service."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from segpipe.keys import Scope
+
+_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+
+
+@click.group()
+def keys() -> None:
+    """Look after the keys by which the service knows who asks.
+
+    Example: KEY=$(segpipe keys create shop)
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write"]),
+    default="read",
+    show_default=True,
+    help="write may also store what it assigns (?persist=true).",
+)
+@click.option(
+    "--rate-per-minute",
+    type=click.IntRange(1, 1_000_000),
+    default=6000,
+    show_default=True,
+    help="Requests a minute, which may also come at once.",
+)
+@_URL
+def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | None) -> None:
+    """Make a key for NAME and print its token, this once.
+
+    The token alone goes to stdout. It is sent as the header X-API-Key; only its hash is kept.
+
+    Example: KEY=$(segpipe keys create shop --scope write)
+    """
+    from segpipe.load.keys import create_key
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        key, token = create_key(store, name, scope, rate_per_minute)
+    click.echo(token)
+    told = f"key {key.key_id} of {name!r}: {scope}, {rate_per_minute:,} requests a minute"
+    _tell(f"{told}. Its token is shown this once; keep it as you keep a password.")
+
+
+@keys.command("list")
+@_URL
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_command(database_url: str | None, *, as_json: bool) -> None:
+    """List the keys, also those revoked; never a token.
+
+    Example: segpipe keys list
+    """
+    from segpipe.load.keys import list_keys
+    from segpipe.render import table_text
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        rows = list_keys(store)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str, ensure_ascii=False))
+    elif rows:
+        shown = [
+            [
+                key["key_id"],
+                key["name"],
+                key["scope"],
+                f"{key['rate_per_minute']:,}",
+                f"{key['created_at']:%Y-%m-%d %H:%M}",
+                f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
+            ]
+            for key in rows
+        ]
+        click.echo(table_text(list(rows[0]), shown))
+    else:
+        click.echo("No key yet.")
+
+
+@keys.command()
+@click.argument("name")
+@_URL
+def revoke(name: str, database_url: str | None) -> None:
+    """End the active key of NAME; a running service refuses it within seconds.
+
+    Example: segpipe keys revoke shop
+    """
+    from segpipe.load.keys import revoke_key
+    from segpipe.store import open_store
+
+    with open_store(database_url) as store:
+        key_id = revoke_key(store, name)
+    _tell(f"key {key_id} of {name!r} is revoked.")
+
+
+def _tell(text: str) -> None:
+    click.echo(f"segpipe: {text}", err=True)

@@ -1,0 +1,83 @@
+"""The table `api_keys`: takes a connection; gives the keys made, listed, revoked and in force."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from segpipe.errors import InputError
+from segpipe.keys import ApiKey, Scope, hash_of, new_token, refuse_bad_name
+from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
+
+_TOLD = 3  # names
+
+
+def create_key(
+    connection: Connection, name: str, scope: Scope, rate_per_minute: int
+) -> tuple[ApiKey, str]:
+    """The new key and its token, which nobody can tell again.
+
+    Raises InputError for a name that is not one, or that an active key has.
+    """
+    refuse_bad_name(name)
+    with plain_errors(), connection.transaction():
+        next_id = "SELECT nextval(pg_get_serial_sequence('api_keys', 'key_id'))"
+        key_id = fetch_one(connection, next_id)[0]
+        token = new_token(key_id)  # it names the key, so that the id is needed before the hash
+        key = ApiKey(key_id, name, scope, rate_per_minute, hash_of(token))
+        made = connection.execute(
+            "INSERT INTO api_keys (key_id, name, scope, rate_per_minute, token_hash)"
+            " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
+            [key_id, name, scope, rate_per_minute, key.token_hash],
+        )
+    if not made.rowcount:
+        raise InputError(
+            f"There is an active key {name!r} already; take another name, or end that key first"
+            " with `segpipe keys revoke`."
+        )
+    return key, token
+
+
+def list_keys(connection: Connection) -> list[dict[str, Any]]:
+    """Every key, also those revoked, the oldest first; without the hashes."""
+    with plain_errors():
+        return fetch_dicts(
+            connection,
+            "SELECT key_id, name, scope, rate_per_minute, created_at, revoked_at"
+            " FROM api_keys ORDER BY key_id",
+        )
+
+
+def revoke_key(connection: Connection, name: str) -> int:
+    """Id of the active key of that name, which is none from now on; InputError for another name."""
+    refuse_bad_name(name)  # a token, handed in by mistake, would else be in the server's log
+    with plain_errors():
+        row = connection.execute(
+            "UPDATE api_keys SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
+            " RETURNING key_id",
+            [name],
+        ).fetchone()
+    if row is None:
+        raise InputError(_unknown(name, list_keys(connection)))
+    return int(row[0])
+
+
+def read_active_keys(connection: Connection) -> dict[int, ApiKey]:
+    """The keys that are accepted, by id."""
+    with plain_errors():
+        rows = connection.execute(
+            "SELECT key_id, name, scope, rate_per_minute, token_hash"
+            " FROM api_keys WHERE revoked_at IS NULL"
+        ).fetchall()
+    return {row[0]: ApiKey(*row) for row in rows}
+
+
+def _unknown(name: str, keys: list[dict[str, Any]]) -> str:
+    active = [key["name"] for key in keys if key["revoked_at"] is None]
+    told = f"There is no active key {name!r}"
+    if not active:
+        return f"{told}, nor any other; make one with `segpipe keys create NAME`."
+    near = get_close_matches(name, active, _TOLD)
+    found = "near it:" if near else "active:"
+    return f"{told}; {found} {', '.join(map(repr, near or active[:_TOLD]))} (`segpipe keys list`)."
