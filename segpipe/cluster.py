@@ -1,4 +1,4 @@
-"""K-means with K chosen by silhouette, per axis, on the weighted sample.
+"""K-means with K chosen by silhouette, or fixed, per axis, on the weighted sample.
 
 Takes standardised points and weights; gives centroids and the candidates that were tried.
 An axis runs on one thread; axes run side by side.
@@ -58,19 +58,24 @@ def choose_partition(
     seed: int,
     min_segments: int = 2,
     usual: Usual | None = None,
+    n_segments: int | None = None,
 ) -> Partition:
     """Best partition of points (n, d) with weights (n,), by weighted silhouette.
 
     Candidates with a segment below the smallest share, or that two halves of the sample do not
     reproduce, are passed over, as are those below `min_segments` where a finer one holds; ties
-    go to the smaller K. The K of the `usual` segments stays where it is about as good.
+    go to the smaller K. The K of the `usual` segments stays where it is about as good. With
+    `n_segments` that K alone is fitted and kept, and the verdict says what speaks against it.
     """
+    if n_segments:
+        settings = replace(settings, min_k=n_segments, max_k=n_segments)
     can_split = len(points) >= MIN_SPLIT
     parts = _HALVES if can_split else (slice(None),)
     n_distinct = min(count_places(points[part], settings.max_k) for part in parts)
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
-        reason = f"only {n_distinct} distinct customers"
+        asked = f", and the axis asks for {n_segments} segments" if n_segments else ""
+        reason = f"only {n_distinct} distinct customers{asked}"
         return Partition(None, None, (), "no structure", reason, None)
     ks = range(settings.min_k, largest + 1)
     fits = fit_each(points, weights, ks, settings.restarts, seed)
@@ -85,14 +90,18 @@ def choose_partition(
         place = usual.n_segments - settings.min_k
         again = _found_again(candidates[place], usual, labels[place], settings)
         candidates = (*candidates[:place], again, *candidates[place + 1 :])
-    index, choice = _best(candidates, settings, min_segments, usual.n_segments if usual else None)
+    index, choice = (
+        _fixed(candidates[0])
+        if n_segments
+        else _best(candidates, settings, min_segments, usual.n_segments if usual else None)
+    )
     if index is None:
         score = max(candidate.silhouette for candidate in candidates)
         return Partition(None, score, candidates, "no structure", choice, None)
     null = _null_silhouette(points, weights, candidates[index].n_clusters, seed)
-    chosen = replace(candidates[index], null_silhouette=null)
+    verdict = _verdict(candidates[index], null, settings)
+    chosen = replace(candidates[index], null_silhouette=null, passed_over=None)
     candidates = (*candidates[:index], chosen, *candidates[index + 1 :])
-    verdict = _verdict(chosen.silhouette, null, settings)
     return Partition(fits[index], chosen.silhouette, candidates, *verdict, choice)
 
 
@@ -187,8 +196,23 @@ def _best(
     return index, what
 
 
-def _verdict(score: float, null: float, settings: ClusterSettings) -> tuple[str, str | None]:
-    """How far the segments are groups of their own; a stable cut is published all the same."""
+def _fixed(candidate: CandidateInfo) -> tuple[int, str]:
+    """Index of the only candidate, and why it is taken: it was not chosen, so with its fault."""
+    fault = f", though {candidate.passed_over}" if candidate.passed_over else ""
+    return 0, f"fixed by the axis{fault}"
+
+
+def _verdict(
+    candidate: CandidateInfo, null: float, settings: ClusterSettings
+) -> tuple[str, str | None]:
+    """How far the segments are groups of their own; a stable cut is published all the same.
+
+    So is one that is not stable where the axis fixes K: then halves that disagree are the verdict.
+    """
+    score, halves = candidate.silhouette, candidate.reproducibility
+    if candidate.passed_over and halves is not None and halves < settings.min_reproducibility:
+        told = f"halves agree {halves:.2f}, below {settings.min_reproducibility:.2f}"
+        return "no structure", f"silhouette {score:.2f}, {told}: a cut by the axis's fixed K"
     if score - null < settings.min_excess_silhouette:
         told = f"one cloud of the same spread gives {null:.2f}"
         return "no structure", f"silhouette {score:.2f}, {told}: a stable cut, not groups"

@@ -128,7 +128,9 @@ def discover_axis(
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
     points = scale_matrix(own, scales)
     usual = _usual(before.previous, own)
-    partition = choose_partition(points, own_weights, settings, axis_seed, axis.min_segments, usual)
+    partition = choose_partition(
+        points, own_weights, settings, axis_seed, axis.min_segments, usual, axis.n_segments
+    )
     model = AxisModel(
         name=axis.name,
         group=axis.group,

@@ -20,6 +20,7 @@ from typing import Any
 
 from segpipe import __version__
 from segpipe.assign import needed_measures
+from segpipe.axes.catalogue import axis_path
 from segpipe.config import RunSettings, home_path
 from segpipe.engine import Connection, EngineError, literal, quote
 from segpipe.errors import InputError
@@ -252,7 +253,8 @@ def _settings_of_effect(settings: RunSettings) -> dict[str, Any]:
     for name in _WITHOUT_EFFECT:
         del told[name]
     told["source"]["preset_paths"] = [_content(path) for path in settings.source.preset_paths]
-    told["features"]["axis_paths"] = [_content(path) for path in settings.features.axis_paths]
+    axes = map(axis_path, settings.features.axis_paths)
+    told["features"]["axis_paths"] = [_content(path) for path in axes]
     told["model_path"] = _content(settings.model_path) if settings.model_path else None
     return told
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from segpipe.axes import AXES, MEASURES, Axis, Eligibility
+from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.axes.figures import told
 from segpipe.axes.phrases import PHRASES
 from segpipe.axes.support import SUPPORT_HISTORY
 from segpipe.guidance import ANY_AXIS, described_state, guidance_for, guided_axes, guided_names
 
-ALL = (*AXES, SUPPORT_HISTORY)
+ALL = (*AXES, SUPPORT_HISTORY, *map(read_axis, shipped_axes().values()))
 STATES_OF_ANY = ["unavailable", "no_structure"]
 
 
@@ -53,7 +54,7 @@ def test_a_composed_name_gets_the_axiss_words_with_its_figures() -> None:
 
 
 def test_an_axis_of_a_users_own_gets_the_general_words() -> None:
-    champion = guidance_for("rfm", "champion")
+    champion = guidance_for("my_axis", "champion")
     assert "(in their description)" in champion["strategy"]
     assert champion["support"]["dont"] == "tell customers which segment they are in"
     assert guidance_for("../../pyproject", "champion") == champion

@@ -1,6 +1,7 @@
 """The ordered tuple of the 13 axes, and those that join them in one run.
 
-Takes the inputs that are there and files of a user's own axes; gives the axes of the run.
+Takes the inputs that are there, and files of a user's own axes or names of shipped ones
+(`config/axes/`); gives the axes of the run.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from segpipe.axes.purchase import (
 from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Transform
 from segpipe.axes.support import SUPPORT_AXES, SUPPORT_HISTORY
 from segpipe.errors import InputError
+from segpipe.resources import resource
 
 AXES: tuple[Axis, ...] = (
     PURCHASE_FREQUENCY,
@@ -41,6 +43,8 @@ AXES: tuple[Axis, ...] = (
     *SUPPORT_AXES,
 )
 _ON_DEMAND = (SUPPORT_HISTORY,)
+_COUNTS = ("n_segments", "min_segments")  # fields that take a number of segments
+_MOST_SEGMENTS = 20
 _WORDS = {  # fields that take one of a few words
     "group": ("marketing", "support"),
     "side": ("above", "below"),
@@ -51,9 +55,10 @@ Record = TypeVar("Record", Axis, Claim, Eligibility, Feature, Prototype)
 
 
 def axes_for(inputs: frozenset[str], paths: Sequence[Path] = ()) -> tuple[Axis, ...]:
-    """The 13 axes, those that these inputs add, and a user's own, in this order.
+    """The 13 axes, those that these inputs add, and those asked for, in this order.
 
-    Raises InputError for a file that is no axis, or whose name is taken.
+    A path may be the name of a shipped axis. Raises InputError for a file that is no axis, or
+    whose name is taken.
     """
     added = tuple(axis for axis in _ON_DEMAND if inputs.issuperset(axis.only_with))
     axes = (*AXES, *added)
@@ -65,14 +70,27 @@ def axes_for(inputs: frozenset[str], paths: Sequence[Path] = ()) -> tuple[Axis, 
     return axes
 
 
+def shipped_axes() -> dict[str, Path]:
+    """Axes that a run has only where it asks for them by name: name → file."""
+    return {path.stem: path for path in sorted(resource("config", "axes").glob("*.toml"))}
+
+
+def axis_path(path: Path) -> Path:
+    """The file that a path stands for: itself where it is one, else the shipped axis so named."""
+    return path if path.is_file() else shipped_axes().get(str(path), path)
+
+
 def read_axis(path: Path) -> Axis:
-    """A user's axis from a TOML file: the fields of Axis, with tables for its parts."""
+    """An axis from a TOML file, or a shipped one by name: Axis's fields, its parts as tables."""
+    path = axis_path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(
-            f"The axis file {path} cannot be read: {getattr(error, 'strerror', None) or error}."
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        shipped = ", ".join(shipped_axes())
+        msg = f"The axis file {path} cannot be read: {reason}."
+        hint = "" if path.is_file() else f" Name a file, or a shipped axis: {shipped}."
+        raise InputError(msg + hint) from error
     prototypes = []
     for row in _rows(table, "prototypes", path):
         claims = tuple(_record(Claim, claim, path) for claim in _rows(row, "claims", path))
@@ -108,11 +126,18 @@ def _record(kind: type[Record], values: dict[str, Any], path: Path) -> Record:
         if key in _WORDS and value not in _WORDS[key]:
             msg = f"{path}: {key} is {value!r}; expected"
             raise InputError(f"{msg} {' or '.join(_WORDS[key])}.")
+        if key in _COUNTS and not _is_count(value):
+            msg = f"{path}: {key} is {value!r}; expected a whole number from 2 to {_MOST_SEGMENTS}"
+            raise InputError(f"{msg}, or no such line.")
     for field in fields(kind):
         if field.default is MISSING and field.name not in values:
             raise InputError(f"{path}: the {kind.__name__.lower()} lacks the key {field.name!r}.")
     typed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return kind(**typed)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 2 <= value <= _MOST_SEGMENTS
 
 
 def _check_measures(axis: Axis, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segpipe.axes.catalogue import AXES
+from segpipe.axes.catalogue import AXES, read_axis, shipped_axes
 from segpipe.axes.measures import MEASURES
 from segpipe.axes.record import Axis, Claim, Feature, Prototype
 from segpipe.axes.support import SUPPORT_HISTORY
@@ -45,24 +45,40 @@ _METRICS = """\
 """
 
 
+_SHIPPED = """\
+## Axes by name
+
+Not among the 13: a run has them where it asks, by `--axis-file NAME` or `axis_paths = ["NAME"]`
+under `[features]` of a settings file. They are files of `config/axes/`; an axis of your own is such
+a file, and a file of that name in the working folder goes before the shipped one. `n_segments = 5`
+in such a file fixes the number of segments, whatever `--min-k` and `--max-k` say; without it the
+silhouette chooses. A fixed number is kept even where two halves of the sample do not reproduce it:
+the verdict is then `no structure`, and the report says why.
+"""
+
+
 def axes_markdown() -> str:
     """The whole document."""
     parts = [_HEAD, _METRICS]
     parts += ["\n".join(_axis(number, axis)) for number, axis in enumerate(AXES, start=1)]
     parts.append("\n".join(_axis(len(AXES) + 1, SUPPORT_HISTORY)))
+    parts.append(_SHIPPED)
+    parts += ["\n".join(_axis(None, read_axis(path))) for path in shipped_axes().values()]
     parts.append("\n".join(_measures()))
     return "\n".join(parts)
 
 
-def _axis(number: int, axis: Axis) -> Iterator[str]:
-    yield f"## {number}. {axis.name}\n"
+def _axis(number: int | None, axis: Axis) -> Iterator[str]:
+    yield f"## {number}. {axis.name}\n" if number else f"### {axis.name}\n"
     yield f"{axis.question} ({axis.group})"
     if axis.only_with:
         yield f"\nThe axis exists only with: {', '.join(axis.only_with)}."
     for rule in axis.eligibility:
         asked = f" (with {', '.join(rule.needs)})" if rule.needs else ""
         yield f"\nEligible: `{rule.measure}` >= {rule.at_least}, else `{rule.state}`{asked}."
-    if axis.min_segments > 2:
+    if axis.n_segments:
+        yield f"\n{axis.n_segments} segments, fixed."
+    elif axis.min_segments > 2:
         yield f"\nAt least {axis.min_segments} segments, where a partition that fine holds."
     yield "\n| feature | transform | where |\n|---|---|---|"
     for feature in axis.features:

@@ -80,6 +80,7 @@ class Axis:
     eligibility: tuple[Eligibility, ...] = ()  # the first that fails gives the state
     only_with: tuple[str, ...] = ()  # the axis exists only where these inputs do
     min_segments: int = 2  # fewer only where no finer partition holds
+    n_segments: int | None = None  # fixed, whatever holds; None: chosen by silhouette
 
     def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
         """Features that these inputs can feed."""

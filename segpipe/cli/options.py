@@ -34,7 +34,7 @@ _INPUT = (
     click.option("--max-reject-share", type=float, help="Refuse above it.  [default: 0.05]"),
     click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Observation date."),
     click.option(
-        "--axis-file", "axis_files", type=FILE, multiple=True, help="An axis of your own."
+        "--axis-file", "axis_files", type=FILE, multiple=True, help="An axis of your own, or rfm."
     ),
     click.option("--memory-limit", metavar="SIZE", help="Of the engine, such as 4GB."),
     click.option(
