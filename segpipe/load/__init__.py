@@ -4,6 +4,7 @@ from segpipe.load.counts import SegmentCounts
 from segpipe.load.forgotten import forgotten_hashes
 from segpipe.load.lock import hold_store, lock_store
 from segpipe.load.measures import read_measures
+from segpipe.load.persist import NotInForceError, persist
 from segpipe.load.publish import publish
 from segpipe.load.records import PreviousRun, PublishedRun, RunFacts, SegmentDefinition
 from segpipe.load.rollback import Pruned, RolledBack, prune, rollback
@@ -27,6 +28,7 @@ from segpipe.load.runs import (
 from segpipe.load.transitions import RunTransitions, Transition, read_transitions
 
 __all__ = [
+    "NotInForceError",
     "PreviousRun",
     "Pruned",
     "PublishedRun",
@@ -44,6 +46,7 @@ __all__ = [
     "latest_published",
     "list_runs",
     "lock_store",
+    "persist",
     "prune",
     "publish",
     "read_measures",

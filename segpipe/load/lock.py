@@ -13,7 +13,7 @@ from segpipe.errors import BusyError
 from segpipe.load.kept import drop_table
 from segpipe.load.partition import Partition, find_parent
 from segpipe.load.rights import refuse_without_rights
-from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors
+from segpipe.postgres import Connection, LockTimeoutError, ServerError, fetch_one, plain_errors
 
 _DIED = "The process ended without a word: it was killed, or the machine or the server went down."
 _SESSION = {  # of a transaction that writes: nothing of the role's defaults may cut it or round
@@ -45,8 +45,8 @@ def hold_store(
     """
     with plain_errors():
         refuse_without_rights(connection)
-        key = _key(store_id)
-        if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
+        key = store_key(store_id)
+        if not _is_taken_soon(connection, key):
             holder = _holder(connection, store_id, own_run_id)
             if not wait:
                 raise BusyError(
@@ -64,6 +64,17 @@ def hold_store(
     finally:
         with suppress(ServerError):  # with the connection the lock has gone as well
             connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def _is_taken_soon(connection: Connection, key: int) -> bool:
+    """Whether the store could be taken within two seconds: a customer who is stored is no run."""
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            connection.execute("SELECT pg_advisory_lock(%s)", [key])
+    except LockTimeoutError:
+        return False
+    return True
 
 
 def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) -> None:
@@ -91,7 +102,7 @@ def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) 
 
 def lock_store(connection: Connection, store_id: str) -> None:
     """Hold the store until the transaction ends; the same lock, for a connection without it."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_key(store_id)])
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [store_key(store_id)])
 
 
 def begin(connection: Connection, store_id: str) -> str:
@@ -120,6 +131,6 @@ def _holder(connection: Connection, store_id: str, own_run_id: int | None) -> st
     return f"Run {row[0]}, at work since {row[1]}," if row else "Another segpipe"
 
 
-def _key(store_id: str) -> int:
+def store_key(store_id: str) -> int:
     digest = sha256(f"segpipe store {store_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,29 @@
+"""What a store is asked: takes a connection, gives plain values for JSON, none of two runs."""
+
+from segpipe.answers.axes import read_axes
+from segpipe.answers.cursor import OutdatedCursorError
+from segpipe.answers.customers import ORDERS, list_customers
+from segpipe.answers.explanation import explain_customer, explain_profile
+from segpipe.answers.force import InForce, in_force, served_store
+from segpipe.answers.profile import read_profile
+from segpipe.answers.runs import list_runs, read_transitions_of
+from segpipe.answers.stats import read_stats
+from segpipe.load import NotInForceError, persist
+
+__all__ = [
+    "ORDERS",
+    "InForce",
+    "NotInForceError",
+    "OutdatedCursorError",
+    "explain_customer",
+    "explain_profile",
+    "in_force",
+    "list_customers",
+    "list_runs",
+    "persist",
+    "read_axes",
+    "read_profile",
+    "read_stats",
+    "read_transitions_of",
+    "served_store",
+]

@@ -1,0 +1,86 @@
+"""Every axis of the run in force: what it asks, what it looks at, and its segments with sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from segpipe.answers.force import InForce, in_force, snapshot
+from segpipe.axes import MEASURES, axes_for
+from segpipe.axes.catalogue import read_axis, shipped_axes
+from segpipe.postgres import Connection, fetch_dicts
+from segpipe.schema import INPUTS
+
+_OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
+_AXES = """
+    SELECT {} FROM segmentation_runs, json_array_elements(model->'axes') WITH ORDINALITY AS a
+    WHERE run_id = %s ORDER BY ordinality
+""".format(", ".join(f"value->'{name}' AS {name}" for name in _OF_AXIS))
+
+
+def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
+    """The axes in the model's order, each with features, segments and verdict; None without a run.
+
+    The description of an axis of a user's own is None: a run keeps no more than its name.
+    """
+    with snapshot(connection):
+        run = in_force(connection, store_id)
+        if run is None:
+            return None
+        axes = fetch_dicts(connection, _AXES, [run.run_id])
+        segments = _segments(connection, store_id, run)
+    return {
+        "axes": [_axis(axis, segments.get(axis["name"], [])) for axis in axes],
+        "run": run.document(),
+    }
+
+
+def _segments(
+    connection: Connection, store_id: str, run: InForce
+) -> dict[str, list[dict[str, Any]]]:
+    """Axis → its segments by id, then its states."""
+    rows = fetch_dicts(
+        connection,
+        """
+        SELECT axis, segment, segment_id, kind, description, n_customers, share, value_share,
+            silhouette
+        FROM segment_definitions WHERE store_id = %s AND run_id = %s
+        ORDER BY kind, abs(segment_id)
+        """,
+        [store_id, run.run_id],
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row.pop("axis"), []).append(row)
+    return found
+
+
+def _axis(axis: Mapping[str, Any], segments: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": axis["name"],
+        "description": _questions().get(axis["name"]),
+        "group": axis["group"],
+        "features": [_feature(scale) for scale in axis["scales"]],
+        "segments": segments,
+        "verdict": axis["verdict"],
+        "reason": axis["reason"],
+        "silhouette": axis["silhouette"],
+    }
+
+
+def _feature(scale: Mapping[str, Any]) -> dict[str, Any]:
+    measure = MEASURES.get(scale["measure"])  # None: of a newer segpipe
+    return {
+        "measure": scale["measure"],
+        "label": measure.label if measure else scale["measure"],
+        "unit": measure.unit if measure else None,
+        "transform": scale["transform"],
+    }
+
+
+@cache
+def _questions() -> dict[str, str]:
+    """Question of every axis that segpipe knows, by its name."""
+    shipped = [read_axis(path) for path in shipped_axes().values()]
+    return {axis.name: axis.question for axis in (*axes_for(frozenset(INPUTS)), *shipped)}

@@ -1,0 +1,58 @@
+"""The ledger, and who moved from one run to the next: as the commands tell it, in plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from segpipe import load
+from segpipe.answers.force import in_force, snapshot
+from segpipe.answers.plain import plain
+from segpipe.postgres import Connection
+
+_TOLD = (  # not the error of a failed run, nor tables: they speak of files and of the server
+    "run_id",
+    "store_id",
+    "status",
+    "as_of",
+    "started_at",
+    "finished_at",
+    "n_customers",
+    "rows_read",
+    "rows_rejected",
+    "seed",
+    "input_hash",
+    "previous_run_id",
+    "failed_stage",
+    "forced_past",
+)
+
+
+def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[str, Any]:
+    """The store's newest runs, the failed and withdrawn ones too, and the one in force."""
+    with snapshot(connection):
+        run = in_force(connection, store_id)
+        rows = load.list_runs(connection, store_id, limit)
+    return {
+        "runs": [{name: plain(row[name]) for name in _TOLD} for row in rows],
+        "run": run.document() if run else None,
+    }
+
+
+def read_transitions_of(
+    connection: Connection, store_id: str, run_id: int | None = None, axes: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Who changed segment since the run before the given one, or the one in force.
+
+    None where no run is in force and none is named. Raises InputError for a run that was not
+    published, or an axis that it has not. `run` is the one in force.
+    """
+    with snapshot(connection):
+        run = in_force(connection, store_id)
+        wanted = run_id if run_id is not None else run.run_id if run else None
+        if wanted is None:
+            return None
+        found = load.read_transitions(connection, wanted, store_id, axes)
+    told: dict[str, Any] = plain(asdict(found))
+    return {**told, "run": run.document() if run else None}
