@@ -16,6 +16,7 @@ from segpipe.load.rights import refuse_without_rights
 from segpipe.postgres import Connection, LockTimeoutError, ServerError, fetch_one, plain_errors
 
 _DIED = "The process ended without a word: it was killed, or the machine or the server went down."
+_PATIENCE = "1s"  # of a run that does not wait: a customer who is stored is gone by then
 _SESSION = {  # of a transaction that writes: nothing of the role's defaults may cut it or round
     "lock_timeout": "0",
     "statement_timeout": "0",
@@ -46,17 +47,18 @@ def hold_store(
     with plain_errors():
         refuse_without_rights(connection)
         key = store_key(store_id)
-        if not _is_taken_soon(connection, key):
+        if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
             holder = _holder(connection, store_id, own_run_id)
-            if not wait:
+            if wait:
+                told(f"{holder} holds store {store_id!r}; waiting for its end.")
+            patience = "0" if wait else _PATIENCE
+            try:
+                _wait_for_store(connection, key, patience)
+            except LockTimeoutError:
                 raise BusyError(
                     f"{holder} holds store {store_id!r}; nothing was done. Try again once it has"
                     " ended, or wait for it (without --no-wait)."
-                )
-            told(f"{holder} holds store {store_id!r}; waiting for its end.")
-            with connection.transaction():
-                settle(connection)
-                connection.execute("SELECT pg_advisory_lock(%s)", [key])
+                ) from None
     try:
         with plain_errors():
             sweep(connection, store_id, own_run_id)
@@ -66,15 +68,12 @@ def hold_store(
             connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
-def _is_taken_soon(connection: Connection, key: int) -> bool:
-    """Whether the store could be taken within two seconds: a customer who is stored is no run."""
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '2s'")
-            connection.execute("SELECT pg_advisory_lock(%s)", [key])
-    except LockTimeoutError:
-        return False
-    return True
+def _wait_for_store(connection: Connection, key: int, patience: str) -> None:
+    """Take the store, for the session. Raises LockTimeoutError, unless the patience is 0."""
+    with connection.transaction():
+        settle(connection)
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
+        connection.execute("SELECT pg_advisory_lock(%s)", [key])
 
 
 def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) -> None:
@@ -132,5 +131,6 @@ def _holder(connection: Connection, store_id: str, own_run_id: int | None) -> st
 
 
 def store_key(store_id: str) -> int:
+    """Number under which PostgreSQL locks the store."""
     digest = sha256(f"segpipe store {store_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
