@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -23,6 +23,9 @@ from psycopg.types.json import Json, Jsonb
 
 from segpipe import refusals
 from segpipe.errors import DatabaseError, InputError
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 __all__ = [
     "Connection",
@@ -41,6 +44,7 @@ __all__ = [
     "is_transient",
     "location",
     "plain_errors",
+    "pool",
     "prepare_session",
     "redact",
     "sql",
@@ -121,6 +125,35 @@ def another(connection: Connection) -> Connection:
         second.close()
         raise
     return second
+
+
+def pool(url: str, size: int) -> ConnectionPool[Connection]:
+    """Pool of up to `size` connections that have little patience, to be opened by who asks for it.
+
+    It comes back by itself when the server does. Needs the extra `api`.
+    """
+    from psycopg_pool import ConnectionPool
+
+    parts = {**_NETWORK, **_parsed(url), **_IMPATIENT, "client_encoding": "UTF8"}
+    return ConnectionPool(
+        make_conninfo(**parts, application_name="segpipe serve"),
+        kwargs={"autocommit": True, "prepare_threshold": None},
+        configure=_make_impatient,
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=2,
+        reconnect_timeout=5,
+    )
+
+
+def _make_impatient(connection: Connection) -> None:
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.execute(
+        "SELECT set_config('statement_timeout', '5000', false),"
+        " set_config('lock_timeout', '2000', false),"
+        " set_config('idle_in_transaction_session_timeout', '10000', false)"
+    )
 
 
 def _open(parts: dict[str, str], where: str) -> Connection:
@@ -254,6 +287,13 @@ _NETWORK = {  # of libpq: a peer that has gone is noticed in two minutes
     "keepalives_interval": "10",
     "keepalives_count": "6",
     "tcp_user_timeout": "120000",
+}
+_IMPATIENT = {  # of libpq: who waits for an answer is told within seconds
+    "connect_timeout": "3",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "6000",
 }
 
 

@@ -18,9 +18,12 @@ from segpipe.cli.doctor import doctor
 from segpipe.cli.explain import explain
 from segpipe.cli.export import export
 from segpipe.cli.history import diff, forget, rollback
+from segpipe.cli.keys import keys
+from segpipe.cli.parity import parity
 from segpipe.cli.queries import runs, show, sql
 from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
+from segpipe.cli.serve import serve
 from segpipe.cli.transitions import transitions
 from segpipe.errors import SegpipeError
 
@@ -71,6 +74,9 @@ for command in (
     export,
     report,
     sql,
+    serve,
+    keys,
+    parity,
     db,
 ):
     cli.add_command(command)

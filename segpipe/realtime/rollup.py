@@ -34,7 +34,7 @@ class Rollup:
     """Statements of one model on an engine of their own; for one thread at a time."""
 
     engine: Connection
-    columns: dict[str, pa.DataType]  # customer_id, METRICS and the measures that the model needs
+    columns: pa.StructType  # customer_id, METRICS and the measures that the model needs
     has_tickets: bool
 
     def features(
@@ -45,13 +45,8 @@ class Rollup:
         if self.has_tickets:
             given["tickets"] = packed(tickets)
         rows = self._execute("features", given)
-        *columns, refused = zip(*rows, strict=True) if rows else [()] * (len(self.columns) + 1)
-        arrays = [
-            pa.array(column, kind)
-            for column, kind in zip(columns, self.columns.values(), strict=True)
-        ]
-        batch = pa.RecordBatch.from_arrays(arrays, names=list(self.columns))
-        return batch, not rows or refused[0] > 0
+        values = pa.array([row[:-1] for row in rows], self.columns)
+        return pa.RecordBatch.from_struct_array(values), not rows or rows[0][-1] > 0
 
     def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
         """Customer → the reason against one of their lines or tickets, and the text it is about."""
@@ -92,4 +87,4 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
             engine.execute(
                 f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REFUSED}"
             )
-        yield Rollup(engine, columns, has_tickets)
+        yield Rollup(engine, pa.struct(list(columns.items())), has_tickets)
