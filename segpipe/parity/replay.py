@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -56,22 +57,38 @@ class Service:
         self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
         self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_WAIT_SECONDS)
 
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
     def ask(self, method: str, path: str, body: object = None) -> str:
-        """The answer's text. Raises ServiceError, with what the service says, for any but a 2xx."""
+        """The answer's text, waited for where the key's rate is used up.
+
+        Raises ServiceError, with what the service says, for any status but a 2xx.
+        """
         sent = None if body is None else json.dumps(body)
+        while True:
+            status, pause, text = self._answer(method, self._path + path, sent)
+            if status != http.client.TOO_MANY_REQUESTS:
+                break
+            time.sleep(pause)
+        if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
+            raise ServiceError(f"{method} {path} was answered {status}: {text[:500]}")
+        return text
+
+    def _answer(self, method: str, path: str, sent: str | None) -> tuple[int, float, str]:
+        """Status, Retry-After in seconds and text."""
         try:
-            self._connection.request(method, self._path + path, sent, self._headers)
+            self._connection.request(method, path, sent, self._headers)
             answer = self._connection.getresponse()
-            text: str = answer.read().decode()
+            text = answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             told = getattr(error, "strerror", None) or type(error).__name__
             msg = f"The service at {self.url} does not answer ({told});"
             raise ServiceError(f"{msg} start it with: segpipe serve") from error
-        if not http.client.OK <= answer.status < http.client.MULTIPLE_CHOICES:
-            msg = f"{method} {path} was answered {answer.status}: {text[:500]}"
-            raise ServiceError(msg)
-        return text
+        pause = answer.headers.get("Retry-After", "")
+        return answer.status, float(pause) if pause.isdigit() else 1.0, text
 
 
 def run_in_force(service: Service) -> dict[str, Any]:

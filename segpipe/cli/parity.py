@@ -1,0 +1,110 @@
+"""`segpipe parity`: whether the service answers as the batch did."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segpipe.cli.options import input_options, settings_of
+
+if TYPE_CHECKING:
+    from segpipe.config import RunSettings
+    from segpipe.parity import Parity, Service
+
+_SHOWN = 20
+
+
+@click.command()
+@input_options
+@click.option("--customers", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--seed", type=int, default=42, show_default=True, help="Of who is drawn.")
+@click.option(
+    "--url", default="http://127.0.0.1:5001", show_default=True, help="Of the running service."
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def parity(
+    *,
+    customers: int,
+    seed: int,
+    url: str,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click's values
+) -> None:
+    """Replay customers of a run's file through the service; exit 1 on any difference to the batch.
+
+    The service's key is taken from SEGPIPE_API_KEY.
+
+    Example: segpipe parity --customers 1000 --csv-path product_sales_order.csv
+    """
+    found = _replayed(settings_of(options, {}), customers, seed, url, is_quiet=quiet)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        click.echo(_text(found))
+    if found.differences:
+        sys.exit(1)
+
+
+def _replayed(
+    settings: RunSettings, n_customers: int, seed: int, url: str, *, is_quiet: bool
+) -> Parity:
+    import os
+
+    from segpipe.engine import open_engine
+    from segpipe.errors import InputError
+    from segpipe.parity import Service, documents, draw_customers, replay, run_in_force
+    from segpipe.progress import open_progress
+    from segpipe.source import read_order_lines
+
+    key = os.environ.get("SEGPIPE_API_KEY", "")
+    if not key:
+        told = "make one with `segpipe keys create NAME` and export it"
+        raise InputError(f"SEGPIPE_API_KEY is empty; expected a key of the service: {told}.")
+    with (
+        closing(Service(url, key)) as service,
+        open_engine(settings.engine) as engine,
+        open_progress(is_quiet=is_quiet) as progress,
+    ):
+        run = run_in_force(service)
+        as_of = date.fromisoformat(run["as_of"])
+        progress.stage("source")
+        source = read_order_lines(engine, settings.source, progress.step, is_forced=True)
+        _refuse_other_input(service, run["run_id"], source.input_hash)
+        zone = settings.source.timezone
+        progress.stage("replay")
+        ids = draw_customers(engine, as_of, n_customers, seed)
+        bodies = documents(engine, source.inputs, zone, as_of, ids)
+        return replay(service, bodies, lambda done: progress.advance(done, len(ids)))
+
+
+def _refuse_other_input(service: Service, run_id: int, input_hash: str) -> None:
+    """Raise InputError where the run in force has read other files."""
+    from segpipe.errors import InputError
+
+    runs = json.loads(service.ask("GET", "/runs"))["runs"]
+    known = {run["run_id"]: run["input_hash"] for run in runs}
+    if known.get(run_id, input_hash) != input_hash:
+        msg = f"Run {run_id}, from which the service answers, was made from other files;"
+        raise InputError(f"{msg} name those, or run them first.")
+
+
+def _text(found: Parity) -> str:
+    n = len(found.differences)
+    head = (
+        f"Parity with run {found.run_id}: {found.n_customers:,} customers, {found.n_figures:,}"
+        f" figures, {n:,} difference{'' if n == 1 else 's'}."
+    )
+    told = [
+        f"  {one.customer_id} {one.figure}: batch {one.batch}, service {one.service}"
+        for one in found.differences[:_SHOWN]
+    ]
+    more = [f"  and {n - _SHOWN:,} more"] if n > _SHOWN else []
+    return "\n".join([head, *told, *more])

@@ -1,0 +1,87 @@
+"""`segpipe parity` finds no difference where there is none, and any that there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from running import call, shop_lines, write_shop
+from serving import Served, make_keys, publish, serving
+
+from segpipe import postgres
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A published shop that is served, and its file."""
+
+    served: Served
+    url: str  # of its database
+    path: Path
+
+    @property
+    def at(self) -> str:
+        return f"http://127.0.0.1:{self.served.port}"
+
+
+@pytest.fixture
+def shop(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    publish(database_url, tmp_path)
+    tokens = make_keys(database_url)
+    monkeypatch.setenv("SEGPIPE_API_KEY", tokens["read"])
+    with serving(database_url, tokens=tokens) as served:
+        yield Shop(served, database_url, tmp_path / "shop1.csv")
+
+
+def test_the_service_agrees_with_the_run_until_a_profile_is_touched(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("parity", "--csv-path", shop.path, "--url", shop.at, "--quiet")
+    same = call(capsys, *command)
+    assert (same.status, same.out) == (
+        0,
+        "Parity with run 1: 60 customers, 2,040 figures, 0 differences.\n",
+    )
+    with postgres.connect(shop.url) as connection:
+        connection.execute(
+            "UPDATE customer_profiles SET lifetime_value = lifetime_value + 0.0000001,"
+            " membership_strengths = membership_strengths || '{\"rfm\": 0.1234}'"
+            " WHERE customer_id = 'c0007'"
+        )
+    other = call(capsys, *command)
+    assert other.status == 1
+    assert "60 customers, 2,040 figures, 2 differences." in other.out
+    assert "c0007 metrics.lifetime_value: batch " in other.out
+    assert "c0007 membership_strengths.rfm: batch 0.1234, service " in other.out
+    some = call(capsys, *command, "--customers", "25", "--seed", "3", "--json")
+    assert json.loads(some.out)["n_customers"] == 25
+
+
+def test_another_file_than_the_runs_is_refused(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_shop(tmp_path / "other.csv", shop_lines(60, seed=2))
+    found = call(capsys, "parity", "--csv-path", path, "--url", shop.at, "--quiet")
+    assert found.status == 2
+    assert "Run 1, from which the service answers, was made from other files" in found.err
+
+
+def test_what_keeps_it_from_asking_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("parity", "--csv-path", shop.path, "--quiet", "--url")
+    monkeypatch.setenv("SEGPIPE_API_KEY", "segpipe_1_wrong")
+    wrong = call(capsys, *asked, shop.at)
+    assert wrong.status == 2
+    assert "GET /ready was answered 401" in wrong.err
+    away = call(capsys, *asked, "http://127.0.0.1:1")
+    assert away.status == 2
+    assert "does not answer" in away.err
+    assert call(capsys, *asked, "127.0.0.1:5001").status == 2
+    monkeypatch.setenv("SEGPIPE_API_KEY", "")
+    none = call(capsys, *asked, shop.at)
+    assert none.status == 2
+    assert "SEGPIPE_API_KEY is empty" in none.err
