@@ -1,0 +1,61 @@
+"""The app of one worker: takes settings, gives what uvicorn calls for each request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from segpipe import __version__
+from segpipe.api.access import Access
+from segpipe.api.gate import Gate
+from segpipe.api.openapi import document_of
+from segpipe.api.problem import add_handlers
+from segpipe.api.routes import ROUTERS
+from segpipe.api.settings import ServeSettings
+from segpipe.api.state import State
+
+_ABOUT = (
+    "Segments of a shop's customers, from the run in force and in real time. Every path but"
+    " GET /health wants a key in X-API-Key. Every answer has X-Request-ID, and names its run."
+)
+_UNTOLD: Any = {  # an older FastAPI passes it over; traces would have customers in their paths
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
+
+def make_app(settings: ServeSettings) -> ASGIApp:
+    """The routes behind the gate, and around both what every request gets."""
+    state = State(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # made now, as it takes a while
+        await asyncio.to_thread(state.start)
+        yield
+        await asyncio.to_thread(state.end)
+
+    app = FastAPI(
+        title="segpipe",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_UNTOLD,
+    )
+    app.state.segpipe = state
+    app.openapi = partial(document_of, app)  # type: ignore[method-assign]
+    add_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return Access(Gate(app, state), state)

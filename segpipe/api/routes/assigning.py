@@ -1,0 +1,202 @@
+"""Customers whom the request tells of: assigned by the model in force, and stored if asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+
+from segpipe.answers import NotInForceError, persist
+from segpipe.answers.plain import plain
+from segpipe.answers.profile import confidence
+from segpipe.api.access import seen_of
+from segpipe.api.asked import refusals, state_of
+from segpipe.api.body import MANY, ONE, admitted, read_body
+from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
+from segpipe.api.openapi import request_body
+from segpipe.api.problem import problem, unavailable
+from segpipe.api.request import BatchIn, CustomerIn
+from segpipe.api.shapes import AssignedProfile
+from segpipe.api.snapshot import Snapshot
+from segpipe.api.state import State
+from segpipe.errors import InputError
+from segpipe.postgres import Connection
+from segpipe.realtime import Assigned, Customer, Refused, customer_of
+
+router = APIRouter(tags=["assign"])
+NDJSON = "application/x-ndjson"
+_SHORT = 50_000  # bytes, whose schema is checked in a millisecond or two
+_MOST_BATCHES = 4  # a worker, of up to 16 MB
+_MEANWHILE = "Another run came in force meanwhile; try again in a second."
+_LINES = {
+    "description": "One line of JSON a customer, in the order of the request.",
+    "content": {NDJSON: {"schema": {"$ref": "#/components/schemas/AssignedProfile"}}},
+}
+
+
+def may_persist(
+    request: Request,
+    persist: Annotated[
+        bool, Query(description="Store the profile; needs a key of scope write.")
+    ] = False,
+) -> bool:
+    """Whether to store what is answered. Raises 403 where the key may not."""
+    key = seen_of(request.scope).key
+    if persist and (key is None or key.scope != "write"):
+        raise HTTPException(
+            403, "?persist=true needs a key of scope write; this one may only read."
+        )
+    return persist
+
+
+Persist = Annotated[bool, Depends(may_persist)]
+
+
+@router.post(
+    "/segments/assign",
+    response_model=AssignedProfile,
+    responses=refusals(403, 408, 409, 413),
+    openapi_extra=request_body(CustomerIn, full=CUSTOMER, minimal=MINIMAL),
+    summary="Assign one customer",
+)
+async def assign(request: Request, *, is_kept: Persist) -> Response:
+    """The segments of the customer that the body tells of, by the model in force.
+
+    Axes whose inputs the body lacks say `unavailable`; a customer needs no more than orders.
+    """
+    state = state_of(request)
+    content = await read_body(request, ONE)
+    if len(content) <= _SHORT:
+        customer = _customer(content)
+    else:
+        customer = await run_in_threadpool(_customer, content)
+    snapshot, [found] = await _assigned(state, [customer])
+    if isinstance(found, Refused):
+        return problem(422, [_wrong(found)])
+    if is_kept:
+        await run_in_threadpool(_store, state, snapshot, [found])
+    return JSONResponse(_answer(state, snapshot, found, is_kept=is_kept))
+
+
+@router.post(
+    "/segments/assign/batch",
+    response_class=Response,
+    responses={200: _LINES, **refusals(403, 408, 409, 413)},
+    openapi_extra=request_body(BatchIn, two=BATCH),
+    summary="Assign up to 1,000 customers",
+)
+async def assign_batch(request: Request, *, is_kept: Persist) -> Response:
+    """A line for each customer, all by one run; 422 where one of them cannot be assigned.
+
+    What is stored before an error stays; sending the batch again stores nobody twice.
+    """
+    state = state_of(request)
+    if state.n_batches >= _MOST_BATCHES:
+        raise unavailable("Other batches are at work; try again soon.")
+    state.n_batches += 1
+    try:
+        return await _batch(state, await read_body(request, MANY), is_kept=is_kept)
+    finally:
+        state.n_batches -= 1
+
+
+async def _batch(state: State, content: bytes, *, is_kept: bool) -> Response:
+    customers = await run_in_threadpool(_customers, content)
+    snapshot, found = await _assigned(state, customers)
+    wrong = [
+        _wrong(one, "customers", index)
+        for index, one in enumerate(found)
+        if isinstance(one, Refused)
+    ]
+    if wrong:
+        return problem(422, wrong[:100])
+    assigned = [one for one in found if isinstance(one, Assigned)]
+    if is_kept:
+        await run_in_threadpool(_store, state, snapshot, assigned)
+    lines = await run_in_threadpool(_lines, state, snapshot, assigned, is_kept=is_kept)
+    return Response(lines, media_type=NDJSON)
+
+
+def _customer(content: bytes) -> Customer:
+    return customer_of(admitted(CustomerIn, content).model_dump(exclude_unset=True))
+
+
+def _customers(content: bytes) -> list[Customer]:
+    batch = admitted(BatchIn, content)
+    documents = [one.model_dump(exclude_unset=True) for one in batch.customers]
+    for document in documents:
+        document["as_of"] = document.get("as_of") or batch.as_of
+    return [customer_of(document) for document in documents]
+
+
+async def _assigned(
+    state: State, customers: Sequence[Customer]
+) -> tuple[Snapshot, list[Assigned | Refused]]:
+    """All of them by one snapshot, as soon as it is their turn."""
+    state.snapshot()
+    snapshot, waiting = state.queue.put(customers)
+    if snapshot is None or snapshot.model is None:
+        raise unavailable("The run in force kept no model; run `segpipe run` again.")
+    parts = await asyncio.gather(*(asyncio.wrap_future(part) for part in waiting))
+    state.figures.assigned.inc(len(customers))
+    return snapshot, [one for part in parts for one in part]
+
+
+def _store(state: State, snapshot: Snapshot, assigned: Sequence[Assigned]) -> None:
+    store_id, run_id = state.settings.store_id, snapshot.run.run_id
+    try:
+        for one in assigned:
+            state.ask(partial(_persist, store_id, run_id, one))
+    except NotInForceError as error:
+        state.poll()
+        raise unavailable(_MEANWHILE) from error
+    except InputError as error:
+        raise HTTPException(409, str(error)) from error
+
+
+def _persist(store_id: str, run_id: int, one: Assigned, connection: Connection) -> None:
+    persist(connection, store_id, run_id, one)
+
+
+def _answer(state: State, snapshot: Snapshot, found: Assigned, *, is_kept: bool) -> dict[str, Any]:
+    """The same keys as a lookup, and what is to be known of an assignment."""
+    return {
+        "customer_id": found.customer_id,
+        "store_id": state.settings.store_id,
+        "as_of": found.as_of.isoformat(),
+        "segment_memberships": found.segment_memberships,
+        "dominant_segments": found.segment_memberships,
+        "membership_strengths": found.membership_strengths,
+        "confidence": confidence(found.membership_strengths),
+        "metrics": found.metrics,
+        "run": snapshot.run.document(),
+        "written_by_run_id": snapshot.run.run_id if is_kept else None,
+        "previous_segments": {},
+        "segment_since": {},
+        "first_seen_on": None,
+        "last_updated": None,
+        "is_absent": False,
+        "unavailable": plain(found.unavailable),
+        "filled": plain(found.filled),
+        "notes": plain(found.notes),
+        "persisted": is_kept,
+    }
+
+
+def _lines(state: State, snapshot: Snapshot, found: Sequence[Assigned], *, is_kept: bool) -> bytes:
+    lines = (_answer(state, snapshot, one, is_kept=is_kept) for one in found)
+    return "".join(
+        json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        for line in lines
+    ).encode()
+
+
+def _wrong(refused: Refused, *before: str | int) -> dict[str, Any]:
+    parts = [int(part) if part.isdecimal() else part for part in refused.field.split(".")]
+    return {"loc": ["body", *before, *parts], "msg": refused.message, "type": "refused"}

@@ -1,0 +1,56 @@
+"""One published customer: their profile, and why they have it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+
+from segpipe.answers import explain_customer, read_profile
+from segpipe.api.asked import CustomerId, json_or, no_customer, refusals, state_of
+from segpipe.api.request import Label
+from segpipe.api.shapes import Explanation, Profile
+from segpipe.errors import InputError
+
+router = APIRouter(tags=["customers"])
+Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
+
+
+@router.get(
+    "/segments/customer/{customer_id:path}/explain",
+    response_model=Explanation,
+    responses=refusals(404),
+    summary="Why a customer has their segments",
+)
+def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSONResponse:
+    """Every axis with its reasons, the runner-up, and what would change the segment."""
+    state = state_of(request)
+    store_id = state.settings.store_id
+    model = state.snapshot().model
+    known = [axis.name for axis in model.axes] if model else []
+    unknown = [axis for axis in axes or () if known and axis not in known]
+    if unknown:
+        told = f"There is no axis {unknown[0]!r}; expected one of {', '.join(known)}."
+        raise HTTPException(404, told)
+    try:
+        found = state.ask(lambda c: explain_customer(c, store_id, customer_id, axes or ()))
+    except InputError as error:
+        raise HTTPException(404, str(error)) from error
+    return json_or(found, no_customer(customer_id, store_id))
+
+
+@router.get(
+    "/segments/customer/{customer_id:path}",
+    response_model=Profile,
+    responses=refusals(404),
+    summary="The segments of a customer",
+)
+def lookup(request: Request, customer_id: CustomerId) -> JSONResponse:
+    """The published profile of a customer, with the run in force."""
+    state = state_of(request)
+    store_id = state.settings.store_id
+    found = state.ask(lambda connection: read_profile(connection, store_id, customer_id))
+    if found is None:
+        state.published()
+    return json_or(found, no_customer(customer_id, store_id))

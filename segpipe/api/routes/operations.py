@@ -1,0 +1,63 @@
+"""How the service is: alive, ready, its figures, and what it can be asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from segpipe.answers import in_force
+from segpipe.api.asked import NO_RUN, refusals, state_of
+from segpipe.api.figures import CONTENT_TYPE
+from segpipe.api.page import docs_page
+from segpipe.api.problem import unavailable
+from segpipe.api.shapes import Health, Ready
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health", response_model=Health, summary="The process answers")
+async def health() -> JSONResponse:
+    """Without a key, and without the database."""
+    return JSONResponse({"status": "ok", "service": "segpipe"})
+
+
+@router.get("/ready", response_model=Ready, responses=refusals(), summary="The database answers")
+def ready(request: Request) -> JSONResponse:
+    """The run in force and its age; 503 where the database is away or no run is published."""
+    state = state_of(request)
+    run = state.ask(lambda connection: in_force(connection, state.settings.store_id))
+    if run is None:
+        raise unavailable(NO_RUN)
+    age = (datetime.now(UTC) - run.finished_at).total_seconds()
+    return JSONResponse({"status": "ready", **run.document(), "age_seconds": max(age, 0.0)})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text.", "content": {"text/plain": {}}},
+        **refusals(),
+    },
+    summary="Figures for Prometheus",
+)
+async def metrics(request: Request) -> Response:
+    """Requests, latencies, customers assigned, and how the service stands."""
+    text = await run_in_threadpool(state_of(request).figures.text)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def document(request: Request) -> JSONResponse:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """The same for people."""
+    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(docs_page(request.app.openapi()), headers=policy)

@@ -1,0 +1,111 @@
+"""Recency, frequency and monetary value, where the run in force has the axis `rfm`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
+from segpipe.api.asked import no_customer, refusals, state_of
+from segpipe.api.body import ONE, admitted, read_body
+from segpipe.api.examples import RFM, RFM_CUSTOMER
+from segpipe.api.openapi import request_body
+from segpipe.api.problem import unavailable
+from segpipe.api.request import RfmCustomerIn, RfmIn
+from segpipe.api.shapes import RfmOut
+from segpipe.api.snapshot import Snapshot
+from segpipe.api.state import State
+from segpipe.model import Model
+
+router = APIRouter(tags=["rfm"])
+_MEANWHILE = "Another run came in force meanwhile; try again in a second."
+
+
+async def _figures(request: Request) -> RfmIn:
+    return admitted(RfmIn, await read_body(request, ONE))
+
+
+async def _customer(request: Request) -> RfmCustomerIn:
+    return admitted(RfmCustomerIn, await read_body(request, ONE))
+
+
+@router.post(
+    "/segment/manual",
+    response_model=RfmOut,
+    responses=refusals(404, 408, 413),
+    openapi_extra=request_body(RfmIn, figures=RFM),
+    summary="The segment of three figures",
+)
+def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONResponse:
+    """The RFM segment of these figures, with the figures of all who are in it."""
+    state = state_of(request)
+    for _ in range(2):
+        snapshot, model = _modelled(state)
+        try:
+            found = assign_rfm(model, body.recency, body.frequency, body.monetary)
+        except NoRfmError as error:
+            raise HTTPException(404, str(error)) from error
+        answer = _with_stats(state, snapshot, found)
+        if answer is not None:
+            return JSONResponse(answer)
+        state.poll()
+    raise unavailable(_MEANWHILE)
+
+
+@router.post(
+    "/segment/customer",
+    response_model=RfmOut,
+    responses=refusals(404, 408, 413),
+    openapi_extra=request_body(RfmCustomerIn, customer=RFM_CUSTOMER),
+    summary="The RFM segment of a customer",
+)
+def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)]) -> JSONResponse:
+    """The RFM segment of a published customer, with the figures of all who are in it."""
+    state = state_of(request)
+    store_id = state.settings.store_id
+    for _ in range(2):
+        snapshot, model = _modelled(state)
+        answer = _of_customer(state, snapshot, model, body.customer_id)
+        if answer is None:
+            raise no_customer(body.customer_id, store_id)
+        if answer:
+            return JSONResponse(answer)
+        state.poll()
+    raise unavailable(_MEANWHILE)
+
+
+def _modelled(state: State) -> tuple[Snapshot, Model]:
+    snapshot = state.snapshot()
+    if snapshot.model is None:
+        raise HTTPException(404, "The run in force kept no model; run `segpipe run` again.")
+    return snapshot, snapshot.model
+
+
+def _of_customer(
+    state: State, snapshot: Snapshot, model: Model, customer_id: str
+) -> dict[str, Any] | None:
+    """The answer, None for an unknown customer, an empty one where another run is in force."""
+    store_id = state.settings.store_id
+    try:
+        found = state.ask(lambda c: rfm_of_customer(c, store_id, model, customer_id))
+    except NoRfmError as error:
+        raise HTTPException(404, str(error)) from error
+    if found is None:
+        return None
+    if found["run"]["run_id"] != snapshot.run.run_id:
+        return {}
+    return _with_stats(state, snapshot, found) or {}
+
+
+def _with_stats(state: State, snapshot: Snapshot, found: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer with its segment's figures and the run; None where another run is in force."""
+    run_id = snapshot.run.run_id
+    stats = state.kept(
+        ("rfm", state.run), lambda c: rfm_stats(c, state.settings.store_id, run_id) or None
+    )
+    if stats is None:
+        return None
+    own = stats.get(found["segment_name"])
+    return {**found, "stats": own, "run": snapshot.run.document()}

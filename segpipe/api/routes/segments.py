@@ -1,0 +1,116 @@
+"""The segments of the run in force, who is in them, and the runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+
+from segpipe.answers import list_customers, list_runs, read_axes, read_stats, read_transitions_of
+from segpipe.answers.cursor import read_cursor, refuse_other
+from segpipe.api.asked import NO_RUN, Name, json_or, refusals, state_of
+from segpipe.api.problem import invalid, unavailable
+from segpipe.api.request import Label
+from segpipe.api.shapes import AxesOut, CustomersOut, RunsOut, Stats, TransitionsOut
+from segpipe.errors import InputError
+
+router = APIRouter(tags=["segments"])
+Order = Literal[
+    "customer_id",
+    "-customer_id",
+    "lifetime_value",
+    "-lifetime_value",
+    "avg_order_value",
+    "-avg_order_value",
+    "churn_risk_score",
+    "-churn_risk_score",
+    "total_orders",
+    "-total_orders",
+    "days_since_last_purchase",
+    "-days_since_last_purchase",
+    "customer_tenure_days",
+    "-customer_tenure_days",
+]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
+RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the run in force.")]
+Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
+
+
+@router.get(
+    "/segments/stats", response_model=Stats, responses=refusals(), summary="Sizes of the segments"
+)
+def stats(request: Request) -> JSONResponse:
+    """How many customers there are, and how many in each segment of each axis."""
+    state = state_of(request)
+    found = state.ask(lambda connection: read_stats(connection, state.settings.store_id))
+    return json_or(found, unavailable(NO_RUN))
+
+
+@router.get(
+    "/segments/axes", response_model=AxesOut, responses=refusals(), summary="Axes and segments"
+)
+def axes(request: Request) -> JSONResponse:
+    """Every axis of the run: what it asks, what it looks at, its segments and its verdict."""
+    state = state_of(request)
+    found = state.ask(lambda connection: read_axes(connection, state.settings.store_id))
+    return json_or(found, unavailable(NO_RUN))
+
+
+@router.get(
+    "/segments/transitions",
+    response_model=TransitionsOut,
+    responses=refusals(404),
+    summary="Who moved between segments",
+)
+def transitions(request: Request, run_id: RunId = None, axes: Axes = None) -> JSONResponse:
+    """How many customers moved from segment to segment with a run, and why."""
+    state = state_of(request)
+    store_id = state.settings.store_id
+    try:
+        found = state.ask(lambda c: read_transitions_of(c, store_id, run_id, axes or ()))
+    except InputError as error:
+        raise HTTPException(404, str(error)) from error
+    return json_or(found, unavailable(NO_RUN))
+
+
+@router.get(
+    "/segments/{axis}/{segment}/customers",
+    response_model=CustomersOut,
+    responses=refusals(404, 409),
+    summary="The customers of a segment",
+)
+def customers(
+    request: Request,
+    axis: Name,
+    segment: Name,
+    order: Order = "customer_id",
+    limit: Limit = 100,
+    after: Cursor = None,
+) -> JSONResponse:
+    """A page of customers; 409 where another run came in force between two pages."""
+    state = state_of(request)
+    store_id = state.settings.store_id
+    if after is not None:
+        try:
+            cursor = read_cursor(after)
+            refuse_other(cursor, cursor.run_id, axis, segment, order)
+        except InputError as error:
+            return invalid(["query", "after"], str(error))
+    try:
+        found = state.ask(
+            lambda c: list_customers(
+                c, store_id, axis, segment, order=order, limit=limit, after=after
+            )
+        )
+    except InputError as error:
+        raise HTTPException(404, str(error)) from error
+    return json_or(found, unavailable(NO_RUN))
+
+
+@router.get("/runs", response_model=RunsOut, responses=refusals(), summary="The runs")
+def runs(request: Request, limit: Limit = 20) -> JSONResponse:
+    """The newest runs of the store, also those that failed, and the one in force."""
+    state = state_of(request)
+    return JSONResponse(state.ask(lambda c: list_runs(c, state.settings.store_id, limit)))

@@ -1,0 +1,183 @@
+"""What a worker knows: the run in force and its model, the keys, and whether the database is there.
+
+A thread looks every second. What it finds replaces what was known as a whole, so that a request
+sees one run; a database that is away leaves the last.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import traceback
+from collections.abc import Callable, Hashable
+from datetime import datetime
+from threading import Event, Lock, Thread
+from typing import Any, TypeVar
+
+from segpipe.answers import InForce, in_force
+from segpipe.api.figures import Figures
+from segpipe.api.problem import unavailable
+from segpipe.api.queue import AssignQueue
+from segpipe.api.settings import ServeSettings
+from segpipe.api.snapshot import Snapshot, open_snapshot
+from segpipe.errors import BusyError, DatabaseError, SegpipeError
+from segpipe.keys import ApiKey
+from segpipe.load import read_model
+from segpipe.load.keys import read_active_keys
+from segpipe.postgres import Connection, ServerError, is_transient, pool
+from segpipe.rate import RateLimit
+
+T = TypeVar("T")
+LOG = logging.getLogger("segpipe.api")
+POLL_SECONDS = 1.0
+_CONNECTIONS = 8  # a worker; a lookup holds one for a millisecond
+_AWAY = "The database does not answer; try again in a second."
+_NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
+
+
+class State:
+    """All that the requests of one worker have in common."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.figures = Figures()
+        self.rate = RateLimit(settings.rate_path)
+        self.queue = AssignQueue(tell)
+        self.keys: dict[int, ApiKey] | None = None  # None: not read yet
+        self.is_database_up = False
+        self.run: InForce | None = None
+        self.n_batches = 0  # whose bodies are held in memory
+        self._kept: tuple[Hashable, Any] = (None, None)
+        self._asked = pool(settings.database_url, _CONNECTIONS)
+        self._watching = pool(settings.database_url, 1)
+        self._poll_lock = Lock()
+        self._ending = Event()
+        self._thread = Thread(target=self._watch, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Open what is needed, and look for the first time."""
+        self.queue.start()
+        self._asked.open()
+        self._watching.open()
+        self.poll()
+        self._thread.start()
+
+    def end(self) -> None:
+        """Answer what waits, and let go of everything."""
+        self._ending.set()
+        self._thread.join()
+        self.queue.end()
+        self._asked.close()
+        self._watching.close()
+        self.rate.close()
+
+    def snapshot(self) -> Snapshot:
+        """The run in force with its model. Raises 503 where none is."""
+        found = self.queue.snapshot
+        if found is None:
+            raise unavailable(_NO_RUN if self.is_database_up else _AWAY)
+        return found
+
+    def published(self) -> InForce:
+        """The run in force. Raises 503 where none is."""
+        if self.run is None:
+            raise unavailable(_NO_RUN if self.is_database_up else _AWAY)
+        return self.run
+
+    def ask(self, question: Callable[[Connection], T]) -> T:
+        """What the database says. Raises 503 where it is away, at once where that is known."""
+        if not self.is_database_up:
+            raise unavailable(_AWAY)
+        try:
+            return self._answer(question)
+        except BusyError:
+            raise
+        except (DatabaseError, ServerError) as error:
+            if not is_transient(error):
+                tell(error)
+            raise unavailable(_AWAY) from error
+
+    def kept(self, name: Hashable, question: Callable[[Connection], T]) -> T:
+        """What the database said to the question of that name, the last of which is kept."""
+        known, answer = self._kept
+        if known != name or answer is None:
+            answer = self.ask(question)
+            self._kept = (name, answer)
+        return answer  # type: ignore[no-any-return]
+
+    def _answer(self, question: Callable[[Connection], T]) -> T:
+        """Asked once more where the connection had been lost while it was idle."""
+        with self._asked.connection() as connection:
+            try:
+                return question(connection)
+            except (DatabaseError, ServerError):
+                if not connection.closed:
+                    raise
+        with self._asked.connection() as connection:
+            return question(connection)
+
+    def poll(self) -> None:
+        """Look for another run in force, other keys, and whether the database is there."""
+        with self._poll_lock:
+            try:
+                with self._watching.connection() as connection:
+                    self._look(connection)
+            except (DatabaseError, ServerError) as error:
+                if self.is_database_up:
+                    LOG.warning("segpipe: the database does not answer: %s", error)
+                self.is_database_up = False
+                self.figures.database.set(0)
+                return
+            if not self.is_database_up:
+                self._asked.check()  # lets go of connections that were lost
+            self.is_database_up = True
+            self.figures.database.set(1)
+
+    def _look(self, connection: Connection) -> None:
+        self.keys = read_active_keys(connection)
+        found = in_force(connection, self.settings.store_id)
+        if found == self.run and (found is None or self.queue.snapshot is not None):
+            return
+        before, self.run = self.run, found
+        if found is None:
+            self.queue.replace(None)
+        elif _is_other(found, self.queue.snapshot):
+            self._replace(found, read_model(connection, found.run_id))
+        if found and (before is None or before.run_id != found.run_id):
+            self.figures.run.set(found.run_id)
+            self.figures.published.set(_seconds(found.finished_at))
+
+    def _replace(self, run: InForce, document: dict[str, Any] | None) -> None:
+        try:
+            self.queue.replace(open_snapshot(run, document))
+        except SegpipeError as error:  # such as a model of a newer segpipe
+            LOG.warning("segpipe: the model of run %d cannot be used: %s", run.run_id, error)
+            self.queue.replace(open_snapshot(run, None))
+
+    def _watch(self) -> None:
+        while not self._ending.wait(POLL_SECONDS):
+            try:
+                self.poll()
+            except Exception as error:  # noqa: BLE001 - the thread's edge: it has to look on
+                tell(error)
+            if self.settings.parent_pid not in (None, os.getppid()):  # it was killed
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+def tell(error: BaseException, request_id: str = "") -> None:
+    """Where an error arose, to the log; not what it says, which may be of a customer."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    LOG.error("segpipe: unforeseen %s %s\n%s", type(error).__name__, request_id, frames)
+
+
+def _is_other(run: InForce, snapshot: Snapshot | None) -> bool:
+    if snapshot is None:
+        return True
+    known = snapshot.run
+    return (run.run_id, run.finished_at) != (known.run_id, known.finished_at)
+
+
+def _seconds(at: datetime) -> float:
+    return at.timestamp()

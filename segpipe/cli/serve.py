@@ -1,0 +1,109 @@
+"""`segpipe serve`: the published run over HTTP, and customers assigned in real time."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from segpipe.answers import InForce
+    from segpipe.keys import ApiKey
+
+_WEB = {"fastapi", "httptools", "prometheus_client", "psycopg_pool", "pydantic", "uvicorn"}
+_CREATE = "make one with `segpipe keys create NAME`"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", default=5001, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes; one a core.",
+)
+@click.option("--store-id", help="Shop to serve, where there are several.")
+@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+def serve(
+    host: str, port: int, workers: int, store_id: str | None, database_url: str | None
+) -> None:
+    """Serve the published run over HTTP, and assign customers in real time.
+
+    Example: segpipe serve --port 5001 --workers 2
+    """
+    import tempfile
+    from pathlib import Path
+
+    _refuse_without_extra()
+    from segpipe.api import ServeSettings, bind
+    from segpipe.api import serve as serve_settings
+    from segpipe.store import resolve_url
+
+    url, _ = resolve_url(database_url)
+    store_id, run, keys = _found(url, store_id)
+    _refuse_open(host, keys)
+    with closing(bind(host, port)) as bound, tempfile.TemporaryDirectory() as folder:
+        name, port = bound.getsockname()[:2]
+        where = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        _tell(store_id, run, keys, f"{where} ({workers} worker{'s' * (workers > 1)})")
+        parent = os.getpid() if workers > 1 else None
+        serve_settings(
+            ServeSettings(url, store_id, Path(folder), host, port, workers, parent), bound
+        )
+
+
+def _refuse_without_extra() -> None:
+    """Raise MissingExtraError where the web's libraries are not installed."""
+    from importlib.util import find_spec
+
+    from segpipe.errors import MissingExtraError
+
+    missing = sorted(name for name in _WEB if find_spec(name) is None)
+    if missing:
+        msg = f"`segpipe serve` needs {', '.join(missing)}, of the extra api;"
+        raise MissingExtraError(f"{msg} install it with: pip install 'segpipe[api]'")
+
+
+def _found(url: str, store_id: str | None) -> tuple[str, InForce | None, dict[int, ApiKey]]:
+    """The store to serve, its run in force, and the active keys."""
+    from segpipe.answers import in_force, served_store
+    from segpipe.load.keys import read_active_keys
+    from segpipe.store import open_store
+
+    with open_store(url) as store:
+        named = served_store(store, store_id)
+        return named, in_force(store, named), read_active_keys(store)
+
+
+def _refuse_open(host: str, keys: dict[int, ApiKey]) -> None:
+    """Raise InputError for an address that others reach while nobody has a key."""
+    from segpipe.errors import InputError
+
+    if keys or _is_loopback(host):
+        return
+    msg = f"--host {host} is reached from elsewhere, and there is no API key;"
+    raise InputError(f"{msg} {_CREATE}, or serve at 127.0.0.1.")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _tell(store_id: str, run: InForce | None, keys: dict[int, ApiKey], where: str) -> None:
+    told = f"run {run.run_id} as of {run.as_of}" if run else "no run yet"
+    click.echo(f"segpipe: serving store {store_id}, {told}, at {where}", err=True)
+    if not keys:
+        told = "every request but /health is refused"
+        click.echo(f"segpipe: there is no API key yet, so {told}; {_CREATE}", err=True)

@@ -1,0 +1,129 @@
+"""Customers who wait: many at once, in order, by one snapshot, and none fails for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from threading import Event
+from typing import Any, cast
+
+import pytest
+
+from segpipe.answers import InForce
+from segpipe.api import queue as queue_module
+from segpipe.api.queue import MOST_WAITING, AssignQueue, OverloadedError
+from segpipe.api.snapshot import Snapshot
+from segpipe.realtime import Customer
+
+
+def snapshot(run_id: int, closed: list[int]) -> Snapshot:
+    """A snapshot whose model is its number, told where it is let go of."""
+    closing = ExitStack()
+    closing.callback(closed.append, run_id)
+    run = InForce(run_id, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC), 1, None)
+    return Snapshot(run, cast("Any", run_id), cast("Any", "rollup"), closing)
+
+
+def customers(*names: str) -> list[Customer]:
+    return [Customer(name, ()) for name in names]
+
+
+class Work:
+    """Stands in for the assignment: answers run and name, fails for `bad`, waits at a gate."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.begun = Event()
+        self.gate = Event()
+
+    def __call__(self, _rollup: object, model: object, found: Sequence[Customer]) -> list[Any]:
+        self.sizes.append(len(found))
+        self.begun.set()
+        assert self.gate.wait(30)
+        if any(one.customer_id == "bad" for one in found):
+            raise ZeroDivisionError
+        return [(model, one.customer_id) for one in found]
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    made = Work()
+    monkeypatch.setattr(queue_module, "assign_customers", made)
+    return made
+
+
+@pytest.fixture
+def queue(work: Work) -> Iterator[AssignQueue]:
+    made = AssignQueue(lambda _error: None)
+    made.start()
+    yield made
+    work.gate.set()
+    made.end()
+
+
+def test_those_who_wait_are_assigned_at_once(queue: AssignQueue, work: Work) -> None:
+    queue.replace(snapshot(1, []))
+    first = queue.put(customers("a"))[1]
+    assert work.begun.wait(30)
+    rest = [queue.put(customers(name))[1] for name in "bcd"]
+    work.gate.set()
+    found: list[Any] = [one.result(30) for [one] in (first, *rest)]
+    assert found == [[(1, "a")], [(1, "b")], [(1, "c")], [(1, "d")]]
+    assert work.sizes == [1, 3]
+
+
+def test_one_who_fails_fails_alone(queue: AssignQueue, work: Work) -> None:
+    queue.replace(snapshot(1, []))
+    first = queue.put(customers("a"))[1]
+    assert work.begun.wait(30)
+    [bad], [good] = (queue.put(customers(name))[1] for name in ("bad", "good"))
+    work.gate.set()
+    assert first[0].result(30)
+    assert good.result(30) == cast("Any", [(1, "good")])
+    with pytest.raises(ZeroDivisionError):
+        bad.result(30)
+
+
+def test_a_request_is_answered_by_the_snapshot_it_found(queue: AssignQueue, work: Work) -> None:
+    closed: list[int] = []
+    queue.replace(snapshot(1, closed))
+    first = queue.put(customers("a"))[1]
+    assert work.begun.wait(30)
+    many = [f"n{index}" for index in range(450)]
+    parts = queue.put(customers(*many))[1]
+    queue.replace(snapshot(2, closed))
+    last = queue.put(customers("z"))[1]
+    assert closed == []
+    work.gate.set()
+    found = [answer for part in parts for answer in part.result(30)]
+    assert found == cast("Any", [(1, name) for name in many])
+    assert last[0].result(30) == cast("Any", [(2, "z")])
+    assert first[0].done()
+    assert closed == [1]
+    assert work.sizes == [1, 200, 200, 50, 1]
+
+
+def test_too_many_are_turned_away(queue: AssignQueue, work: Work) -> None:
+    queue.replace(snapshot(1, []))
+    queue.put(customers("a"))
+    assert work.begun.wait(30)
+    queue.put(customers(*["x"] * MOST_WAITING))
+    with pytest.raises(OverloadedError):
+        queue.put(customers("one more"))
+
+
+def test_who_gave_up_is_passed_over(queue: AssignQueue, work: Work) -> None:
+    queue.replace(snapshot(1, []))
+    queue.put(customers("a"))
+    assert work.begun.wait(30)
+    [gone] = queue.put(customers("gone"))[1]
+    [here] = queue.put(customers("here"))[1]
+    assert gone.cancel()
+    work.gate.set()
+    assert here.result(30) == cast("Any", [(1, "here")])
+    assert work.sizes == [1, 1]
+
+
+def test_without_a_run_nobody_waits(queue: AssignQueue) -> None:
+    assert queue.put(customers("a")) == (None, [])
