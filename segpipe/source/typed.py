@@ -15,6 +15,7 @@ BREAK = "chr(31)"  # between a reason and the text it is about
 GUEST = "guest"
 UNCHARGED = "uncharged"
 BLANK = "blank"  # a record without one filled column, as spreadsheets leave them behind
+_NUMBER = "DECIMAL(14, 4)"  # below ten thousand million: sums over a customer have room for it
 _BLANK_IDS = "('nan', 'null', 'none')"
 _FIRST, _LAST = "TIMESTAMP '1970-01-01'", "TIMESTAMP '2200-12-31 23:59:59.999999'"
 _WORDS = {  # how a reason calls a column
@@ -86,14 +87,14 @@ def identifier(column: str) -> str:
 def number(column: str, preset: Preset) -> str:
     """SQL: an amount, NULL where the text is none; NaN and infinity are no amounts."""
     if preset.decimal == "." and not preset.thousands:
-        return f"TRY_CAST({column} AS {AMOUNT})"
+        return f"TRY_CAST({column} AS {_NUMBER})"
     point, sign = _pattern(preset.decimal), _pattern(preset.thousands)
     whole = f"(\\d+|\\d{{1,3}}({sign}\\d{{3}})+)" if preset.thousands else "\\d+"
     plain = f"replace({column}, {literal(preset.thousands)}, '')" if preset.thousands else column
     # Without the pattern, 12.50 in a file of decimal commas would silently become 1250.
     return (
         f"CASE WHEN regexp_full_match({column}, '\\s*[+-]?{whole}({point}\\d*)?\\s*') "
-        f"THEN TRY_CAST(replace({plain}, {literal(preset.decimal)}, '.') AS {AMOUNT}) END"
+        f"THEN TRY_CAST(replace({plain}, {literal(preset.decimal)}, '.') AS {_NUMBER}) END"
     )
 
 
@@ -210,6 +211,8 @@ def _problem(mapping: Mapping) -> str:
     for name, parts in _number_parts(mapping).items():
         for i in range(len(parts)):
             text = f"{name}_text{i}"
+            is_large = f"{name}{i} IS NULL AND TRY_CAST({text} AS DECIMAL(38, 4)) IS NOT NULL"
+            cases.append((is_large, f"{_WORDS[name]} is over 9,999,999,999", text))
             is_text = f"{name}{i} IS NULL AND nullif(trim({text}), '') IS NOT NULL"
             cases.append((is_text, f"{_WORDS[name]} is not a number", text))
     cases.append(("amount IS NULL", "amount is missing", "''"))
@@ -230,7 +233,7 @@ def _amount(mapping: Mapping) -> str:
     product = f"coalesce({_value(mapping, 'quantity')}, 1) * {_value(mapping, price)}"
     if formula.endswith("discount_amount"):
         product += f" - abs(coalesce({_value(mapping, 'discount_amount')}, 0))"
-    return f"coalesce({own}, TRY_CAST({product} AS {AMOUNT}))"
+    return f"coalesce({own}, TRY_CAST({product} AS {_NUMBER}))"
 
 
 def _value(mapping: Mapping, name: str) -> str:
@@ -240,7 +243,7 @@ def _value(mapping: Mapping, name: str) -> str:
         return f"NULL::{AMOUNT}"
     if len(terms) == 1:
         return terms[0]
-    return f"TRY_CAST({' + '.join(f'coalesce({term}, 0)' for term in terms)} AS {AMOUNT})"
+    return f"TRY_CAST({' + '.join(f'coalesce({term}, 0)' for term in terms)} AS {_NUMBER})"
 
 
 def _is_blank(mapping: Mapping) -> str:
