@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from segpipe.answers import OutdatedCursorError
 from segpipe.api.queue import OverloadedError
+from segpipe.api.request import SAID
 from segpipe.errors import BusyError, DatabaseError, InputError, SegpipeError
 
 AGAIN = {"Retry-After": "1"}
@@ -49,7 +50,7 @@ def told(errors: Sequence[Mapping[str, Any]], *before: str) -> list[dict[str, An
     return [
         {
             "loc": [*before, *(_short(part) for part in _place(error))],
-            "msg": error["msg"],
+            "msg": SAID.get(error.get("ctx", {}).get("pattern", ""), error["msg"]),
             "type": error["type"],
         }
         for error in errors[:_MOST_ERRORS]
