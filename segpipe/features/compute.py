@@ -83,7 +83,7 @@ def customer_features(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Reference:
     """Keep customer_features, and give the figures it leans on: those given, or learnt here."""
-    lines = grains.up_to(keep.table(ORDER_LINES.name), as_of)
+    lines = keep.view("lines", grains.up_to(keep.table(ORDER_LINES.name), as_of))
     orders = keep("orders", grains.orders(lines))
     customers = keep("customers", grains.customers(orders))
     sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))

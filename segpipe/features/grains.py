@@ -88,7 +88,7 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
         order_number=(ibis.row_number().over(steps) + 1).cast("int32"),
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
-        late_halves=ibis.cases((local > middle, 2), (local == middle, 1), else_=0),
+        late_halves=(local - middle).sign().cast("int32") + 1,  # 0, 1 at the very middle, 2
         is_splurge=(value > 0) & (value * bought.n_orders > 2 * bought.value_units),
     )
 

@@ -56,8 +56,8 @@ def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
         n=sequence.count(),
         first_epoch=sequence.ordered_at.epoch_seconds().min(),
         last_epoch=sequence.ordered_at.epoch_seconds().max(),
-        first_date=local.min().date(),
-        last_date=local.max().date(),
+        tenure_days=ibis.date(as_of).delta(local.min().date(), unit="day"),
+        recency_days=ibis.date(as_of).delta(local.max().date(), unit="day"),
         gap=sequence.gap_minutes.sum().cast("float64"),
         gap_squared=(sequence.gap_minutes * sequence.gap_minutes).sum().cast("float64"),
         gap_by_number=(sequence.gap_minutes * (number - 1)).sum().cast("float64"),
@@ -71,12 +71,10 @@ def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
         n_evening=((hour >= 18) & (hour < 23)).sum(),
         n_nov_dec=(local.month() >= 11).sum(),
     )
-    return _from_sums(sums, as_of)
+    return _from_sums(sums)
 
 
-def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
-    tenure_days = ibis.date(as_of).delta(sums.first_date, unit="day")
-    recency_days = ibis.date(as_of).delta(sums.last_date, unit="day")
+def _from_sums(sums: ir.Table) -> ir.Table:
     n_gaps = sums.n - 1
     span_days = (sums.last_epoch - sums.first_epoch) / 86_400
     mean_gap_days = ratio(span_days, n_gaps)
@@ -84,11 +82,11 @@ def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
     deviation_days = variance.clip(lower=0.0).sqrt() / 1440
     n_late = sums.late_halves.fill_null(0) / 2  # the first order opens the tenure: in neither half
     early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
-    months = (tenure_days / MONTH_DAYS).clip(lower=1.0)
+    months = (sums.tenure_days / MONTH_DAYS).clip(lower=1.0)
     return sums.select(
         "customer",
-        tenure_days=tenure_days,
-        recency_days=recency_days,
+        "tenure_days",
+        "recency_days",
         active_days=span_days,
         orders_per_month=ratio(sums.n, months),
         mean_gap_days=mean_gap_days,
@@ -102,7 +100,7 @@ def _from_sums(sums: ir.Table, as_of: date) -> ir.Table:
         gap_trend=_slope(sums.gap_by_number, sums.gap, n_gaps) / _positive(ratio(sums.gap, n_gaps)),
         order_value_trend=_slope(sums.value_by_number, sums.value, sums.n)
         / _positive(ratio(sums.value, sums.n)),
-        recency_over_gap=ratio(recency_days, mean_gap_days),
+        recency_over_gap=ratio(sums.recency_days, mean_gap_days),
         splurge_order_share=ratio(sums.n_splurges, sums.n),
     )
 

@@ -39,6 +39,10 @@ class Clauses:
         self._clauses[name] = ibis.to_sql(expression, dialect="duckdb", pretty=False)
         return ibis.table(expression.schema(), name=name)
 
+    def view(self, name: str, expression: ir.Table) -> ir.Table:
+        """A clause as well."""
+        return self(name, expression)
+
     def table(self, name: str) -> ir.Table:
         """A table that was given."""
         known = {table.name: table for table in (ORDER_LINES, TICKETS)}

@@ -19,6 +19,9 @@ class Keeps(Protocol):
     def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
         """The expression, computed once under a name."""
 
+    def view(self, name: str, expression: ir.Table) -> ir.Table:
+        """The expression under a name, as cheap as it is to compute again."""
+
     def table(self, name: str) -> ir.Table:
         """A table that is there."""
 
@@ -71,6 +74,11 @@ class Tables:
         query = self._backend.compile(expression)
         self._run(f"CREATE OR REPLACE TABLE {quote(name)} AS {query}")
         return ibis.table(expression.schema(), name=name)
+
+    def view(self, name: str, expression: ir.Table) -> ir.Table:
+        """The expression itself: lines kept once more would be most of memory."""
+        del name
+        return expression
 
     def table(self, name: str) -> ir.Table:
         """A table that is there, once the statements so far are done."""
