@@ -6,7 +6,7 @@ input the request lacks is missing, as it is in a file without that column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -123,48 +123,43 @@ def _assigned(
     if not customers:
         return []
     needed = needed_measures(model)
-    lacking = [_lacking_inputs(model, customer.inputs) for customer in customers]
-    features = _without(features, [_lost_measures(model, c.inputs) for c in customers])
+    lacking = {c.inputs: _lacking_inputs(model, c.inputs) for c in customers}
+    lost = {c.inputs: _lost_measures(needed, c.inputs) for c in customers}
+    features = _without(features, [lost[customer.inputs] for customer in customers])
     ids = pa.array([customer.customer_id for customer in customers])
     features = features.set_column(0, "customer_id", ids)
-    memberships = _with_unavailable(assign_batch(model, features, Tally()), lacking)
+    memberships = _with_unavailable(
+        assign_batch(model, features, Tally()), [lacking[customer.inputs] for customer in customers]
+    )
     measures = features.select(["customer_id", *needed])
+    rows = zip(customers, memberships.to_pylist(), measures.to_pylist(), strict=True)
+    segments = {axis.name: {segment.name for segment in axis.segments} for axis in model.axes}
     return [
-        _answer(model, customer, as_of, lacks, memberships.slice(row, 1), measures.slice(row, 1))
-        for row, (customer, lacks) in enumerate(zip(customers, lacking, strict=True))
+        Assigned(
+            customer_id=customer.customer_id,
+            as_of=as_of,
+            segment_memberships={axis: row[axis] for axis in segments},
+            membership_strengths={
+                axis: round(row[strength_column(axis)], STRENGTH_DECIMALS) for axis in segments
+            },
+            metrics={name: row[name] for name in METRICS},
+            unavailable=lacking[customer.inputs],
+            filled=_filled([a for a in model.axes if row[a.name] in segments[a.name]], figures),
+            notes=_notes(customer),
+            memberships=memberships.slice(index, 1),
+            measures=measures.slice(index, 1),
+        )
+        for index, (customer, row, figures) in enumerate(rows)
     ]
 
 
-def _answer(
-    model: Model,
-    customer: Customer,
-    as_of: date,
-    lacking: Lacking,
-    memberships: pa.RecordBatch,
-    measures: pa.RecordBatch,
-) -> Assigned:
-    [row] = memberships.to_pylist()
-    [figures] = measures.to_pylist()
-    strengths = {
-        axis.name: round(row[strength_column(axis.name)], STRENGTH_DECIMALS) for axis in model.axes
-    }
-    filled = {
-        axis.name: tuple(s.measure for s in axis.scales if figures[s.measure] is None)
-        for axis in model.axes
-        if row[axis.name] in {segment.name for segment in axis.segments}
-    }
-    return Assigned(
-        customer_id=customer.customer_id,
-        as_of=as_of,
-        segment_memberships={axis.name: row[axis.name] for axis in model.axes},
-        membership_strengths=strengths,
-        metrics={name: row[name] for name in METRICS},
-        unavailable=lacking,
-        filled={axis: missing for axis, missing in filled.items() if missing},
-        notes=_notes(customer),
-        memberships=memberships,
-        measures=measures,
-    )
+def _filled(
+    axes: Sequence[AxisModel], figures: Mapping[str, float | None]
+) -> dict[str, tuple[str, ...]]:
+    """Axis → its measures that are missing, of the axes that gave the customer a segment."""
+    missing = {axis.name: [s.measure for s in axis.scales] for axis in axes}
+    found = {axis: tuple(m for m in own if figures[m] is None) for axis, own in missing.items()}
+    return {axis: measures for axis, measures in found.items() if measures}
 
 
 def _notes(customer: Customer) -> tuple[str, ...]:
@@ -196,12 +191,8 @@ def _lost(axis: AxisModel, inputs: frozenset[str]) -> dict[str, list[str]]:
     return {measure: missing for measure, missing in lost.items() if missing}
 
 
-def _lost_measures(model: Model, inputs: frozenset[str]) -> frozenset[str]:
-    return frozenset(
-        measure
-        for measure in needed_measures(model)
-        if not inputs.issuperset(_needs().get(measure, ()))
-    )
+def _lost_measures(measures: Sequence[str], inputs: frozenset[str]) -> frozenset[str]:
+    return frozenset(m for m in measures if not inputs.issuperset(_needs().get(m, ())))
 
 
 @cache
