@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -41,6 +42,7 @@ __all__ = [
     "database_url",
     "fetch_dicts",
     "fetch_one",
+    "hang_up",
     "is_transient",
     "location",
     "plain_errors",
@@ -154,6 +156,15 @@ def _make_impatient(connection: Connection) -> None:
         " set_config('lock_timeout', '2000', false),"
         " set_config('idle_in_transaction_session_timeout', '10000', false)"
     )
+
+
+def hang_up(connection: Connection) -> None:
+    """End the session from this side, so that another thread that waits in it is told at once."""
+    with (
+        suppress(psycopg.Error, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as peer,
+    ):
+        peer.shutdown(socket.SHUT_RDWR)
 
 
 def _open(parts: dict[str, str], where: str) -> Connection:

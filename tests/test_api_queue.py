@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from threading import Event
 from typing import Any, cast
 
 import pytest
+from live import wait_for
 
 from segpipe.answers import InForce
 from segpipe.api import queue as queue_module
@@ -37,19 +39,27 @@ class Work:
         self.begun = Event()
         self.gate = Event()
 
-    def __call__(self, _rollup: object, model: object, found: Sequence[Customer]) -> list[Any]:
-        self.sizes.append(len(found))
+    def __call__(
+        self, _rollup: object, model: object, found: Sequence[Customer]
+    ) -> Iterator[dict[int, Any]]:
+        for day in dict.fromkeys(one.as_of for one in found):
+            yield self._one_day(model, found, [one for one in found if one.as_of == day])
+
+    def _one_day(
+        self, model: object, found: Sequence[Customer], day: Sequence[Customer]
+    ) -> dict[int, Any]:
+        self.sizes.append(len(day))
         self.begun.set()
         assert self.gate.wait(30)
-        if any(one.customer_id == "bad" for one in found):
+        if any(one.customer_id == "bad" for one in day):
             raise ZeroDivisionError
-        return [(model, one.customer_id) for one in found]
+        return {found.index(one): (model, one.customer_id) for one in day}
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     made = Work()
-    monkeypatch.setattr(queue_module, "assign_customers", made)
+    monkeypatch.setattr(queue_module, "assign_by_day", made)
     return made
 
 
@@ -96,12 +106,27 @@ def test_a_request_is_answered_by_the_snapshot_it_found(queue: AssignQueue, work
     last = queue.put(customers("z"))[1]
     assert closed == []
     work.gate.set()
+    assert last[0].result(30) == cast("Any", [(2, "z")])
     found = [answer for part in parts for answer in part.result(30)]
     assert found == cast("Any", [(1, name) for name in many])
-    assert last[0].result(30) == cast("Any", [(2, "z")])
     assert first[0].done()
-    assert closed == [1]
-    assert work.sizes == [1, 200, 200, 50, 1]
+    wait_for(lambda: closed == [1])
+    assert work.sizes == [1, 50, 1, *[50] * 8], "who waits alone goes between the parts"
+
+
+def test_who_waits_alone_goes_between_the_days_of_a_batch(queue: AssignQueue, work: Work) -> None:
+    queue.replace(snapshot(1, []))
+    two_days = [
+        replace(one, as_of=date(2025, 1, day)) for day, one in enumerate(customers("n0", "n1"), 1)
+    ]
+    [part] = queue.put(two_days)[1]
+    assert work.begun.wait(30)
+    [alone] = queue.put(customers("alone"))[1]
+    alone.add_done_callback(lambda _done: early.append(not part.done()))
+    early: list[bool] = []
+    work.gate.set()
+    assert part.result(30) == cast("Any", [(1, f"n{at}") for at in range(2)])
+    assert early == [True]
 
 
 def test_too_many_are_turned_away(queue: AssignQueue, work: Work) -> None:

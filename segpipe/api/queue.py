@@ -1,7 +1,8 @@
 """Customers who wait to be assigned: takes them one by one, has them assigned many at once.
 
 One thread a worker does it, since a hundred at once cost little more than one. What one request
-asks for is answered by one snapshot, also where another run comes in force meanwhile.
+asks for is answered by one snapshot, also where another run comes in force meanwhile. Between the
+days and parts of a batch, those who wait alone have their turn.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from threading import Condition, Thread
 
 from segpipe.api.snapshot import Snapshot
 from segpipe.errors import SegpipeError
-from segpipe.realtime import Assigned, Customer, Refused, assign_customers
+from segpipe.realtime import Assigned, Customer, Refused, assign_by_day
 
 Answers = list[Assigned | Refused]
-AT_ONCE = 200  # customers an execution
+AT_ONCE = 200  # customers who wait alone, an execution
+A_PART = 50  # customers of a batch, likewise: nobody waits for more of them
 MOST_WAITING = 4_000  # customers; some seconds of work
 
 
@@ -27,7 +29,7 @@ class OverloadedError(SegpipeError):
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Customers of one request, and who waits for them; without customers, the snapshot's end."""
+    """Customers of one request, or a part of them, and who waits for them."""
 
     snapshot: Snapshot
     customers: Sequence[Customer]
@@ -40,7 +42,9 @@ class AssignQueue:
     def __init__(self, told: Callable[[BaseException], None]) -> None:
         self._told = told  # of what nobody foresaw
         self._snapshot: Snapshot | None = None
-        self._jobs: deque[_Job] = deque()
+        self._former: list[Snapshot] = []  # that somebody may still wait for
+        self._alone: deque[_Job] = deque()
+        self._parts: deque[_Job] = deque()  # of batches
         self._n_waiting = 0
         self._is_ending = False
         self._changed = Condition()
@@ -68,7 +72,7 @@ class AssignQueue:
         with self._changed:
             before, self._snapshot = self._snapshot, snapshot
             if before is not None:
-                self._jobs.append(_Job(before, ()))
+                self._former.append(before)
                 self._changed.notify()
 
     def put(self, customers: Sequence[Customer]) -> tuple[Snapshot | None, list[Future[Answers]]]:
@@ -76,7 +80,7 @@ class AssignQueue:
 
         Raises OverloadedError where too many wait.
         """
-        parts = [customers[at : at + AT_ONCE] for at in range(0, len(customers), AT_ONCE)]
+        parts = [customers[at : at + A_PART] for at in range(0, len(customers), A_PART)]
         with self._changed:
             snapshot = self._snapshot
             if snapshot is None or snapshot.rollup is None:
@@ -84,41 +88,66 @@ class AssignQueue:
             if self._n_waiting + len(customers) > MOST_WAITING:
                 raise OverloadedError("Too many customers wait to be assigned; try again soon.")
             jobs = [_Job(snapshot, part) for part in parts]
-            self._jobs.extend(jobs)
+            (self._alone if len(customers) == 1 else self._parts).extend(jobs)
             self._n_waiting += len(customers)
             self._changed.notify()
         return snapshot, [job.answers for job in jobs]
 
     def _work(self) -> None:
-        while jobs := self._take():
-            if not jobs[0].customers:
-                jobs[0].snapshot.closing.close()
-                continue
-            wanted = [job for job in jobs if job.answers.set_running_or_notify_cancel()]
-            if wanted:
-                self._answer(wanted)
+        while self._wait():
+            self._answer_alone()
+            part = self._take_part()
+            if part:
+                self._answer([part], self._answer_alone)
+            self._let_go()
 
-    def _take(self) -> list[_Job]:
-        """The next jobs of one snapshot that go into one execution; none at the end."""
+    def _wait(self) -> bool:
+        """Whether there is more to do; False at the end."""
         with self._changed:
-            while not self._jobs and not self._is_ending:
+            while not (self._alone or self._parts or self._former or self._is_ending):
                 self._changed.wait()
-            taken: list[_Job] = []
-            while self._jobs and _fits(self._jobs[0], taken):
-                taken.append(self._jobs.popleft())
-            self._n_waiting -= sum(len(job.customers) for job in taken)
-        return taken
+            return bool(self._alone or self._parts or self._former)
 
-    def _answer(self, jobs: Sequence[_Job]) -> None:
+    def _answer_alone(self) -> None:
+        """Answer those who wait alone by now, as far as they go into one execution."""
+        with self._changed:
+            taken: list[_Job] = []
+            while self._alone and len(taken) < AT_ONCE and _is_same(self._alone[0], taken):
+                taken.append(self._alone.popleft())
+            self._n_waiting -= len(taken)
+        self._answer(taken)
+
+    def _take_part(self) -> _Job | None:
+        with self._changed:
+            part = self._parts.popleft() if self._parts else None
+            self._n_waiting -= len(part.customers) if part else 0
+        return part
+
+    def _let_go(self) -> None:
+        """Close the snapshots that nobody waits for any more."""
+        with self._changed:
+            wanted = {id(job.snapshot) for job in (*self._alone, *self._parts)}
+            done = [one for one in self._former if id(one) not in wanted]
+            self._former = [one for one in self._former if id(one) in wanted]
+        for one in done:
+            one.closing.close()
+
+    def _answer(self, jobs: Sequence[_Job], between: Callable[[], None] = lambda: None) -> None:
+        """Answer jobs of one snapshot; `between` is called after each day of their customers."""
+        wanted = [job for job in jobs if job.answers.set_running_or_notify_cancel()]
+        if wanted:
+            self._run(wanted, between)
+
+    def _run(self, jobs: Sequence[_Job], between: Callable[[], None]) -> None:
         try:
-            answers = _assigned(jobs)
+            answers = _assigned(jobs, between)
         except Exception as error:  # noqa: BLE001 - the thread's edge: the others are to be served
             self._told(error)
             if len(jobs) == 1:
                 jobs[0].answers.set_exception(error)
                 return
             for job in jobs:  # whoever it was that could not be served
-                self._answer([job])
+                self._run([job], between)
             return
         at = 0
         for job in jobs:
@@ -126,17 +155,17 @@ class AssignQueue:
             at += len(job.customers)
 
 
-def _fits(job: _Job, taken: Sequence[_Job]) -> bool:
-    if not taken:
-        return True
-    n_customers = sum(len(one.customers) for one in taken) + len(job.customers)
-    is_same = job.snapshot is taken[0].snapshot
-    return is_same and bool(job.customers and taken[0].customers) and n_customers <= AT_ONCE
+def _is_same(job: _Job, taken: Sequence[_Job]) -> bool:
+    return not taken or job.snapshot is taken[0].snapshot
 
 
-def _assigned(jobs: Sequence[_Job]) -> Answers:
+def _assigned(jobs: Sequence[_Job], between: Callable[[], None]) -> Answers:
     snapshot = jobs[0].snapshot
     assert snapshot.rollup is not None  # noqa: S101 - put() admits no others
     assert snapshot.model is not None  # noqa: S101 - as above
     customers = [customer for job in jobs for customer in job.customers]
-    return assign_customers(snapshot.rollup, snapshot.model, customers)
+    answers: dict[int, Assigned | Refused] = {}
+    for found in assign_by_day(snapshot.rollup, snapshot.model, customers):
+        answers |= found
+        between()
+    return [answers[index] for index in range(len(customers))]

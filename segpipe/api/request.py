@@ -122,7 +122,7 @@ Quantity = Annotated[
     AfterValidator(_to_four_decimals),
 ]
 Figure = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(_whole)]
 Rating = Annotated[Decimal, *_number(5, r"[1-4](\.\d{1,10})?|5", 1)]
 
 
@@ -166,7 +166,7 @@ class TicketIn(Strict):
     created_at: Moment
     channel: Label | None = None
     resolved_at: Moment | None = None
-    message_count: Count | None = Field(None, ge=0, le=100_000)
+    message_count: Count | None = None
     satisfaction: Rating | None = None
     priority: Label | None = None
     reopened: bool | None = Field(None, strict=True)

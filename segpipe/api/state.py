@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from segpipe.answers import InForce, in_force
 from segpipe.api.figures import Figures
+from segpipe.api.patience import Patience
 from segpipe.api.problem import unavailable
 from segpipe.api.queue import AssignQueue
 from segpipe.api.settings import ServeSettings
@@ -51,6 +52,7 @@ class State:
         self._kept: tuple[Hashable, Any] = (None, None)
         self._asked = pool(settings.database_url, _CONNECTIONS)
         self._watching = pool(settings.database_url, 1)
+        self._patience = Patience()
         self._poll_lock = Lock()
         self._ending = Event()
         self._thread = Thread(target=self._watch, name="watch", daemon=True)
@@ -58,6 +60,7 @@ class State:
     def start(self) -> None:
         """Open what is needed, and look for the first time."""
         self.queue.start()
+        self._patience.start()
         self._asked.open()
         self._watching.open()
         self.poll()
@@ -70,6 +73,7 @@ class State:
         self.queue.end()
         self._asked.close()
         self._watching.close()
+        self._patience.end()
         self.rate.close()
 
     def snapshot(self) -> Snapshot:
@@ -110,18 +114,19 @@ class State:
         """Asked once more where the connection had been lost while it was idle."""
         with self._asked.connection() as connection:
             try:
-                return question(connection)
+                with self._patience.of(connection):
+                    return question(connection)
             except (DatabaseError, ServerError):
-                if not connection.closed:
+                if not (connection.closed and self.is_database_up):
                     raise
-        with self._asked.connection() as connection:
+        with self._asked.connection() as connection, self._patience.of(connection):
             return question(connection)
 
     def poll(self) -> None:
         """Look for another run in force, other keys, and whether the database is there."""
         with self._poll_lock:
             try:
-                with self._watching.connection() as connection:
+                with self._watching.connection() as connection, self._patience.of(connection):
                     self._look(connection)
             except (DatabaseError, ServerError) as error:
                 if self.is_database_up:

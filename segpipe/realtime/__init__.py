@@ -1,6 +1,6 @@
 """Customers of a request → segments, in real time, by the model and the stages of the batch."""
 
-from segpipe.realtime.assign import assign_customers
+from segpipe.realtime.assign import assign_by_day, assign_customers
 from segpipe.realtime.record import (
     Assigned,
     Customer,
@@ -20,6 +20,7 @@ __all__ = [
     "Refused",
     "Rollup",
     "Ticket",
+    "assign_by_day",
     "assign_customers",
     "customer_of",
     "open_rollup",

@@ -28,6 +28,7 @@ STRENGTH_DECIMALS = 4  # as they are published
 _OF_ITEMS = ("price_position", "price_spread")
 _FIRST, _LAST = 1970, 2200  # years that the source stage reads
 Lacking = dict[str, tuple[str, ...]]  # axis → inputs
+Answers = dict[int, Assigned | Refused]  # by the customer's place
 
 
 def assign_customers(
@@ -37,18 +38,28 @@ def assign_customers(
 
     As of the day that the customer names, else the model's, or the day after a newer order.
     """
-    answers: dict[int, Assigned | Refused] = {}
+    answers: Answers = {}
+    for found in assign_by_day(rollup, model, customers):
+        answers |= found
+    return [answers[index] for index in range(len(customers))]
+
+
+def assign_by_day(
+    rollup: Rollup, model: Model, customers: Sequence[Customer]
+) -> Iterator[Answers]:
+    """The same by each customer's place, day by day: a day costs what a few customers do."""
+    refused: Answers = {}
     by_day: dict[date, list[int]] = {}
     for index, customer in enumerate(customers):
-        refused = _unreadable_date(customer) or unknown_order(customer)
-        if refused:
-            answers[index] = refused
+        problem = _unreadable_date(customer) or unknown_order(customer)
+        if problem:
+            refused[index] = problem
         else:
             by_day.setdefault(observation_date(model, customer), []).append(index)
+    yield refused
     for as_of, indices in by_day.items():
         found = _of_one_day(rollup, model, [customers[index] for index in indices], as_of)
-        answers.update(zip(indices, found, strict=True))
-    return [answers[index] for index in range(len(customers))]
+        yield dict(zip(indices, found, strict=True))
 
 
 def observation_date(model: Model, customer: Customer) -> date:

@@ -1,0 +1,329 @@
+"""The service while what it stands on breaks: the database, a worker, or their parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from live import own_home, wait_for
+from serving import Answer, Served, make_keys, module_url, publish, served, serving, shop_copy
+
+from segpipe import embedded, load, postgres
+from segpipe.api.examples import CUSTOMER, MINIMAL
+
+__all__ = ["module_url", "served"]
+READS = (
+    "/segments/customer/c0001",
+    "/segments/stats",
+    "/segments/axes",
+    "/segments/customer/c0002/explain",
+    "/runs",
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer, and to what."""
+
+    path: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests that go on until it is told that it is over."""
+
+    is_over: Event
+    asking: list[Future[list[Asked]]]
+
+    def end(self) -> list[Asked]:
+        self.is_over.set()
+        return [asked for one in self.asking for asked in one.result()]
+
+
+@contextmanager
+def under_load(served: Served, paths: Sequence[str] = READS, n: int = 3) -> Iterator[Load]:
+    """Some 60 lookups and such a second, and an assignment with every fifth."""
+    is_over = Event()
+
+    def ask() -> list[Asked]:
+        found: list[Asked] = []
+        for number in count():
+            if is_over.wait(0.05):
+                break
+            path = paths[number % len(paths)]
+            found.append(Asked(path, served.get(path)))
+            if number % 5 == 0:
+                found.append(Asked("/segments/assign", served.post("/segments/assign", MINIMAL)))
+        return found
+
+    with ThreadPoolExecutor(n) as askers:
+        try:
+            yield Load(is_over, [askers.submit(ask) for _ in range(n)])
+        finally:
+            is_over.set()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of a server with a shop that the tests may stop."""
+    with own_home() as folder:
+        publish(embedded.start(folder), tmp_path_factory.mktemp("shop"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def own(home: Path) -> Iterator[Served]:
+    """That shop, served."""
+    url = embedded.start(home)
+    with serving(url, tokens=make_keys(url)) as found:
+        yield found
+
+
+def sessions(url: str) -> int:
+    """Connections of the service."""
+    with postgres.connect(url) as connection:
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'segpipe serve' AND datname = current_database()"
+        )
+        return int(postgres.fetch_one(connection, query)[0])
+
+
+def assert_away(asked: Sequence[Asked]) -> None:
+    """Answered, or told to try again; who was only to be assigned, was."""
+    for one in asked:
+        assert one.answer.status in {200, 503}, (one.path, one.answer.body)
+        assert one.answer.status == 200 or one.path != "/segments/assign", one.answer.body
+        assert one.answer.status == 200 or one.answer.headers["retry-after"] == "1"
+
+
+def test_a_database_that_is_stopped_and_started_under_load(own: Served, home: Path) -> None:
+    with under_load(own) as load_on:
+        wait_for(lambda: own.get("/ready").status == 200)
+        embedded.stop(home)
+        wait_for(lambda: own.get("/ready").status == 503)
+        for _ in range(20):
+            assert own.get("/segments/stats").status == 503
+            assert own.post("/segments/assign", CUSTOMER).status == 200
+            assert own.get("/segments/stats", key=None).status == 401
+        assert own.get("/health", key=None).status == 200
+        url = embedded.start(home)
+        wait_for(lambda: own.get("/ready").status == 200)
+        wait_for(lambda: own.get("/segments/stats").status == 200)
+        asked = load_on.end()
+    assert_away(asked)
+    away = [one for one in asked if one.answer.status == 503]
+    assert away
+    assert 1 <= sessions(url) <= 9  # eight to ask, one to watch
+    assert own.get("/segments/customer/c0001").status == 200
+    assert "unforeseen" not in own.told()
+
+
+@contextmanager
+def paused(home: Path) -> Iterator[None]:
+    """The server with all its sessions stands still, and goes on."""
+    pid = embedded.status(home).pid
+    assert pid
+    family = [pid, *children_of(pid)]
+    for one in family:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in family:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
+
+
+def test_a_database_that_stands_still(own: Served, home: Path) -> None:
+    wait_for(lambda: own.get("/ready").status == 200)
+    with under_load(own) as load_on, paused(home):
+        wait_for(lambda: own.get("/segments/stats").status == 503)  # and no answer takes 30 s
+        assert own.post("/segments/assign", MINIMAL).status == 200
+        assert own.get("/health", key=None).status == 200
+        asked = load_on.end()
+    assert_away(asked)
+    wait_for(lambda: own.get("/ready").status == 200)
+    assert own.get("/segments/stats").status == 200
+    assert sessions(embedded.start(home)) <= 9
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that it started."""
+    command = ["ps", "-o", "pid=", "--ppid", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [int(text) for text in found.stdout.split()]
+
+
+def is_there(pid: int) -> bool:
+    """Whether it is at work, and no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def place_of(link: Path) -> Path:
+    """What it points to, or itself where it is gone by now."""
+    with suppress(OSError):
+        return link.readlink()
+    return link
+
+
+def batch_of(n: int) -> dict[str, Any]:
+    return {"customers": [{**CUSTOMER, "customer_id": f"n{index}"} for index in range(n)]}
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int) -> None:
+    with (
+        shop_copy(server_url) as url,
+        serving(url, "--workers", n_workers, tokens=make_keys(url)) as served,
+    ):
+        wait_for(lambda: served.get("/ready").status == 200)
+        family = children_of(served.process.pid)
+        n = 300
+        with ThreadPoolExecutor(6) as askers:
+            flying = [askers.submit(served.post, "/segments/assign/batch", batch_of(n))]
+            flying += [
+                askers.submit(served.post, "/segments/assign", {**CUSTOMER, "customer_id": f"f{i}"})
+                for i in range(5)
+            ]
+            wait_for(lambda: is_heard(served, 1 + 5))
+            served.process.send_signal(signal.SIGTERM)
+            answers = [one.result() for one in flying]
+        assert [answer.status for answer in answers] == [200] * 6
+        lines = [json.loads(line) for line in answers[0].body.splitlines()]
+        assert [line["customer_id"] for line in lines] == [f"n{index}" for index in range(n)]
+        assert served.process.wait(timeout=60) == 0
+        with pytest.raises(ConnectionRefusedError):
+            served.get("/health", key=None)
+        wait_for(lambda: not any(is_there(pid) for pid in family))
+        assert "Traceback" not in served.told()
+        wait_for(lambda: sessions(url) == 0)
+
+
+def is_heard(served: Served, n: int) -> bool:
+    """Whether the head of as many requests has been read: each is a socket that is not idle."""
+    pids = [served.process.pid, *children_of(served.process.pid)]
+    return sum(connected(pid, served.port) for pid in pids) >= n
+
+
+def connected(pid: int, port: int) -> int:
+    """Connections of callers that the process has accepted."""
+    own = {str(place_of(link)) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split() for line in lines]
+    here = f"0100007F:{port:04X}"
+    return sum(row[1] == here and row[3] == "01" and f"socket:[{row[9]}]" in own for row in rows)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_none_outlives_the_parent(server_url: str) -> None:
+    with (
+        shop_copy(server_url) as url,
+        serving(url, "--workers", 2, tokens=make_keys(url)) as served,
+    ):
+        workers = wait_for_workers(served.process.pid, 2)
+        os.kill(workers[0], signal.SIGKILL)
+        wait_for(lambda: not is_there(workers[0]))
+        for _ in range(20):  # by the other one
+            assert asked_patiently(served) == 200
+        fresh = wait_for_workers(served.process.pid, 2)
+        assert workers[0] not in fresh
+        assert workers[1] in fresh
+        for _ in range(20):
+            assert asked_patiently(served) == 200
+        family = children_of(served.process.pid)
+        served.process.kill()
+        served.process.wait(timeout=60)
+        wait_for(lambda: not any(is_there(pid) for pid in family))
+        with socket.create_server(("127.0.0.1", served.port)):
+            pass  # the port is free
+        wait_for(lambda: sessions(url) == 0)
+
+
+def asked_patiently(served: Served) -> int:
+    """Status of a lookup, tried again where its worker was killed."""
+    for _ in range(100):
+        with suppress(ConnectionError):
+            return served.get("/segments/customer/c0001").status
+    return 0
+
+
+def wait_for_workers(parent: int, n: int) -> list[int]:
+    """The worker processes, once there are as many: those that were spawned to serve."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found[:] = [pid for pid in children_of(parent) if is_there(pid) and is_worker(pid)]
+        return len(found) == n
+
+    wait_for(look)
+    return found
+
+
+def is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def test_a_run_and_a_rollback_under_load(served: Served, module_url: str, tmp_path: Path) -> None:
+    model = tmp_path / "model.json"
+    with postgres.connect(module_url) as connection:
+        model.write_text(json.dumps(load.read_model(connection, 1)), encoding="utf-8")
+    sizes = served.get("/segments/stats").document["segment_distribution"]["rfm"]
+    page = f"/segments/rfm/{max(sizes, key=sizes.__getitem__)}/customers?order=-lifetime_value"
+    paths = (*READS[:4], page, "/segments/transitions")
+    with under_load(served, paths, 4) as load_on:
+        publish(module_url, tmp_path, 60, 2, "--model", model, "--force")
+        wait_for(lambda: assigned_by(served) == 2)
+        with postgres.connect(module_url) as connection:
+            load.rollback(connection, "default")
+        wait_for(lambda: assigned_by(served) == 1)
+        asked = load_on.end()
+    assert {one.answer.status for one in asked} == {200}
+    told: dict[tuple[str, int], Any] = {}
+    for one in asked:
+        document = one.answer.document
+        run_id = run_of(document)
+        known = told.setdefault((one.path, run_id), lasting(document))
+        assert lasting(document) == known, (one.path, run_id)  # one run, one answer
+    for path in (*paths, "/segments/assign"):
+        assert {run_id for where, run_id in told if where == path} == {1, 2}, path
+        if path != "/segments/axes":
+            assert told[path, 1] != told[path, 2], path
+
+
+def assigned_by(served: Served) -> int:
+    """The run by which customers are assigned."""
+    return run_of(served.post("/segments/assign", MINIMAL).document)
+
+
+def run_of(document: dict[str, Any]) -> int:
+    """The run that an answer names."""
+    named = document["run"]["run_id"] if "run" in document else document["run_id"]
+    assert isinstance(named, int)
+    return named
+
+
+def lasting(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The same without when it was written."""
+    if isinstance(value, dict):
+        return {k: lasting(part) for k, part in value.items() if not k.endswith(("_at", "updated"))}
+    return [lasting(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,102 @@
+"""What schemathesis makes up from the OpenAPI document is answered as the document says.
+
+It loads this module too, in its own process, for the hooks below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from serving import Served, module_url, served
+
+__all__ = ["module_url", "served"]
+PHASES = ("examples", "coverage", "fuzzing")
+# What JSON Schema cannot say, such as that an order is there, a day exists, and an id comes once.
+_BEYOND_SCHEMA = {"unknown_order", "duplicate_customer", "date_value", "refused"}
+
+# No name that is made up is that of a segment; names that are none are tried in test_api_hostile.
+_CONFIG = """
+[[operations]]
+include-name = "GET /segments/{axis}/{segment}/customers"
+parameters = { "path.axis" = "purchase_frequency", "path.segment" = "one_time_buyer" }
+"""
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def first_line(_context: object, response: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The first of the lines, which have the same keys."""
+    first, *others = [json.loads(line) for line in response.content.splitlines()]
+    if any(set(other) != set(first) for other in others):
+        raise ValueError("lines with different keys")
+    return first
+
+
+@schemathesis.hook
+def filter_failure(_context: object, failure: object, _case: object, response: Any) -> bool:  # noqa: ANN401
+    """Whether it is one: a refusal that the document cannot foresee is none."""
+    kind = type(failure).__name__
+    if kind == "AcceptedNegativeData":
+        return bool(response.status_code != 413)  # refused for its length before it is read
+    if kind == "RejectedPositiveData" and response.status_code == 422:
+        # Were a field of it wrong by the schema, that would be told instead.
+        return not all(is_beyond_schema(one) for one in response.json()["detail"])
+    return True
+
+
+def is_beyond_schema(wrong: dict[str, Any]) -> bool:
+    """Whether it takes more than JSON Schema to know that this is wrong."""
+    is_product = wrong["msg"].startswith("Quantity times price")
+    return is_product or wrong["type"] in _BEYOND_SCHEMA or wrong["loc"] == ["query", "after"]
+
+
+def explore(served: Served, folder: Path, *more: str) -> tuple[dict[str, Any], str]:
+    """Report of schemathesis on the service, and what it printed."""
+    report = folder / "report.json"
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run"),
+        f"http://127.0.0.1:{served.port}/openapi.json",
+        *("--header", f"X-API-Key: {served.tokens['write']}", "--phases", ",".join(PHASES)),
+        *("--checks", "all", "--continue-on-failure", "--seed", "1", "--workers", "2"),
+        *("--generation-database", "none", "--request-timeout", "30", "--output-truncate", "true"),
+        *("--report", "json", "--report-json-path", str(report), *more),
+    ]
+    (folder / "schemathesis.toml").write_text(_CONFIG, encoding="utf-8")
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "SCHEMATHESIS_HOOKS": Path(__file__).stem, "PYTHONPATH": path}
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600
+    )
+    printed = done.stdout[-5_000:] + done.stderr[-5_000:]
+    assert report.exists(), printed
+    return json.loads(report.read_text(encoding="utf-8")), printed
+
+
+def test_schemathesis_finds_nothing(served: Served, tmp_path: Path) -> None:
+    document = served.get("/openapi.json", key=None).document
+    operations = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    report, printed = explore(served, tmp_path, "--max-examples", "10")
+    assert (report["failures"], report["errors"]) == ([], []), printed
+    assert (report["complete"], report["exit_code"]) == (True, 0), printed
+    assert report["operations"]["tested"] == len(operations) == report["operations"]["total"]
+    assert [report["phases"][phase]["status"] for phase in PHASES] == ["success"] * 3
+    cases = report["test_cases"]
+    assert cases["generated"] > 1_000  # it did look
+    assert cases["without_checks"] < 50
+    assert report["filtered"] < 100  # and the hook did not look away
+    assert not any(report["warnings"].values()), report["warnings"]
+    assert set(report["valid_rates"]) == operations
+    for operation, phases in report["valid_rates"].items():
+        assert sum(phase["accepted"] for phase in phases.values()), (operation, phases)
+    statuses = {line["status"] for line in served.log()}
+    assert {200, 401, 404, 405, 422} <= statuses <= {200, 401, 404, 405, 409, 413, 422}
+    assert "unforeseen" not in served.told()
