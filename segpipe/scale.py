@@ -52,7 +52,9 @@ def scale_matrix(columns: Mapping[str, Floats], scales: Sequence[FeatureScale]) 
     for index, scale in enumerate(scales):
         raw = columns[scale.measure]
         values = transformed(np.where(np.isnan(raw), scale.fill, raw), scale.transform)
-        matrix[:, index] = (np.clip(values, scale.low, scale.high) - scale.mean) / scale.deviation
+        # Of one customer, np.clip costs ten times as much.
+        clipped = np.minimum(np.maximum(values, scale.low), scale.high)
+        matrix[:, index] = (clipped - scale.mean) / scale.deviation
     return matrix
 
 

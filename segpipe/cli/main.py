@@ -23,7 +23,7 @@ from segpipe.cli.parity import parity
 from segpipe.cli.queries import runs, show, sql
 from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
-from segpipe.cli.serve import serve
+from segpipe.cli.serve import keep_heap_whole, serve
 from segpipe.cli.transitions import transitions
 from segpipe.errors import SegpipeError
 
@@ -107,6 +107,8 @@ def start(prog_name: str = "segpipe") -> NoReturn:
     Python would take half a second to free, object by object, what the system frees anyway. And
     after an interrupt in the midst of an import it would end by the signal, whatever was caught.
     """
+    if sys.argv[1:2] == ["serve"]:
+        keep_heap_whole()
     status = 0
     try:
         main(prog_name=prog_name)

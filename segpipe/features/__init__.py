@@ -1,6 +1,6 @@
 """Features: order lines → one row a customer."""
 
-from segpipe.features.compute import Reference, compute_features
-from segpipe.features.statement import features_statement
+from segpipe.features.compute import COUNTS, Reference, compute_features
+from segpipe.features.statement import Part, features_statement
 
-__all__ = ["Reference", "compute_features", "features_statement"]
+__all__ = ["COUNTS", "Part", "Reference", "compute_features", "features_statement"]

@@ -25,7 +25,11 @@ from segpipe.report import FeatureInfo
 from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
 
 N_BIGGEST_CHANNELS = 3
-GAP_WEIGHT = 2.0  # gaps' worth of the population's median in a customer's expected gap
+COUNTS = {  # metric → the measure that it is, as a whole number
+    "total_orders": "n_orders",
+    "days_since_last_purchase": "recency_days",
+    "customer_tenure_days": "tenure_days",
+}
 
 CHANNEL_KINDS = {
     "web": "web website online internet site app mobile ios android ecommerce e-commerce shopify"
@@ -67,7 +71,8 @@ def compute_features(
     """
     as_of = as_of or _day_after_newest(engine)
     with Tables(engine) as keep:
-        reference = customer_features(keep, inputs, as_of, reference, progress)
+        parts, reference = measure_parts(keep, inputs, as_of, reference, progress)
+        keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts)), is_temporary=False)
         info = _info(engine, keep, as_of)
     if info.n_customers == 0:
         msg = f"No customer has an order on or before {as_of}; give a later --as-of."
@@ -75,14 +80,17 @@ def compute_features(
     return info, reference
 
 
-def customer_features(
+def measure_parts(
     keep: Keeps,
     inputs: frozenset[str],
     as_of: date | ir.DateValue,
     reference: Reference | None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Reference:
-    """Keep customer_features, and give the figures it leans on: those given, or learnt here."""
+) -> tuple[list[ir.Table], Reference]:
+    """Tables with a row a customer, and the figures they lean on: those given, or learnt here.
+
+    The first has everybody with an order, and their customer_id; the others may lack some.
+    """
     lines = keep.view("lines", grains.up_to(keep.table(ORDER_LINES.name), as_of))
     orders = keep("orders", grains.orders(lines))
     customers = keep("customers", grains.customers(orders))
@@ -95,7 +103,12 @@ def customer_features(
     keyed = keep("keyed_lines", _keyed_lines(keep, lines, sequence, reference))
     progress("lines")
     months = grains.months_of_orders(sequence)
-    parts = [measures.value_measures(customers), times]
+    gap = reference.median_gap_days
+    parts = [
+        measures.value_measures(customers),
+        times,
+        measures.overdue_measures(customers, times, gap),
+    ]
     parts.append(keep("months", measures.month_measures(months)))
     if "channel" in inputs:
         kinds = {kind: words.split() for kind, words in CHANNEL_KINDS.items()}
@@ -116,8 +129,7 @@ def customer_features(
     if "tickets" in inputs:
         kinds = {kind: words.split() for kind, words in TICKET_KINDS.items()}
         parts.append(ticket_measures(keep.table(TICKETS.name), customers, as_of, kinds))
-    keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts), reference), is_temporary=False)
-    return reference
+    return parts, reference
 
 
 def _joined(parts: list[ir.Table]) -> ir.Table:
@@ -132,24 +144,16 @@ def _joined(parts: list[ir.Table]) -> ir.Table:
     return whole.drop("customer", *keys)
 
 
-def _with_metrics(table: ir.Table, reference: Reference) -> ir.Table:
+def _with_metrics(table: ir.Table) -> ir.Table:
     """Every measure as a double, NULL where the input lacks it; then the published metrics."""
-    n_gaps = table.n_orders - 1
-    own_gaps = (table.mean_gap_days * n_gaps).fill_null(0.0)
-    expected = (own_gaps + GAP_WEIGHT * reference.median_gap_days) / (n_gaps + GAP_WEIGHT)
-    overdue = table.recency_days / expected.clip(lower=1.0)
-    table = table.mutate(recency_over_expected_gap=overdue)
-    metrics = {
-        "churn_risk_score": (overdue / 2).clip(lower=0.0, upper=1.0),
-        "total_orders": table.n_orders.cast("int32"),
-        "days_since_last_purchase": table.recency_days.cast("int32"),
-        "customer_tenure_days": table.tenure_days.cast("int32"),
-    }
+    counts = {metric: table[measure].cast("int32") for metric, measure in COUNTS.items()}
     known = set(table.columns)
     doubles = {
         name: (table[name] if name in known else ibis.null()).cast("float64") for name in MEASURES
     }
-    return table.select("customer_id", **doubles, **metrics).order_by("customer_id")
+    return table.select(
+        "customer_id", **doubles, churn_risk_score=table.churn_risk_score, **counts
+    ).order_by("customer_id")
 
 
 def _keyed_lines(

@@ -18,6 +18,7 @@ MONTH_DAYS = 30.4375  # mean length of a month
 RATE_SMOOTHING = 0.5  # orders added to each half of the tenure
 RECENT_DAYS = 90
 DEEP_CATEGORY_LINES = 3
+GAP_WEIGHT = 2.0  # gaps' worth of the population's median in a customer's expected gap
 
 
 def value_measures(customers: ir.Table) -> ir.Table:
@@ -110,6 +111,20 @@ def _slope(by_number: Any, total: Any, n: Any) -> Any:
     count = n.cast("float64")
     spread = count * (count * count - 1) / 12  # Σ i² - (Σ i)² / n
     return ratio(by_number - total * (count + 1) / 2, spread)
+
+
+def overdue_measures(customers: ir.Table, times: ir.Table, median_gap_days: float) -> ir.Table:
+    """How long the customer stays away against the gap to be expected of them."""
+    known = times.join(_order_counts(customers), "customer")
+    n_gaps = known.n_customer_orders - 1
+    own_gaps = (known.mean_gap_days * n_gaps).fill_null(0.0)
+    expected = (own_gaps + GAP_WEIGHT * median_gap_days) / (n_gaps + GAP_WEIGHT)
+    overdue = known.recency_days / expected.clip(lower=1.0)
+    return known.select(
+        "customer",
+        recency_over_expected_gap=overdue,
+        churn_risk_score=(overdue / 2).clip(lower=0.0, upper=1.0),
+    )
 
 
 def month_measures(months: ir.Table) -> ir.Table:

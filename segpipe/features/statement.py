@@ -1,13 +1,14 @@
 """The whole stage as one statement with parameters, for a few customers at a time.
 
-Takes the SELECTs that give order lines and tickets; gives SQL whose rows are customer_features, by
-the expressions from which a run makes the table. The engine plans it once; what is left of a
-hundred milliseconds is then some fifteen.
+Takes the SELECTs that give order lines and tickets; gives SQL of the customers' measures, by the
+expressions from which a run makes customer_features. The engine plans it once, which is most of
+the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -16,8 +17,8 @@ import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 from segpipe.engine import literal, quote
-from segpipe.features.compute import Reference, customer_features
-from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Table
+from segpipe.features.compute import COUNTS, Reference, measure_parts
+from segpipe.schema import METRICS, ORDER_LINES, TICKETS, Table
 
 _OBSERVATION = "observation"
 
@@ -36,7 +37,7 @@ class Clauses:
         is_temporary: bool = True,  # noqa: ARG002 - a clause always is
     ) -> ir.Table:
         """Compute the expression in the clause `name`."""
-        self._clauses[name] = ibis.to_sql(expression, dialect="duckdb", pretty=False)
+        self._clauses[name] = _sql(expression)
         return ibis.table(expression.schema(), name=name)
 
     def view(self, name: str, expression: ir.Table) -> ir.Table:
@@ -66,26 +67,63 @@ class Clauses:
     def drop(self, *names: str) -> None:
         """Clauses end with their statement."""
 
-    def select(self, columns: str, name: str) -> str:
-        """The statement that gives some columns of a clause."""
+    def rows(self, parts: Sequence[Part]) -> str:
+        """The statement that gives the parts below each other: joined side by side they cost more.
+
+        Columns: place of the part, customer, customer_id or NULL, values.
+        """
         clauses = (f"{quote(n)} AS MATERIALIZED ({query})" for n, query in self._clauses.items())
-        return f"WITH {', '.join(clauses)} SELECT {columns} FROM {quote(name)}"
+        selects = (_rows_of(place, part) for place, part in enumerate(parts))
+        return f"WITH {', '.join(clauses)} {' UNION ALL '.join(selects)}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some figures of customers: a query with `customer`, and its columns that are values."""
+
+    query: str
+    columns: tuple[str, ...]
+    has_ids: bool = False
 
 
 def features_statement(
-    inputs: frozenset[str], reference: Reference, given: Mapping[str, str], columns: str
-) -> str:
-    """SQL of `columns` of customer_features as of the text `$as_of`.
+    inputs: frozenset[str],
+    reference: Reference,
+    given: Mapping[str, str],
+    measures: Sequence[str],
+    more: Sequence[Part] = (),
+) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """SQL of measures and metrics as of the text `$as_of`, and the names of each part's values.
 
-    `given` are the SELECTs of order_lines, of tickets where they are an input, and of what those
-    or the columns select from.
+    `given` are the SELECTs of order_lines, of tickets where they are an input, and of what those,
+    or `more` parts, select from.
     """
     # A table of one row: with the parameter itself in many places the engine plans it every time.
     observation = {_OBSERVATION: "SELECT $as_of::VARCHAR::DATE AS as_of"}
     clauses = Clauses({**observation, **given})
     as_of = ibis.table({"as_of": "date"}, name=_OBSERVATION).as_of.as_scalar()
-    customer_features(clauses, inputs, as_of, reference)
-    return clauses.select(columns, CUSTOMER_FEATURES.name)
+    tables, _ = measure_parts(clauses, inputs, as_of, reference)
+    wanted = {*measures, *METRICS, *COUNTS.values()}
+    parts = [
+        Part(
+            query=_sql(table),
+            columns=tuple(name for name in table.columns if name in wanted),
+            has_ids="customer_id" in table.columns,
+        )
+        for table in tables
+    ]
+    parts = [part for part in (*parts, *more) if part.columns]
+    return clauses.rows(parts), tuple(part.columns for part in parts)
+
+
+def _rows_of(place: int, part: Part) -> str:
+    values = ", ".join(f"{quote(name)}::DOUBLE" for name in part.columns)
+    ids = "customer_id" if part.has_ids else "NULL::VARCHAR"
+    return f"SELECT {place}, customer, {ids}, [{values}] FROM ({part.query})"
+
+
+def _sql(expression: ir.Table) -> str:
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
 
 
 def _schema(table: Table) -> ibis.Schema:

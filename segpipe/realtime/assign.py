@@ -44,9 +44,7 @@ def assign_customers(
     return [answers[index] for index in range(len(customers))]
 
 
-def assign_by_day(
-    rollup: Rollup, model: Model, customers: Sequence[Customer]
-) -> Iterator[Answers]:
+def assign_by_day(rollup: Rollup, model: Model, customers: Sequence[Customer]) -> Iterator[Answers]:
     """The same by each customer's place, day by day: a day costs what a few customers do."""
     refused: Answers = {}
     by_day: dict[date, list[int]] = {}

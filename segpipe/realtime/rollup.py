@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from segpipe.assign import needed_measures
 from segpipe.config import EngineSettings
-from segpipe.engine import Connection, literal, open_engine, quote
-from segpipe.features import features_statement
+from segpipe.engine import Connection, literal, open_engine
+from segpipe.features import COUNTS, Part, features_statement
 from segpipe.model import Model
 from segpipe.realtime.lines import Row
 from segpipe.schema import CUSTOMER_FEATURES, METRICS, ORDER_LINES, TICKETS
@@ -26,6 +26,7 @@ from segpipe.source.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
 _ARROW = {"VARCHAR": pa.string(), "DOUBLE": pa.float64(), "INTEGER": pa.int32()}
+_N_REFUSED = "n_refused"
 _REFUSED = "fate IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
 
 
@@ -34,6 +35,7 @@ class Rollup:
     """Statements of one model on an engine of their own; for one thread at a time."""
 
     engine: Connection
+    parts: tuple[tuple[str, ...], ...]  # measures that come together
     columns: pa.StructType  # customer_id, METRICS and the measures that the model needs
     has_tickets: bool
 
@@ -44,9 +46,23 @@ class Rollup:
         given = {"lines": packed(lines), "as_of": as_of.isoformat()}
         if self.has_tickets:
             given["tickets"] = packed(tickets)
-        rows = self._execute("features", given)
-        values = pa.array([row[:-1] for row in rows], self.columns)
-        return pa.RecordBatch.from_struct_array(values), not rows or rows[0][-1] > 0
+        ids: dict[int, str] = {}
+        figures: dict[int | None, dict[str, float | None]] = {}
+        for place, customer, customer_id, values in self._execute("features", given):
+            figures.setdefault(customer, {}).update(zip(self.parts[place], values, strict=True))
+            if customer_id is not None:
+                ids[customer] = customer_id
+        rows = [self._row(customer_id, figures[key]) for key, customer_id in ids.items()]
+        batch = pa.RecordBatch.from_struct_array(pa.array(rows, self.columns))
+        return batch, bool(figures[None][_N_REFUSED])
+
+    def _row(self, customer_id: str, figures: Mapping[str, float | None]) -> tuple[Any, ...]:
+        """Cells of a customer, in the order of the columns."""
+        _, *names = self.columns.names
+        cells = (figures.get(COUNTS.get(name, name)) for name in names)
+        # A count is a whole number, and everybody has one.
+        whole = (int(c or 0) if n in COUNTS else c for n, c in zip(names, cells, strict=True))
+        return (customer_id, *whole)
 
     def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
         """Customer → the reason against one of their lines or tickets, and the text it is about."""
@@ -72,13 +88,16 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
         table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE fate IS NULL"
         for name, table in tables
     }
-    measures = dict.fromkeys(needed_measures(model), pa.float64())
+    measures = needed_measures(model)
     columns = {name: _ARROW[kind] for name, kind in CUSTOMER_FEATURES.columns.items()}
-    columns |= {name: kind for name, kind in measures.items() if name not in METRICS}
-    counts = (f"(SELECT count(*) FROM {name} WHERE {_REFUSED})" for name in typed)
-    wanted = f"{', '.join(map(quote, columns))}, {' + '.join(counts)}"
-    statement = features_statement(
-        frozenset(model.inputs), model.reference, {**typed, **kept}, wanted
+    columns |= {name: pa.float64() for name in measures if name not in METRICS}
+    refused = " UNION ALL ".join(f"SELECT fate FROM {name} WHERE {_REFUSED}" for name in typed)
+    n_refused = Part(
+        f"SELECT NULL::INTEGER AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
+        (_N_REFUSED,),
+    )
+    statement, parts = features_statement(
+        frozenset(model.inputs), model.reference, {**typed, **kept}, measures, [n_refused]
     )
     with open_engine(EngineSettings(threads=1)) as engine:
         engine.execute(f"PREPARE features AS {statement}")
@@ -87,4 +106,4 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
             engine.execute(
                 f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REFUSED}"
             )
-        yield Rollup(engine, pa.struct(list(columns.items())), has_tickets)
+        yield Rollup(engine, parts, pa.struct(list(columns.items())), has_tickets)
