@@ -174,6 +174,6 @@ def _count(tally: Tally, axis: str, codes: Codes, size: int) -> None:
 def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:
     filled = tally.n_filled.setdefault(axis, {})
     for measure, values in own.items():
-        missing = np.count_nonzero(np.isnan(values))
+        missing = int(np.count_nonzero(np.isnan(values)))
         if missing:
             filled[measure] = filled.get(measure, 0) + missing
