@@ -242,7 +242,7 @@ def middles(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def highest(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
     """The highest rate whose p99 is within the bound, and the next, at which it twice was not."""
-    rate, best, failed = RATES[kind] * STEP, None, 0
+    rate, best, failed = RATES[kind] / STEP**3, None, 0
     while failed < 2:  # one may be the machine's
         load = replace(bench.asked(kind, round(rate)), seconds=bench.seconds / 2, connections=64)
         found = loaded(bench, service, load)
