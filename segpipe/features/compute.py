@@ -107,7 +107,7 @@ def measure_parts(
     parts = [
         measures.value_measures(customers),
         times,
-        measures.overdue_measures(customers, times, gap),
+        measures.overdue_measures(times, gap),
     ]
     parts.append(keep("months", measures.month_measures(months)))
     if "channel" in inputs:

@@ -88,6 +88,7 @@ def _from_sums(sums: ir.Table) -> ir.Table:
         "customer",
         "tenure_days",
         "recency_days",
+        n_timed_orders="n",
         active_days=span_days,
         orders_per_month=ratio(sums.n, months),
         mean_gap_days=mean_gap_days,
@@ -113,14 +114,13 @@ def _slope(by_number: Any, total: Any, n: Any) -> Any:
     return ratio(by_number - total * (count + 1) / 2, spread)
 
 
-def overdue_measures(customers: ir.Table, times: ir.Table, median_gap_days: float) -> ir.Table:
+def overdue_measures(times: ir.Table, median_gap_days: float) -> ir.Table:
     """How long the customer stays away against the gap to be expected of them."""
-    known = times.join(_order_counts(customers), "customer")
-    n_gaps = known.n_customer_orders - 1
-    own_gaps = (known.mean_gap_days * n_gaps).fill_null(0.0)
+    n_gaps = times.n_timed_orders - 1
+    own_gaps = (times.mean_gap_days * n_gaps).fill_null(0.0)
     expected = (own_gaps + GAP_WEIGHT * median_gap_days) / (n_gaps + GAP_WEIGHT)
-    overdue = known.recency_days / expected.clip(lower=1.0)
-    return known.select(
+    overdue = times.recency_days / expected.clip(lower=1.0)
+    return times.select(
         "customer",
         recency_over_expected_gap=overdue,
         churn_risk_score=(overdue / 2).clip(lower=0.0, upper=1.0),
