@@ -145,10 +145,17 @@ def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(served: Se
         piece = b" " * 50_000
         for _ in range(21):
             peer.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-        answer = b""
-        while part := peer.recv(65536):
-            answer += part
+        answer = peer.recv(65536)  # the connection stays, for what is still to come
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_refusal_before_the_body_is_the_only_answer_to_it(served: Served) -> None:
+    connection = served.connect()
+    body = b" " * 200_000  # more than a head may have
+    refused = served.ask("POST", "/segments/assign", body, key=None, connection=connection)
+    assert refused.status == 401
+    assert served.get("/segments/stats", connection=connection).status == 200
+    connection.close()
 
 
 def test_what_is_no_http_is_answered_in_the_same_shape(served: Served) -> None:

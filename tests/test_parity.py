@@ -56,6 +56,11 @@ def test_the_service_agrees_with_the_run_until_a_profile_is_touched(
     assert "60 customers, 2,040 figures, 2 differences." in other.out
     assert "c0007 metrics.lifetime_value: batch " in other.out
     assert "c0007 membership_strengths.rfm: batch 0.1234, service " in other.out
+    with postgres.connect(shop.url) as connection:
+        connection.execute("DELETE FROM customer_profiles WHERE customer_id = 'c0007'")
+    fewer = call(capsys, *command)
+    assert fewer.status == 0
+    assert fewer.out.endswith("0 differences. 1 more have no profile, such as the forgotten.\n")
     some = call(capsys, *command, "--customers", "25", "--seed", "3", "--json")
     assert json.loads(some.out)["n_customers"] == 25
 

@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from segpipe.api.request import CustomerIn
 from segpipe.assign import Tally, assign_batches
 from segpipe.axes import AXES
 from segpipe.config import (
@@ -33,7 +33,6 @@ from segpipe.realtime import Assigned, Refused, assign_customers, customer_of, o
 from segpipe.schema import METRICS, strength_column
 from segpipe.source import read_order_lines
 
-_AMOUNTS = ("total_price", "discount_amount", "refund_amount", "quantity", "price", "satisfaction")
 Row = dict[str, str]
 Change = Callable[[list[Row]], list[Row]]
 
@@ -142,18 +141,7 @@ def test_one_customer_alone_is_answered_as_among_others(tmp_path: Path) -> None:
 def parsed(document: dict[str, Any]) -> dict[str, Any]:
     """The document as the schema of the service hands it on."""
 
-    def numbers(part: dict[str, Any]) -> dict[str, Any]:
-        return {
-            key: Decimal(value) if key in _AMOUNTS and value is not None else value
-            for key, value in part.items()
-        }
-
-    lists: dict[str, Any] = {
-        key: [numbers(part) for part in document[key]]
-        for key in ("orders", "items", "tickets")
-        if key in document
-    }
-    return {**document, **lists, "as_of": date.fromisoformat(document["as_of"])}
+    return CustomerIn.model_validate(document).model_dump(exclude_unset=True)
 
 
 def _settings(file: File, folder: Path) -> tuple[SourceSettings, FeatureSettings]:

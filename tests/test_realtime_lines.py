@@ -6,9 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from segpipe.config import EngineSettings
+from segpipe.engine import open_engine
 from segpipe.realtime import Customer, Item, Order
 from segpipe.realtime.lines import line_rows, unknown_order
-from segpipe.source.request import LINE_COLUMNS
+from segpipe.source.request import LINE_COLUMNS, as_in_a_file
+from segpipe.source.typed import identifier, trimmed
 
 JUNE, JULY = "2025-06-01T10:00:00", "2025-07-01"
 
@@ -148,6 +151,18 @@ def test_an_id_that_stands_twice_keeps_its_items_once() -> None:
         (JUNE, "9"),
         (JULY, "4"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["c1", " c1", "c1  ", "12.0", "12.00", "007", "NaN", "none", "  ", "1e5", "nano", "x.0"]
+)
+def test_an_id_is_taken_as_the_source_stage_takes_it(text: str) -> None:
+    with open_engine(EngineSettings()) as engine:
+        found = engine.execute(
+            f"SELECT {identifier('t')} FROM (SELECT {trimmed('c')} AS t FROM (SELECT $id AS c))",
+            {"id": text},
+        ).fetchall()
+    assert as_in_a_file(text) == found[0][0]
 
 
 def test_an_item_of_an_unknown_order_is_named() -> None:

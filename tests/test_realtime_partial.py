@@ -118,6 +118,21 @@ def test_the_day_is_the_runs_or_the_day_after_a_newer_order_by_the_shops_clock(
     assert observation_date(model, named) == date(2030, 1, 1)
 
 
+def test_a_bought_item_of_a_later_day_counts_and_a_returned_one_moves_nothing(
+    served: Served,
+) -> None:
+    model, _ = served
+    late = (model.reference.as_of + timedelta(days=5)).isoformat()
+    orders = _orders(model, 1, order_id="o1")
+    bought = {"quantity": Decimal(1), "order_id": "o1", "order_date": late}
+    answer = _assigned(served, orders=orders, items=[bought])
+    assert answer.metrics["lifetime_value"] == 40
+    back = {**bought, "total_price": Decimal(-40)}
+    answer = _assigned(served, orders=orders, items=[back])
+    assert answer.as_of == model.reference.as_of
+    assert "return_behavior" not in answer.unavailable
+
+
 def test_customers_of_several_days_are_answered_in_their_order(served: Served) -> None:
     model, rollup = served
     one = customer_of({"customer_id": "a", "orders": _orders(model, 2)})

@@ -49,4 +49,5 @@ def admitted(kind: type[Body], content: bytes) -> Body:
 
 
 def _too_long(most: int) -> HTTPException:
-    return HTTPException(413, f"The body is longer than {most:,} bytes.", _CLOSE)
+    # Not closed at once: what is still to come would have the answer thrown away.
+    return HTTPException(413, f"The body is longer than {most:,} bytes.")

@@ -55,9 +55,10 @@ class Gate:
         if key is None:
             return self._rejected("key", 401, _NO_KEY, {"WWW-Authenticate": "ApiKey"})
         seen_of(scope).key = key
-        if _CONTROL.search(scope["path"]):  # no route matches a line's end
+        limited = self._limited(key)
+        if limited is None and _CONTROL.search(scope["path"]):  # no route matches a line's end
             return invalid(["path", "customer_id"], "Should have no control characters")
-        return self._limited(key)
+        return limited
 
     def _limited(self, key: ApiKey) -> Response | None:
         wait = self._state.rate.admit(key.key_id, key.rate_per_minute, monotonic())

@@ -21,6 +21,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     _waiting: TimerHandle | None = None
     _n_head_bytes = 0
+    _is_in_body = False  # of a request that may have been answered before it was read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -36,7 +37,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Feed the parser, unless the head has grown too long."""
         if self.cycle is None or self.cycle.response_complete:
             self._wait()
-        if self._waiting is not None:
+        if self._waiting is not None and not self._is_in_body:
             self._n_head_bytes += len(data)
         super().data_received(data)
         # Counted with what follows the head, but by then the head was complete and nobody waits.
@@ -46,7 +47,14 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no longer: what follows is the body, which has its own limits."""
         self._stop_waiting()
+        self._is_in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """What comes next is a head."""
+        self._stop_waiting()
+        self._is_in_body = False
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """The answer to what is no HTTP, in the shape of the others."""
@@ -64,7 +72,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._waiting = None
-        if not self.transport.is_closing():
+        if self._is_in_body:  # it has its answer: a second one would be taken for the next one's
+            self.transport.close()
+        elif not self.transport.is_closing():
             self._refuse(408, "The request's head did not arrive within ten seconds.")
 
     def _refuse(self, status: int, detail: str) -> None:

@@ -123,7 +123,10 @@ Quantity = Annotated[
 ]
 Figure = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(_whole)]
-Rating = Annotated[Decimal, *_number(5, r"[1-4](\.\d{1,10})?|5", 1)]
+Rating = Annotated[Decimal, *_number(5, r"[1-4](\.\d{1,10})?|5(\.0{1,10})?", 1)]
+
+
+Channel = Annotated[str, Field(min_length=1, max_length=200, pattern=ID_PATTERN)]
 
 
 class Strict(BaseModel):
@@ -164,7 +167,7 @@ class TicketIn(Strict):
     """One support ticket."""
 
     created_at: Moment
-    channel: Label | None = None
+    channel: Channel
     resolved_at: Moment | None = None
     message_count: Count | None = None
     satisfaction: Rating | None = None

@@ -130,7 +130,8 @@ class State:
                     self._look(connection)
             except (DatabaseError, ServerError) as error:
                 if self.is_database_up:
-                    LOG.warning("segpipe: the database does not answer: %s", error)
+                    reason = str(error).split(". ", maxsplit=1)[0]
+                    LOG.warning("segpipe: lookups wait for the database: %s", reason)
                 self.is_database_up = False
                 self.figures.database.set(0)
                 return
@@ -144,11 +145,12 @@ class State:
         found = in_force(connection, self.settings.store_id)
         if found == self.run and (found is None or self.queue.snapshot is not None):
             return
-        before, self.run = self.run, found
+        before = self.run
         if found is None:
             self.queue.replace(None)
         elif _is_other(found, self.queue.snapshot):
             self._replace(found, read_model(connection, found.run_id))
+        self.run = found  # last: what failed above is tried again at the next look
         if found and (before is None or before.run_id != found.run_id):
             self.figures.run.set(found.run_id)
             self.figures.published.set(_seconds(found.finished_at))

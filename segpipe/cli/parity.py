@@ -89,9 +89,9 @@ def _refuse_other_input(service: Service, run_id: int, input_hash: str) -> None:
     """Raise InputError where the run in force has read other files."""
     from segpipe.errors import InputError
 
-    runs = json.loads(service.ask("GET", "/runs"))["runs"]
+    runs = json.loads(service.ask("GET", "/runs?limit=100"))["runs"]
     known = {run["run_id"]: run["input_hash"] for run in runs}
-    if known.get(run_id, input_hash) != input_hash:
+    if known.get(run_id) != input_hash:
         msg = f"Run {run_id}, from which the service answers, was made from other files;"
         raise InputError(f"{msg} name those, or run them first.")
 
@@ -102,6 +102,8 @@ def _text(found: Parity) -> str:
         f"Parity with run {found.run_id}: {found.n_customers:,} customers, {found.n_figures:,}"
         f" figures, {n:,} difference{'' if n == 1 else 's'}."
     )
+    if found.n_unpublished:
+        head += f" {found.n_unpublished:,} more have no profile, such as the forgotten."
     told = [
         f"  {one.customer_id} {one.figure}: batch {one.batch}, service {one.service}"
         for one in found.differences[:_SHOWN]

@@ -27,6 +27,7 @@ from segpipe.load.records import PreviousRun
 from segpipe.load.resize import Change, resize
 from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, RowFormat, copy_lines
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
+from segpipe.source.request import as_in_a_file
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
     from segpipe.realtime.record import Assigned
@@ -140,6 +141,11 @@ def _run(connection: Connection, parent: Parent, store_id: str, run_id: int) -> 
 
 
 def _refuse(connection: Connection, store_id: str, assigned: Assigned, run: _Run) -> None:
+    if as_in_a_file(assigned.customer_id) != assigned.customer_id:
+        raise InputError(
+            "No run would keep this customer_id as it stands; to store them, send it as the file's"
+            " customers have it, without blanks around it or '.0' behind."
+        )
     if assigned.as_of < run.as_of:
         raise InputError(
             f"The customer is told of as of {assigned.as_of}, and the run in force as of"

@@ -38,6 +38,7 @@ class Parity:
 
     run_id: int
     n_customers: int
+    n_unpublished: int  # such as those who asked to be forgotten
     n_figures: int
     differences: tuple[Difference, ...]
 
@@ -61,8 +62,8 @@ class Service:
         """End the connection."""
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: object = None) -> str:
-        """The answer's text, waited for where the key's rate is used up.
+    def ask(self, method: str, path: str, body: object = None, missing: str | None = None) -> str:
+        """The answer's text, waited for where the key's rate is used up; `missing` for a 404.
 
         Raises ServiceError, with what the service says, for any status but a 2xx.
         """
@@ -72,6 +73,8 @@ class Service:
             if status != http.client.TOO_MANY_REQUESTS:
                 break
             time.sleep(pause)
+        if status == http.client.NOT_FOUND and missing is not None:
+            return missing
         if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
             raise ServiceError(f"{method} {path} was answered {status}: {text[:500]}")
         return text
@@ -108,21 +111,25 @@ def replay(
     """
     run_id = run_in_force(service)["run_id"]
     differences: list[Difference] = []
-    n_customers = n_figures = 0
+    n_customers = n_figures = n_unpublished = 0
     remaining = iter(documents)
     while some := list(islice(remaining, _AT_A_TIME)):
         text = service.ask("POST", "/segments/assign/batch", {"customers": some})
         for line in text.splitlines():
             answer = json.loads(line)
             path = f"/segments/customer/{quote(answer['customer_id'], safe='')}"
-            profile = json.loads(service.ask("GET", path))
+            text = service.ask("GET", path, missing="")
+            if not text:
+                n_unpublished += 1
+                continue
+            profile = json.loads(text)
             if not answer["run"]["run_id"] == profile["run"]["run_id"] == run_id:
                 raise ServiceError("Another run came in force meanwhile; begin again.")
             n_figures += sum(len(profile[kind]) for kind in _FIGURES)
             differences += _differences(answer["customer_id"], profile, answer)
             n_customers += 1
         progress(n_customers)
-    return Parity(run_id, n_customers, n_figures, tuple(differences))
+    return Parity(run_id, n_customers, n_unpublished, n_figures, tuple(differences))
 
 
 def _differences(

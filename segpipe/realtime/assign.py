@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from segpipe.assign import Tally, assign_batch, needed_measures
 from segpipe.axes import axes_for
 from segpipe.model import AxisModel, Model
-from segpipe.realtime.lines import line_rows, ticket_row, unknown_order
+from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.record import ITEMS, Assigned, Customer, Refused
 from segpipe.realtime.rollup import Rollup
 from segpipe.schema import INPUTS, METRICS, strength_column
@@ -65,7 +65,8 @@ def observation_date(model: Model, customer: Customer) -> date:
     if customer.as_of:
         return customer.as_of
     zone = ZoneInfo(model.timezone)
-    bought = (order.order_date for order in customer.orders if order.total_price >= 0)
+    bought = [order.order_date for order in customer.orders if order.total_price >= 0]
+    bought += [i.order_date for i in customer.items if i.order_date and not is_returned(i)]
     newest = max((_local_day(text, zone) for text in bought), default=date.min)
     return max(model.reference.as_of, newest + timedelta(days=1))
 

@@ -87,11 +87,11 @@ def _order_ids(orders: Sequence[Order]) -> list[str]:
 def _lines(order: Order, items: Sequence[Item]) -> Iterator[_Line]:
     """The order's lines: its items, or itself where it has none that it is charged for."""
     is_return = order.total_price < 0
-    shared = [item for item in items if is_return or not _is_returned(item)]
+    shared = [item for item in items if is_return or not is_returned(item)]
     yield from (
         _Line(item, _own_amount(item), item.discount_amount, item.refund_amount)
         for item in items
-        if not is_return and _is_returned(item)
+        if not is_return and is_returned(item)
     )
     if not items or (not shared and order.total_price > 0):
         shared = [Item(quantity=_ZERO)]  # no product, and so no price of one unit
@@ -104,7 +104,8 @@ def _lines(order: Order, items: Sequence[Item]) -> Iterator[_Line]:
         yield _Line(item, amount or _ZERO, discount, refund)
 
 
-def _is_returned(item: Item) -> bool:
+def is_returned(item: Item) -> bool:
+    """Whether the item was sent back."""
     return item.quantity < 0 or (item.total_price is not None and item.total_price < 0)
 
 

@@ -48,7 +48,7 @@ class Ticket:
     """One support ticket, as in the tickets file of a run."""
 
     created_at: str
-    channel: str | None = None
+    channel: str
     resolved_at: str | None = None
     message_count: int | None = None
     satisfaction: Decimal | None = None  # 1 to 5
@@ -128,5 +128,6 @@ def _inputs(
         found.update({"time_of_day"} if ":" in order["order_date"] else ())
     for item in items:
         found.update(name for key, name in _ITEM_INPUTS.items() if key in item)
-        found.update({"refund"} if item["quantity"] < 0 else ())
+        is_returned = item["quantity"] < 0 or (item.get("total_price") or 0) < 0
+        found.update({"refund"} if is_returned else ())
     return frozenset(found)

@@ -144,8 +144,9 @@ async def _assigned(
     if snapshot is None or snapshot.model is None:
         raise unavailable("The run in force kept no model; run `segpipe run` again.")
     parts = await asyncio.gather(*(asyncio.wrap_future(part) for part in waiting))
-    state.figures.assigned.inc(len(customers))
-    return snapshot, [one for part in parts for one in part]
+    answers = [one for part in parts for one in part]
+    state.figures.assigned.inc(sum(isinstance(one, Assigned) for one in answers))
+    return snapshot, answers
 
 
 def _store(state: State, snapshot: Snapshot, assigned: Sequence[Assigned]) -> None:

@@ -27,12 +27,7 @@ def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSO
     """Every axis with its reasons, the runner-up, and what would change the segment."""
     state = state_of(request)
     store_id = state.settings.store_id
-    model = state.snapshot().model
-    known = [axis.name for axis in model.axes] if model else []
-    unknown = [axis for axis in axes or () if known and axis not in known]
-    if unknown:
-        told = f"There is no axis {unknown[0]!r}; expected one of {', '.join(known)}."
-        raise HTTPException(404, told)
+    state.published()
     try:
         found = state.ask(lambda c: explain_customer(c, store_id, customer_id, axes or ()))
     except InputError as error:
