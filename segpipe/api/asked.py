@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Path, Request
+from fastapi import HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from segpipe.api.request import ID_PATTERN, LONGEST_ID
+from segpipe.api.request import ID_PATTERN, LONGEST_ID, Label
 from segpipe.api.shapes import Invalid, Problem
 from segpipe.api.state import State
 
@@ -22,7 +22,7 @@ CustomerId = Annotated[
     ),
 ]
 Name = Annotated[str, Path(min_length=1, max_length=200, pattern=ID_PATTERN)]
-NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
+Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
 _AGAIN = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }

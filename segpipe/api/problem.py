@@ -19,6 +19,9 @@ from segpipe.api.request import SAID
 from segpipe.errors import BusyError, DatabaseError, InputError, SegpipeError
 
 AGAIN = {"Retry-After": "1"}
+AWAY = "The database does not answer; try again in a second."
+MEANWHILE = "Another run came in force meanwhile; try again in a second."
+NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
 _MOST_ERRORS = 100  # told of one request
 _LONGEST_PART = 100  # characters of a key that the request made up
 _STATUS: dict[type[SegpipeError], int] = {
@@ -107,5 +110,5 @@ _PLAIN = {  # what the router says
 }
 _VAGUE = {
     500: "The service failed at this request; its log tells more under the request id.",
-    503: "The database does not answer; try again in a second.",
+    503: AWAY,
 }

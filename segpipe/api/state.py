@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from segpipe.answers import InForce, in_force
 from segpipe.api.figures import Figures
 from segpipe.api.patience import Patience
-from segpipe.api.problem import unavailable
+from segpipe.api.problem import AWAY, NO_RUN, unavailable
 from segpipe.api.queue import AssignQueue
 from segpipe.api.settings import ServeSettings
 from segpipe.api.snapshot import Snapshot, open_snapshot
@@ -33,8 +33,6 @@ T = TypeVar("T")
 LOG = logging.getLogger("segpipe.api")
 POLL_SECONDS = 1.0
 _CONNECTIONS = 8  # a worker; a lookup holds one for a millisecond
-_AWAY = "The database does not answer; try again in a second."
-_NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
 
 
 class State:
@@ -80,19 +78,19 @@ class State:
         """The run in force with its model. Raises 503 where none is."""
         found = self.queue.snapshot
         if found is None:
-            raise unavailable(_NO_RUN if self.is_database_up else _AWAY)
+            raise unavailable(NO_RUN if self.is_database_up else AWAY)
         return found
 
     def published(self) -> InForce:
         """The run in force. Raises 503 where none is."""
         if self.run is None:
-            raise unavailable(_NO_RUN if self.is_database_up else _AWAY)
+            raise unavailable(NO_RUN if self.is_database_up else AWAY)
         return self.run
 
     def ask(self, question: Callable[[Connection], T]) -> T:
         """What the database says. Raises 503 where it is away, at once where that is known."""
         if not self.is_database_up:
-            raise unavailable(_AWAY)
+            raise unavailable(AWAY)
         try:
             return self._answer(question)
         except BusyError:
@@ -100,7 +98,7 @@ class State:
         except (DatabaseError, ServerError) as error:
             if not is_transient(error):
                 tell(error)
-            raise unavailable(_AWAY) from error
+            raise unavailable(AWAY) from error
 
     def kept(self, name: Hashable, question: Callable[[Connection], T]) -> T:
         """What the database said to the question of that name, the last of which is kept."""

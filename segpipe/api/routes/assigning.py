@@ -20,7 +20,7 @@ from segpipe.api.asked import refusals, state_of
 from segpipe.api.body import MANY, ONE, admitted, read_body
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
 from segpipe.api.openapi import request_body
-from segpipe.api.problem import problem, unavailable
+from segpipe.api.problem import MEANWHILE, problem, unavailable
 from segpipe.api.request import BatchIn, CustomerIn
 from segpipe.api.shapes import AssignedProfile
 from segpipe.api.snapshot import Snapshot
@@ -33,7 +33,6 @@ router = APIRouter(tags=["assign"])
 NDJSON = "application/x-ndjson"
 _SHORT = 50_000  # bytes, whose schema is checked in a millisecond or two
 _MOST_BATCHES = 4  # a worker, of up to 16 MB
-_MEANWHILE = "Another run came in force meanwhile; try again in a second."
 _LINES = {
     "description": "One line of JSON a customer, in the order of the request.",
     "content": {NDJSON: {"schema": {"$ref": "#/components/schemas/AssignedProfile"}}},
@@ -156,7 +155,7 @@ def _store(state: State, snapshot: Snapshot, assigned: Sequence[Assigned]) -> No
             state.ask(partial(_persist, store_id, run_id, one))
     except NotInForceError as error:
         state.poll()
-        raise unavailable(_MEANWHILE) from error
+        raise unavailable(MEANWHILE) from error
     except InputError as error:
         raise HTTPException(409, str(error)) from error
 

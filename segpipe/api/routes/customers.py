@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers import explain_customer, read_profile
-from segpipe.api.asked import CustomerId, json_or, no_customer, refusals, state_of
-from segpipe.api.request import Label
+from segpipe.api.asked import Axes, CustomerId, json_or, no_customer, refusals, state_of
 from segpipe.api.shapes import Explanation, Profile
 from segpipe.errors import InputError
 
 router = APIRouter(tags=["customers"])
-Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
 
 
 @router.get(

@@ -9,10 +9,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from segpipe.answers import in_force
-from segpipe.api.asked import NO_RUN, refusals, state_of
+from segpipe.api.asked import refusals, state_of
 from segpipe.api.figures import CONTENT_TYPE
 from segpipe.api.page import docs_page
-from segpipe.api.problem import unavailable
+from segpipe.api.problem import NO_RUN, unavailable
 from segpipe.api.shapes import Health, Ready
 
 router = APIRouter(tags=["operations"])

@@ -12,7 +12,7 @@ from segpipe.api.asked import no_customer, refusals, state_of
 from segpipe.api.body import ONE, admitted, read_body
 from segpipe.api.examples import RFM, RFM_CUSTOMER
 from segpipe.api.openapi import request_body
-from segpipe.api.problem import unavailable
+from segpipe.api.problem import MEANWHILE, unavailable
 from segpipe.api.request import RfmCustomerIn, RfmIn
 from segpipe.api.shapes import RfmOut
 from segpipe.api.snapshot import Snapshot
@@ -20,7 +20,6 @@ from segpipe.api.state import State
 from segpipe.model import Model
 
 router = APIRouter(tags=["rfm"])
-_MEANWHILE = "Another run came in force meanwhile; try again in a second."
 
 
 async def _figures(request: Request) -> RfmIn:
@@ -51,7 +50,7 @@ def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONR
         if answer is not None:
             return JSONResponse(answer)
         state.poll()
-    raise unavailable(_MEANWHILE)
+    raise unavailable(MEANWHILE)
 
 
 @router.post(
@@ -73,7 +72,7 @@ def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)
         if answer:
             return JSONResponse(answer)
         state.poll()
-    raise unavailable(_MEANWHILE)
+    raise unavailable(MEANWHILE)
 
 
 def _modelled(state: State) -> tuple[Snapshot, Model]:

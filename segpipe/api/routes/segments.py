@@ -9,9 +9,8 @@ from fastapi.responses import JSONResponse
 
 from segpipe.answers import list_customers, list_runs, read_axes, read_stats, read_transitions_of
 from segpipe.answers.cursor import read_cursor, refuse_other
-from segpipe.api.asked import NO_RUN, Name, json_or, refusals, state_of
-from segpipe.api.problem import invalid, unavailable
-from segpipe.api.request import Label
+from segpipe.api.asked import Axes, Name, json_or, refusals, state_of
+from segpipe.api.problem import NO_RUN, invalid, unavailable
 from segpipe.api.shapes import AxesOut, CustomersOut, RunsOut, Stats, TransitionsOut
 from segpipe.errors import InputError
 
@@ -35,7 +34,6 @@ Order = Literal[
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the run in force.")]
-Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
 
 
 @router.get(
