@@ -231,10 +231,10 @@ def test_an_axis_of_the_user_joins_the_others(
 ) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     example = text.split("```toml\n")[1].split("```")[0]
-    path = tmp_path / "rfm.toml"
+    path = tmp_path / "my_rfm.toml"
     path.write_text(example)
     report = run_json(capsys, "--csv-path", shop, "--dry-run", "--axis-file", path)
-    assert report["axes"][-1]["name"] == "rfm"
+    assert report["axes"][-1]["name"] == "my_rfm"
     assert report["axes"][-1]["shares"]
 
 

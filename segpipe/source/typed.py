@@ -211,7 +211,9 @@ def _problem(mapping: Mapping) -> str:
     for name, parts in _number_parts(mapping).items():
         for i in range(len(parts)):
             text = f"{name}_text{i}"
-            is_large = f"{name}{i} IS NULL AND TRY_CAST({text} AS DECIMAL(38, 4)) IS NOT NULL"
+            is_large = (
+                f"{name}{i} IS NULL AND abs(TRY_CAST({text} AS DOUBLE)) BETWEEN 1e10 AND 1e300"
+            )
             cases.append((is_large, f"{_WORDS[name]} is over 9,999,999,999", text))
             is_text = f"{name}{i} IS NULL AND nullif(trim({text}), '') IS NOT NULL"
             cases.append((is_text, f"{_WORDS[name]} is not a number", text))
