@@ -23,7 +23,7 @@ from segpipe.cluster import Usual, choose_partition
 from segpipe.config import ClusterSettings
 from segpipe.eligible import eligible_rows
 from segpipe.identity import find_overlap, label_by, match_segments, tell_events
-from segpipe.model import AxisModel, Model, Segment
+from segpipe.model import UNAVAILABLE, AxisModel, Model, Segment
 from segpipe.name import Evidence, SegmentName, described, figures, holds, name_segments
 from segpipe.nearest import nearest
 from segpipe.refit import Population, refit
@@ -33,7 +33,6 @@ from segpipe.scale import FeatureScale, fit_scales, scale_matrix
 from segpipe.scatter import draw_scatter
 
 Floats = npt.NDArray[np.float64]
-UNAVAILABLE = "unavailable"
 NO_STRUCTURE = "no_structure"
 
 

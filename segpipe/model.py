@@ -19,6 +19,7 @@ from segpipe.errors import InputError
 from segpipe.features import Reference
 from segpipe.scale import FeatureScale
 
+UNAVAILABLE = "unavailable"  # the state of an axis whose input is not told
 FORMAT = 2  # of the document; raised when an older segpipe could not read it
 
 

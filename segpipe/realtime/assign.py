@@ -17,13 +17,12 @@ import pyarrow.compute as pc
 
 from segpipe.assign import Tally, assign_batch, needed_measures
 from segpipe.axes import axes_for
-from segpipe.model import AxisModel, Model
+from segpipe.model import UNAVAILABLE, AxisModel, Model
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.record import ITEMS, Assigned, Customer, Refused
 from segpipe.realtime.rollup import Rollup
 from segpipe.schema import INPUTS, METRICS, strength_column
 
-UNAVAILABLE = "unavailable"
 STRENGTH_DECIMALS = 4  # as they are published
 _OF_ITEMS = ("price_position", "price_spread")
 _FIRST, _LAST = 1970, 2200  # years that the source stage reads
