@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -178,13 +179,6 @@ def is_there(pid: int) -> bool:
     return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def place_of(link: Path) -> Path:
-    """What it points to, or itself where it is gone by now."""
-    with suppress(OSError):
-        return link.readlink()
-    return link
-
-
 def batch_of(n: int) -> dict[str, Any]:
     return {"customers": [{**CUSTOMER, "customer_id": f"n{index}"} for index in range(n)]}
 
@@ -198,15 +192,15 @@ def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int
         wait_for(lambda: served.get("/ready").status == 200)
         family = children_of(served.process.pid)
         n = 300
+        bodies = [{**CUSTOMER, "customer_id": f"f{i}"} for i in range(5)]
+        flying = [begin(served, "/segments/assign/batch", batch_of(n))]
+        flying += [begin(served, "/segments/assign", body) for body in bodies]
+        takers = serving_of(served, family)
+        assert all(listens(pid, served.port) for pid in takers)
+        served.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not any(listens(pid, served.port) for pid in takers))
         with ThreadPoolExecutor(6) as askers:
-            flying = [askers.submit(served.post, "/segments/assign/batch", batch_of(n))]
-            flying += [
-                askers.submit(served.post, "/segments/assign", {**CUSTOMER, "customer_id": f"f{i}"})
-                for i in range(5)
-            ]
-            wait_for(lambda: is_heard(served, 1 + 5))
-            served.process.send_signal(signal.SIGTERM)
-            answers = [one.result() for one in flying]
+            answers = list(askers.map(Begun.finish, flying))
         assert [answer.status for answer in answers] == [200] * 6
         lines = [json.loads(line) for line in answers[0].body.splitlines()]
         assert [line["customer_id"] for line in lines] == [f"n{index}" for index in range(n)]
@@ -218,19 +212,53 @@ def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int
         wait_for(lambda: sessions(url) == 0)
 
 
-def is_heard(served: Served, n: int) -> bool:
-    """Whether the head of as many requests has been read: each is a socket that is not idle."""
-    pids = [served.process.pid, *children_of(served.process.pid)]
-    return sum(connected(pid, served.port) for pid in pids) >= n
+@dataclass(frozen=True)
+class Begun:
+    """A request that the service has read the head of, and waits for the body of."""
+
+    connection: http.client.HTTPConnection
+    body: bytes
+
+    def finish(self) -> Answer:
+        """Send the body; what comes back."""
+        self.connection.send(self.body)
+        found = self.connection.getresponse()
+        answer = Answer(found.status, dict(found.getheaders()), found.read())
+        self.connection.close()
+        return answer
 
 
-def connected(pid: int, port: int) -> int:
-    """Connections of callers that the process has accepted."""
+def begin(served: Served, path: str, document: object) -> Begun:
+    """Send a head, and wait until the service asks for the rest."""
+    connection, body = served.connect(), json.dumps(document).encode()
+    connection.putrequest("POST", path)
+    head = {"X-API-Key": served.tokens["read"], "Content-Length": str(len(body))}
+    for name, value in {**head, "Expect": "100-continue"}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return Begun(connection, body)
+
+
+def serving_of(served: Served, family: Sequence[int]) -> list[int]:
+    """The processes that take requests: the workers, or the only one."""
+    return [pid for pid in family if is_worker(pid)] or [served.process.pid]
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether the process still takes new connections there."""
     own = {str(place_of(link)) for link in Path(f"/proc/{pid}/fd").iterdir()}
     lines = Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
-    rows = [line.split() for line in lines]
     here = f"0100007F:{port:04X}"
-    return sum(row[1] == here and row[3] == "01" and f"socket:[{row[9]}]" in own for row in rows)
+    rows = [line.split() for line in lines]
+    return any(row[1] == here and row[3] == "0A" and f"socket:[{row[9]}]" in own for row in rows)
+
+
+def place_of(link: Path) -> Path:
+    """What it points to, or itself where it is gone by now."""
+    with suppress(OSError):
+        return link.readlink()
+    return link
 
 
 def test_a_worker_that_is_killed_is_replaced_and_none_outlives_the_parent(server_url: str) -> None:
