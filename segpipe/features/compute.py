@@ -93,27 +93,25 @@ def measure_parts(
     """
     lines = keep.view("lines", grains.up_to(keep.table(ORDER_LINES.name), as_of))
     orders = keep("orders", grains.orders(lines))
-    customers = keep("customers", grains.customers(orders))
+    customers = keep("customers", grains.customers(orders, is_numbered=keep.is_numbered))
     sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))
     keep.drop("orders")
     progress("orders")
-    times = keep("times", measures.time_measures(sequence, as_of))
+    times = keep("times", measures.time_measures(sequence))
     channels = keep("channels", grains.channels_of_orders(sequence))
     reference = reference or _learn_reference(keep, lines, channels, times, as_of)
     keyed = keep("keyed_lines", _keyed_lines(keep, lines, sequence, reference))
     progress("lines")
-    months = grains.months_of_orders(sequence)
     gap = reference.median_gap_days
     parts = [
         measures.value_measures(customers),
         times,
         measures.overdue_measures(times, gap),
     ]
-    parts.append(keep("months", measures.month_measures(months)))
     if "channel" in inputs:
         kinds = {kind: words.split() for kind, words in CHANNEL_KINDS.items()}
         biggest = reference.biggest_channels
-        shares = measures.channel_measures(channels, sequence, biggest, kinds)
+        shares = measures.channel_measures(channels, biggest, kinds)
         parts.append(keep("channel_shares", shares))
     keep.drop("channels", "sequence")
     parts.append(keep("prices", measures.price_measures(keyed)))
@@ -159,8 +157,10 @@ def _with_metrics(table: ir.Table) -> ir.Table:
 def _keyed_lines(
     keep: Keeps, lines: ir.Table, sequence: ir.Table, reference: Reference
 ) -> ir.Table:
-    products = keep("product_numbers", grains.numbered(lines, "product_id"))
     prices = _category_price_table(keep, reference)
+    if not keep.is_numbered:
+        return grains.keyed_lines(lines, sequence, None, prices, reference.shop_price)
+    products = keep("product_numbers", grains.numbered(lines, "product_id"))
     numbers = grains.numbered(lines, "category").left_join(prices, "category")
     categories = keep("category_numbers", numbers.select("category", "number", "usual_price"))
     return grains.keyed_lines(lines, sequence, products, categories, reference.shop_price)

@@ -26,46 +26,50 @@ def up_to(lines: ir.Table, as_of: date) -> ir.Table:
 
 def orders(lines: ir.Table) -> ir.Table:
     """One row per customer and order id; an order with n_lines 0 holds return lines only."""
+    # Conditions are in the values: an aggregate with a filter of its own costs twice as much.
     bought = ~lines.is_return
+    bought_at = _if(bought, lines.ordered_at)
     return lines.group_by("customer_id", "order_id").aggregate(
-        ordered_at=lines.ordered_at.min(where=bought),
-        ordered_local=lines.ordered_local.argmin(lines.ordered_at, where=bought),
+        ordered_at=bought_at.min(),
+        ordered_local=lines.ordered_local.argmin(bought_at),
         amount_units=_total(_units(lines.line_amount)),
         discount_units=_total(_units(lines.discount_amount)),
         refund_units=_total(_units(lines.refund_amount)),
-        n_lines=lines.count(where=bought),
-        n_refunded_lines=lines.count(where=lines.is_return | (lines.refund_amount > 0)),
-        n_full_price_lines=lines.count(where=bought & (lines.discount_amount == 0)),
-        channel=lines.channel.min(where=bought),
+        n_lines=_total(bought),
+        n_refunded_lines=_total(lines.is_return | (lines.refund_amount > 0)),
+        n_full_price_lines=_total(bought & (lines.discount_amount == 0)),
+        channel=_if(bought, lines.channel).min(),
     )
 
 
-def customers(orders: ir.Table) -> ir.Table:
+def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
     """What all orders and returns of a customer come to, and `customer`, a number in id order.
 
-    The number stands for the id in the grains below, where it is a fraction of the work.
+    The number stands for the id in the grains below, where it is a fraction of the work; where
+    numbering a few would be most of the work, the id stands there itself.
     """
     bought = orders.n_lines > 0
     discounted = bought & (orders.discount_units > 0)
     gross = _amount(orders.amount_units + orders.discount_units)
     share = ratio(_amount(orders.discount_units), gross)
-    value = orders.amount_units - orders.refund_units
+    value = _if(bought, orders.amount_units - orders.refund_units)
     totals = orders.group_by("customer_id").aggregate(
-        n_orders=orders.count(where=bought),
+        n_orders=_total(bought),
         n_lines=_total(orders.n_lines),
         amount_units=_total(orders.amount_units),
         discount_units=_total(orders.discount_units),
         refund_units=_total(orders.refund_units),
-        value_units=_total(value, bought),  # without returns of their own id
-        largest_value_units=value.max(where=bought),
-        n_discounted_orders=orders.count(where=discounted),
+        value_units=_total(value),  # without returns of their own id
+        largest_value_units=value.max(),
+        n_discounted_orders=_total(discounted),
         n_refunded_lines=_total(orders.n_refunded_lines),
-        n_refunded_orders=orders.count(where=orders.n_refunded_lines > 0),
+        n_refunded_orders=_total(orders.n_refunded_lines > 0),
         n_full_price_lines=_total(orders.n_full_price_lines),
-        discount_share_units=_total((share * LOG_UNITS).round().cast("int64"), discounted),
-        first_local=orders.ordered_local.min(where=bought),
+        discount_share_units=_total(_if(discounted, (share * LOG_UNITS).round().cast("int64"))),
+        first_local=orders.ordered_local.min(),
     )
-    return totals.mutate(customer=_number(totals.customer_id))
+    own = totals.customer_id
+    return totals.mutate(customer=_number(own) if is_numbered else own)
 
 
 def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Table:
@@ -88,6 +92,7 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
         order_number=(ibis.row_number().over(steps) + 1).cast("int32"),
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
+        days_ago=ibis.date(as_of).delta(bought.ordered_local.date(), unit="day").cast("int32"),
         late_halves=(local - middle).sign().cast("int32") + 1,  # 0, 1 at the very middle, 2
         is_splurge=(value > 0) & (value * bought.n_orders > 2 * bought.value_units),
     )
@@ -100,10 +105,15 @@ def numbered(lines: ir.Table, column: str) -> ir.Table:
 
 
 def keyed_lines(
-    lines: ir.Table, sequence: ir.Table, products: ir.Table, categories: ir.Table, shop_price: float
+    lines: ir.Table,
+    sequence: ir.Table,
+    products: ir.Table | None,
+    categories: ir.Table,
+    shop_price: float,
 ) -> ir.Table:
     """Lines with numbers for their customer, order, product and category.
 
+    Without numbered `products`, and `categories` that only have their prices, ids stand there.
     `price_units` is the logarithm of the unit price over the category's usual price, in millionths;
     missing where the line has no price. Of a return line product, category and price are missing.
     """
@@ -111,16 +121,20 @@ def keyed_lines(
     # Returns stay in: an engine takes a filter to leave little, and would hash the lines in place
     # of the orders, which are a third as many.
     joined = lines.join(numbers, ["customer_id", "order_id"])
-    joined = joined.left_join(products.rename(product="number"), "product_id")
-    joined = joined.left_join(categories.rename(category_number="number"), "category")
+    product, category = "product_id", "category"
+    if products is not None:
+        product, category = "product_number", "category_number"
+        joined = joined.left_join(products.rename({product: "number"}), "product_id")
+        categories = categories.rename({category: "number"})
+    joined = joined.left_join(categories, "category")
     usual = joined.usual_price.fill_null(shop_price)
     price = ibis.ifelse(joined.unit_price > 0, joined.unit_price, None)
     is_return = joined.is_return
     return joined.select(
         "customer",
         "order_number",
-        product=ibis.ifelse(is_return, None, joined["product"]),
-        category=ibis.ifelse(is_return, None, joined.category_number),
+        product=ibis.ifelse(is_return, None, joined[product]),
+        category=ibis.ifelse(is_return, None, joined[category]),
         quantity_units=_units(joined.quantity),
         price_units=ibis.ifelse(
             is_return, None, ((price / usual).ln() * LOG_UNITS).round().cast("int64")
@@ -169,12 +183,6 @@ def channels_of_orders(sequence: ir.Table) -> ir.Table:
     return known.group_by("customer", "channel").aggregate(n_orders=known.count())
 
 
-def months_of_orders(sequence: ir.Table) -> ir.Table:
-    """Customer × calendar month (1 to 12): orders."""
-    months = sequence.mutate(month=sequence.ordered_local.month())
-    return months.group_by("customer", "month").aggregate(n_orders=months.count())
-
-
 def category_prices(lines: ir.Table) -> ir.Table:
     """Category → the median unit price of its lines; where the category is NULL, of those lines."""
     priced = lines.filter(~lines.is_return & (lines.unit_price > 0))
@@ -198,9 +206,14 @@ def _units(amount: Any) -> Any:
     return (amount * UNITS).cast("int64")
 
 
-def _total(units: Any, where: Any = None) -> Any:
+def _if(condition: Any, value: Any) -> Any:
+    """The value where the condition holds, else missing."""
+    return ibis.ifelse(condition, value, None)
+
+
+def _total(units: Any) -> Any:
     """Sum as a 64-bit integer, which Ibis takes it for; the engine's own is twice as wide."""
-    return Cast(units.sum(where=where), "int64").to_expr()
+    return Cast(units.sum(), "int64").to_expr()
 
 
 def _amount(units: Any) -> Any:

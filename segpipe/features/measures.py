@@ -6,7 +6,9 @@ Missing is NULL: a ratio without a denominator, a deviation of one number, a slo
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import ibis
@@ -46,31 +48,33 @@ def value_measures(customers: ir.Table) -> ir.Table:
     )
 
 
-def time_measures(sequence: ir.Table, as_of: date) -> ir.Table:
+def time_measures(sequence: ir.Table) -> ir.Table:
     """When the customer ordered: tenure, gaps, trends, days and hours."""
     local = sequence.ordered_local
     weekday = local.day_of_week.index()  # Monday is 0 in Ibis, whatever the engine says
     hour = local.hour()
-    recent_from = ibis.timestamp(as_of) - ibis.interval(days=RECENT_DAYS - 1)
     number = sequence.order_number
     sums = sequence.group_by("customer").aggregate(
         n=sequence.count(),
         first_epoch=sequence.ordered_at.epoch_seconds().min(),
         last_epoch=sequence.ordered_at.epoch_seconds().max(),
-        tenure_days=ibis.date(as_of).delta(local.min().date(), unit="day"),
-        recency_days=ibis.date(as_of).delta(local.max().date(), unit="day"),
+        tenure_days=sequence.days_ago.max(),
+        recency_days=sequence.days_ago.min(),
         gap=sequence.gap_minutes.sum().cast("float64"),
         gap_squared=(sequence.gap_minutes * sequence.gap_minutes).sum().cast("float64"),
         gap_by_number=(sequence.gap_minutes * (number - 1)).sum().cast("float64"),
         value=sequence.order_value_units.sum().cast("float64"),
         value_by_number=(sequence.order_value_units * number).sum().cast("float64"),
-        late_halves=sequence.late_halves.sum(where=number > 1),
+        late_halves=ibis.ifelse(number > 1, sequence.late_halves, 0).sum(),
         n_splurges=sequence.is_splurge.sum(),
-        n_recent=(local >= recent_from).sum(),
+        n_recent=(sequence.days_ago < RECENT_DAYS).sum(),
         n_weekend=(weekday >= 5).sum(),
         n_business_hours=((weekday < 5) & (hour >= 9) & (hour < 17)).sum(),
         n_evening=((hour >= 18) & (hour < 23)).sum(),
         n_nov_dec=(local.month() >= 11).sum(),
+        n_channel_switches=sequence.is_channel_switch.sum(),
+        n_channel_steps=sequence.is_channel_switch.count(),
+        month_squares=_squares((local.month() == month).sum() for month in range(1, 13)),
     )
     return _from_sums(sums)
 
@@ -81,7 +85,7 @@ def _from_sums(sums: ir.Table) -> ir.Table:
     mean_gap_days = ratio(span_days, n_gaps)
     variance = ratio(sums.gap_squared - sums.gap * ratio(sums.gap, n_gaps), n_gaps - 1)
     deviation_days = variance.clip(lower=0.0).sqrt() / 1440
-    n_late = sums.late_halves.fill_null(0) / 2  # the first order opens the tenure: in neither half
+    n_late = sums.late_halves / 2  # the first order opens the tenure: in neither half
     early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
     months = (sums.tenure_days / MONTH_DAYS).clip(lower=1.0)
     return sums.select(
@@ -98,12 +102,14 @@ def _from_sums(sums: ir.Table) -> ir.Table:
         business_hours_order_share=ratio(sums.n_business_hours, sums.n),
         evening_order_share=ratio(sums.n_evening, sums.n),
         nov_dec_order_share=ratio(sums.n_nov_dec, sums.n),
+        month_concentration=ratio(sums.month_squares, sums.n * sums.n),
         order_rate_log_ratio=(late / early).ln(),
         gap_trend=_slope(sums.gap_by_number, sums.gap, n_gaps) / _positive(ratio(sums.gap, n_gaps)),
         order_value_trend=_slope(sums.value_by_number, sums.value, sums.n)
         / _positive(ratio(sums.value, sums.n)),
         recency_over_gap=ratio(sums.recency_days, mean_gap_days),
         splurge_order_share=ratio(sums.n_splurges, sums.n),
+        channel_switch_share=ratio(sums.n_channel_switches, sums.n_channel_steps),
     )
 
 
@@ -124,14 +130,6 @@ def overdue_measures(times: ir.Table, median_gap_days: float) -> ir.Table:
         "customer",
         recency_over_expected_gap=overdue,
         churn_risk_score=(overdue / 2).clip(lower=0.0, upper=1.0),
-    )
-
-
-def month_measures(months: ir.Table) -> ir.Table:
-    """How far the customer's orders crowd into a few calendar months."""
-    n = months.n_orders.sum()
-    return months.group_by("customer").aggregate(
-        month_concentration=ratio((months.n_orders * months.n_orders).sum(), n * n)
     )
 
 
@@ -190,28 +188,20 @@ def category_measures(categories: ir.Table, customers: ir.Table) -> ir.Table:
 
 
 def channel_measures(
-    channels: ir.Table, sequence: ir.Table, biggest: tuple[str, ...], kinds: dict[str, list[str]]
+    channels: ir.Table, biggest: tuple[str, ...], kinds: dict[str, list[str]]
 ) -> ir.Table:
     """Through which channels the customer orders; `kinds` groups channel names by what they are."""
     word = as_word(channels.channel)
     known = channels.n_orders
     total = known.sum()
     shares: dict[str, Any] = {
-        f"channel_{rank}_share": ratio(
-            known.sum(where=channels.channel == name).fill_null(0), total
-        )
+        f"channel_{rank}_share": ratio(ibis.ifelse(channels.channel == name, known, 0).sum(), total)
         for rank, name in enumerate(biggest, start=1)
     }
     for kind, words in kinds.items():
-        of_kind = known.sum(where=word.isin(words)).fill_null(0)
+        of_kind = ibis.ifelse(word.isin(words), known, 0).sum()
         shares[f"{kind}_order_share"] = ratio(of_kind, total)
-    by_channel = channels.group_by("customer").aggregate(n_channels=channels.count(), **shares)
-    steps = sequence.group_by("customer").aggregate(
-        channel_switch_share=ratio(
-            sequence.is_channel_switch.sum().fill_null(0), sequence.is_channel_switch.count()
-        )
-    )
-    return by_channel.join(steps, "customer")
+    return channels.group_by("customer").aggregate(n_channels=channels.count(), **shares)
 
 
 def price_measures(keyed: ir.Table) -> ir.Table:
@@ -237,6 +227,11 @@ def _order_counts(customers: ir.Table) -> ir.Table:
 
 def _amount(units: Any) -> Any:
     return units.cast("float64") / UNITS
+
+
+def _squares(values: Iterable[Any]) -> Any:
+    """Sum of squares."""
+    return reduce(add, (value * value for value in values))
 
 
 def _positive(value: Any) -> Any:

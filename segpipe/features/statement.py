@@ -26,6 +26,8 @@ _OBSERVATION = "observation"
 class Clauses:
     """Keeps expressions as clauses of one statement, as `Tables` keeps them as tables."""
 
+    is_numbered = False
+
     def __init__(self, given: Mapping[str, str]) -> None:
         self._clauses = dict(given)
 

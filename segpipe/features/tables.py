@@ -16,6 +16,8 @@ from segpipe.engine import Connection, quote
 class Keeps(Protocol):
     """Where the stage puts what it uses more than once."""
 
+    is_numbered: bool  # whether there are so many rows that numbers are to stand for ids
+
     def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
         """The expression, computed once under a name."""
 
@@ -41,6 +43,8 @@ class Tables:
     Statements run one after another in a thread, while the next expressions are made and compiled:
     that is a fifth of the stage. What a statement raises, the next `fetch` or the end raises.
     """
+
+    is_numbered = True
 
     def __init__(self, engine: Connection) -> None:
         self._engine = engine

@@ -93,7 +93,7 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
     columns |= {name: pa.float64() for name in measures if name not in METRICS}
     refused = " UNION ALL ".join(f"SELECT fate FROM {name} WHERE {_REFUSED}" for name in typed)
     n_refused = Part(
-        f"SELECT NULL::INTEGER AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
+        f"SELECT NULL::VARCHAR AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
         (_N_REFUSED,),
     )
     statement, parts = features_statement(
