@@ -191,8 +191,8 @@ def category_prices(lines: ir.Table) -> ir.Table:
 
 def ratio(numerator: Any, denominator: Any) -> ir.FloatingValue:
     """Numerator / denominator as a double; missing where the denominator is not above zero."""
-    below = denominator.cast("float64")
-    quotient: ir.FloatingValue = numerator.cast("float64") / ibis.ifelse(below > 0, below, None)
+    below = _if(denominator > 0, denominator).cast("float64")
+    quotient: ir.FloatingValue = numerator.cast("float64") / below
     return quotient
 
 

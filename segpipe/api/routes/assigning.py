@@ -39,7 +39,7 @@ _LINES = {
 }
 
 
-def may_persist(
+async def may_persist(  # else it would wait for a thread, and for its turn again
     request: Request,
     persist: Annotated[
         bool, Query(description="Store the profile; needs a key of scope write.")
