@@ -15,22 +15,31 @@ def nearest(points: Floats, centroids: Floats) -> Labels:
     labels = np.empty(len(points), dtype=np.intp)
     for start in range(0, len(points), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        labels[rows] = _least(_squares(points[rows], centroids))[0]
+        labels[rows] = _least(_squares(points[rows].T, centroids.T))[0]
     return labels
 
 
 def nearest_with_strength(points: Floats, centroids: Floats) -> tuple[Labels, Floats]:
     """Likewise, and the fuzzy c-means membership in it (Bezdek, 1981; m = 2), 0 to 1.
 
-    1 / Σ_j (d_nearest / d_j)²; 1 on a centroid. Summed centroid by centroid, as above.
+    1 / Σ_j (d_nearest / d_j)²; 1 on a centroid. Summed centroid by centroid, as below.
     """
-    squares = _squares(points, centroids)
+    return nearest_of_each(points.T, centroids.T)
+
+
+def nearest_of_each(values: Floats, places: Floats) -> tuple[Labels, Floats]:
+    """The same of several sets of points at once, each with centroids of its own.
+
+    Shapes (..., n_features, n) and (..., n_features, k); gives two of (..., n). A feature that a
+    set lacks is zero in both, a centroid that it lacks is at infinity: neither changes a bit.
+    """
+    squares = _squares(values, places)
     labels, least = _least(squares)
-    total = np.zeros(len(points))
+    total = np.zeros(least.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for of_centroid in squares:
-            total += least / of_centroid
-    return labels, np.where(least == 0.0, 1.0, 1.0 / total)
+        for row in range(squares.shape[-2]):
+            total += least / squares[..., row, :]
+        return labels, np.where(least == 0.0, 1.0, 1.0 / total)
 
 
 def squared_distances(points: Floats, centroids: Floats) -> Floats:
@@ -38,23 +47,24 @@ def squared_distances(points: Floats, centroids: Floats) -> Floats:
 
     Summed feature by feature: a matrix product would round differently with the batch's size.
     """
-    return _squares(points, centroids).T
+    return _squares(points.T, centroids.T).T
 
 
 def _least(squares: Floats) -> tuple[Labels, Floats]:
-    """Row of the least of each column of (k, n), the lowest of those alike; and the least."""
-    rows = np.zeros(squares.shape[1], dtype=np.intp)
-    least = squares[0].copy()
-    for row in range(1, len(squares)):
-        np.copyto(rows, row, where=squares[row] < least)
-        np.minimum(least, squares[row], out=least)
+    """Row of the least of each column of (..., k, n), the lowest of those alike; and the least."""
+    least = squares[..., 0, :].copy()
+    rows = np.zeros(least.shape, dtype=np.intp)
+    for row in range(1, squares.shape[-2]):
+        of_row = squares[..., row, :]
+        np.copyto(rows, row, where=of_row < least)
+        np.minimum(least, of_row, out=least)
     return rows, least
 
 
-def _squares(points: Floats, centroids: Floats) -> Floats:
-    """Likewise, a row a centroid: shape (k, n)."""
-    squares = np.zeros((len(centroids), len(points)))
-    for values, places in zip(points.T, centroids.T, strict=True):
-        gaps = values - places[:, None]
+def _squares(values: Floats, places: Floats) -> Floats:
+    """Squared distances with a row a centroid: shape (..., k, n)."""
+    squares = np.zeros((*values.shape[:-2], places.shape[-1], values.shape[-1]))
+    for feature in range(values.shape[-2]):
+        gaps = values[..., feature, None, :] - places[..., feature, :, None]
         squares += np.square(gaps, out=gaps)
     return squares

@@ -47,15 +47,40 @@ def fit_scales(
 
 def scale_matrix(columns: Mapping[str, Floats], scales: Sequence[FeatureScale]) -> Floats:
     """Standardised features, shape (n_customers, n_features); no NaN."""
-    n_rows = len(columns[scales[0].measure])
-    matrix = np.empty((n_rows, len(scales)))
-    for index, scale in enumerate(scales):
-        raw = columns[scale.measure]
-        values = transformed(np.where(np.isnan(raw), scale.fill, raw), scale.transform)
+    raw = np.array([columns[scale.measure] for scale in scales])
+    return np.ascontiguousarray(Scaling.of(scales).apply(raw).T)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Several FeatureScales as arrays of shape (n_features, 1), so that all are applied at once."""
+
+    fill: Floats
+    low: Floats
+    high: Floats
+    mean: Floats
+    deviation: Floats
+    transforms: tuple[tuple[str, list[int]], ...]  # and the features that have them
+
+    @classmethod
+    def of(cls, scales: Sequence[FeatureScale]) -> Scaling:
+        """Of these, in their order; there may be none."""
+        figures = [(s.fill, s.low, s.high, s.mean, s.deviation) for s in scales]
+        transforms = {
+            name: [index for index, scale in enumerate(scales) if scale.transform == name]
+            for name in dict.fromkeys(scale.transform for scale in scales)
+        }
+        fill, low, high, mean, deviation = np.array(figures).reshape(-1, 5).T[..., None]
+        return cls(fill, low, high, mean, deviation, tuple(transforms.items()))
+
+    def apply(self, raw: Floats) -> Floats:
+        """Standardised features of measures, both of shape (n_features, n_customers)."""
+        values = np.where(np.isnan(raw), self.fill, raw)
+        for name, features in self.transforms:
+            values[features] = transformed(values[features], name)
         # Of one customer, np.clip costs ten times as much.
-        clipped = np.minimum(np.maximum(values, scale.low), scale.high)
-        matrix[:, index] = (clipped - scale.mean) / scale.deviation
-    return matrix
+        clipped = np.minimum(np.maximum(values, self.low), self.high)
+        return (clipped - self.mean) / self.deviation
 
 
 def transformed(values: Floats, transform: str) -> Floats:

@@ -74,6 +74,9 @@ CUSTOMER_FEATURES = Table(
 )
 
 
+STRENGTH_STEPS = 10_000  # a strength is published to four decimals
+
+
 def strength_column(axis: str) -> str:
     """Column of a membership batch that holds the strengths of `axis`.
 

@@ -326,8 +326,7 @@ def newcomer() -> Assigned:
         unavailable={},
         filled={},
         notes=(),
-        memberships=memberships,
-        measures=measures_of(customers),
+        measures=measures_of(customers).drop_columns("customer_id").to_pylist()[0],
     )
 
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from segpipe.answers.profile import read_profile
 from segpipe.assign import Tally, assign_axis
 from segpipe.errors import SegpipeError
-from segpipe.load.fingerprint import STRENGTH_STEPS
 from segpipe.model import AxisModel, Model
 from segpipe.nearest import squared_distances
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
 from segpipe.scale import scale_matrix
+from segpipe.schema import STRENGTH_STEPS
 
 Floats = npt.NDArray[np.float64]
 AXIS = "rfm"

@@ -72,7 +72,7 @@ class Clauses:
     def rows(self, parts: Sequence[Part]) -> str:
         """The statement that gives the parts below each other: joined side by side they cost more.
 
-        Columns: place of the part, customer, customer_id or NULL, values.
+        Columns: place of the part, customer or NULL, values.
         """
         clauses = (f"{quote(n)} AS MATERIALIZED ({query})" for n, query in self._clauses.items())
         selects = (_rows_of(place, part) for place, part in enumerate(parts))
@@ -85,7 +85,6 @@ class Part:
 
     query: str
     columns: tuple[str, ...]
-    has_ids: bool = False
 
 
 def features_statement(
@@ -107,11 +106,7 @@ def features_statement(
     tables, _ = measure_parts(clauses, inputs, as_of, reference)
     wanted = {*measures, *METRICS, *COUNTS.values()}
     parts = [
-        Part(
-            query=_sql(table),
-            columns=tuple(name for name in table.columns if name in wanted),
-            has_ids="customer_id" in table.columns,
-        )
+        Part(_sql(table), tuple(name for name in table.columns if name in wanted))
         for table in tables
     ]
     parts = [part for part in (*parts, *more) if part.columns]
@@ -120,8 +115,7 @@ def features_statement(
 
 def _rows_of(place: int, part: Part) -> str:
     values = ", ".join(f"{quote(name)}::DOUBLE" for name in part.columns)
-    ids = "customer_id" if part.has_ids else "NULL::VARCHAR"
-    return f"SELECT {place}, customer, {ids}, [{values}] FROM ({part.query})"
+    return f"SELECT {place}, customer, [{values}] FROM ({part.query})"
 
 
 def _sql(expression: ir.Table) -> str:

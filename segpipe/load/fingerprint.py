@@ -14,9 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segpipe.load.words import Words
-from segpipe.schema import METRICS, strength_column
+from segpipe.schema import METRICS, STRENGTH_STEPS, strength_column
 
-STRENGTH_STEPS = 10_000  # strengths are kept to four decimals
 _Bits = NDArray[np.uint64]
 
 

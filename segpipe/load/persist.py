@@ -6,7 +6,6 @@ there. Part of no run: what the run in force can be undone by is completed first
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from segpipe.load.records import PreviousRun
 from segpipe.load.resize import Change, resize
 from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, RowFormat, copy_lines
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
+from segpipe.schema import strength_column
 from segpipe.source.request import as_in_a_file
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
@@ -76,7 +76,7 @@ def persist(connection: Connection, store_id: str, run_id: int, assigned: Assign
             _keep_measures(connection, run.measures, run.measures_undo, customer_id)
         _put_profile(connection, parent, row)
         if run.measures:
-            _put_measures(connection, run.measures, assigned.measures)
+            _put_measures(connection, run.measures, assigned)
         value = float(assigned.metrics["lifetime_value"])
         after = Change(1, value, dict(assigned.segment_memberships))
         resize(connection, store_id, run_id, before, after)
@@ -191,10 +191,21 @@ def _row(
     only = pa.array([assigned.customer_id], pa.string())
     known = read_known(connection, old, axes, only)
     moves = Moves(known, PreviousRun(run_id, {}), assigned.as_of)
-    history = follow(assigned.memberships, moves, now)
-    lines = copy_lines(assigned.memberships, history, _format(axes, store_id, run_id, now))
+    batch = _batch(assigned)
+    history = follow(batch, moves, now)
+    lines = copy_lines(batch, history, _format(axes, store_id, run_id, now))
     (line,) = (bytes(part).decode() for part in lines)
     return dict(zip(SENT, map(_meant, line.removesuffix("\n").split("\t")), strict=True))
+
+
+def _batch(assigned: Assigned) -> pa.RecordBatch:
+    """The customer as a membership batch of one row (see schema.strength_column)."""
+    whole = {"customer_id": assigned.customer_id, **assigned.metrics}
+    columns = {name: pa.array([value]) for name, value in whole.items()}
+    for axis, name in assigned.segment_memberships.items():
+        columns[axis] = pa.array([name]).dictionary_encode()
+        columns[strength_column(axis)] = pa.array([assigned.membership_strengths[axis]])
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _format(axes: tuple[str, ...], store_id: str, run_id: int, now: str) -> RowFormat:
@@ -254,17 +265,13 @@ def _put_profile(connection: Connection, parent: Parent, row: Mapping[str, str |
     _upsert(connection, parent.name, COLUMNS, _KEYS, [whole[name] for name in COLUMNS])
 
 
-def _put_measures(connection: Connection, table: Partition, measures: pa.RecordBatch) -> None:
+def _put_measures(connection: Connection, table: Partition, assigned: Assigned) -> None:
     """Write the figures that the table has columns for; one that is missing is NULL."""
     statement = sql.SQL("SELECT * FROM {} LIMIT 0").format(table.identifier)
     columns = [column.name for column in connection.execute(statement).description or ()]
-    (figures,) = measures.to_pylist()
-    values = [_figure(figures.get(name)) for name in columns]
+    figures = {"customer_id": assigned.customer_id, **assigned.measures}
+    values = [figures.get(name) for name in columns]
     _upsert(connection, table.identifier, columns, ("customer_id",), values)
-
-
-def _figure(value: Any) -> Any:  # noqa: ANN401 - an id or a figure
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _upsert(

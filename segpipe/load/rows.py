@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.errors import InputError
-from segpipe.load.fingerprint import STRENGTH_STEPS, content_hashes, strength_steps
+from segpipe.load.fingerprint import content_hashes, strength_steps
 from segpipe.load.words import Words
-from segpipe.schema import METRICS, strength_column
+from segpipe.schema import METRICS, STRENGTH_STEPS, strength_column
 
 COLUMNS = (
     "customer_id",

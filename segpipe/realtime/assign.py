@@ -12,18 +12,15 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from segpipe.assign import Tally, assign_batch, needed_measures
 from segpipe.axes import axes_for
 from segpipe.model import UNAVAILABLE, AxisModel, Model
+from segpipe.realtime.axes import Axes
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.record import ITEMS, Assigned, Customer, Refused
-from segpipe.realtime.rollup import Rollup
-from segpipe.schema import INPUTS, METRICS, strength_column
+from segpipe.realtime.rollup import Figures, Rollup
+from segpipe.schema import INPUTS, METRICS, STRENGTH_STEPS
 
-STRENGTH_DECIMALS = 4  # as they are published
 _OF_ITEMS = ("price_position", "price_spread")
 _FIRST, _LAST = 1970, 2200  # years that the source stage reads
 Lacking = dict[str, tuple[str, ...]]  # axis → inputs
@@ -108,9 +105,8 @@ def _of_one_day(
     tickets = [ticket_row(key, ticket) for key, customer in keyed for ticket in customer.tickets]
     features, has_refused = rollup.features(lines, tickets, as_of)
     refused = rollup.refused(lines, tickets) if has_refused else {}
-    seen = dict.fromkeys(features["customer_id"].to_pylist())  # in this order
-    found = _assigned(model, [customers[int(key)] for key in seen], features, as_of)
-    by_key = dict(zip(seen, found, strict=True))
+    seen = [(customers[int(key)], figures) for key, figures in features.items()]
+    by_key = dict(zip(features, _assigned(rollup.axes, model, seen, as_of), strict=True))
     return [
         _refusal(customer, *refused[key])
         if key in refused
@@ -126,49 +122,58 @@ def _refusal(customer: Customer, reason: str, text: str) -> Refused:
 
 
 def _assigned(
-    model: Model, customers: Sequence[Customer], features: pa.RecordBatch, as_of: date
+    axes: Axes, model: Model, seen: Sequence[tuple[Customer, Figures]], as_of: date
 ) -> list[Assigned]:
-    """Answers for the customers of a features batch, row by row."""
-    if not customers:
+    """Answers for customers by their figures."""
+    if not seen:
         return []
-    needed = needed_measures(model)
-    lacking = {c.inputs: _lacking_inputs(model, c.inputs) for c in customers}
-    lost = {c.inputs: _lost_measures(needed, c.inputs) for c in customers}
-    features = _without(features, [lost[customer.inputs] for customer in customers])
-    ids = pa.array([customer.customer_id for customer in customers])
-    features = features.set_column(0, "customer_id", ids)
-    memberships = _with_unavailable(
-        assign_batch(model, features, Tally()), [lacking[customer.inputs] for customer in customers]
-    )
-    measures = features.select(["customer_id", *needed])
-    rows = zip(customers, memberships.to_pylist(), measures.to_pylist(), strict=True)
-    segments = {axis.name: {segment.name for segment in axis.segments} for axis in model.axes}
-    return [
-        Assigned(
-            customer_id=customer.customer_id,
-            as_of=as_of,
-            segment_memberships={axis: row[axis] for axis in segments},
-            membership_strengths={
-                axis: round(row[strength_column(axis)], STRENGTH_DECIMALS) for axis in segments
-            },
-            metrics={name: row[name] for name in METRICS},
-            unavailable=lacking[customer.inputs],
-            filled=_filled([a for a in model.axes if row[a.name] in segments[a.name]], figures),
-            notes=_notes(customer),
-            memberships=memberships.slice(index, 1),
-            measures=measures.slice(index, 1),
-        )
-        for index, (customer, row, figures) in enumerate(rows)
+    inputs = {customer.inputs for customer, _ in seen}
+    lost = {own: _lost_measures(axes.measures, own) for own in inputs}
+    lacking = {own: _lacking_inputs(model, own) for own in inputs}
+    told = [
+        {name: None if name in lost[customer.inputs] else own.get(name) for name in axes.measures}
+        for customer, own in seen
     ]
+    figures = np.array([list(measures.values()) for measures in told], dtype=np.float64)
+    codes, strengths = axes.assign(figures.T)
+    strengths = np.rint(strengths * STRENGTH_STEPS) / STRENGTH_STEPS  # as they are published
+    answers = []
+    for (customer, own), measures, places, sure in zip(
+        seen, told, codes.T.tolist(), strengths.T.tolist(), strict=True
+    ):
+        named = zip(model.axes, axes.vocabularies, places, strict=True)
+        memberships = {axis.name: words[place] for axis, words, place in named}
+        cannot = lacking[customer.inputs]
+        memberships |= dict.fromkeys(cannot, UNAVAILABLE)
+        answers.append(
+            Assigned(
+                customer_id=customer.customer_id,
+                as_of=as_of,
+                segment_memberships=memberships,
+                membership_strengths=dict(zip(memberships, sure, strict=True))
+                | dict.fromkeys(cannot, 0.0),
+                metrics={name: own[name] for name in METRICS},
+                unavailable=cannot,
+                filled=_filled(model.axes, memberships, measures),
+                notes=_notes(customer),
+                measures=measures,
+            )
+        )
+    return answers
 
 
 def _filled(
-    axes: Sequence[AxisModel], figures: Mapping[str, float | None]
+    axes: Sequence[AxisModel],
+    memberships: Mapping[str, str],
+    measures: Mapping[str, float | None],
 ) -> dict[str, tuple[str, ...]]:
     """Axis → its measures that are missing, of the axes that gave the customer a segment."""
-    missing = {axis.name: [s.measure for s in axis.scales] for axis in axes}
-    found = {axis: tuple(m for m in own if figures[m] is None) for axis, own in missing.items()}
-    return {axis: measures for axis, measures in found.items() if measures}
+    found = {}
+    for axis in axes:
+        missing = tuple(s.measure for s in axis.scales if measures[s.measure] is None)
+        if missing and any(s.name == memberships[axis.name] for s in axis.segments):
+            found[axis.name] = missing
+    return found
 
 
 def _notes(customer: Customer) -> tuple[str, ...]:
@@ -210,31 +215,3 @@ def _needs() -> dict[str, tuple[str, ...]]:
     features = (feature for axis in axes_for(frozenset(INPUTS)) for feature in axis.features)
     known = {feature.measure: feature.needs for feature in features if feature.needs}
     return {**known, **dict.fromkeys(_OF_ITEMS, (ITEMS,))}
-
-
-def _without(features: pa.RecordBatch, lost: Sequence[frozenset[str]]) -> pa.RecordBatch:
-    """The features without the measures that each customer's request cannot tell."""
-    for measure in frozenset().union(*lost):
-        is_lost = pa.array([measure in own for own in lost])
-        kept = pc.if_else(is_lost, pa.scalar(None, pa.float64()), features[measure])
-        features = features.set_column(features.schema.get_field_index(measure), measure, kept)
-    return features
-
-
-def _with_unavailable(memberships: pa.RecordBatch, lacking: Sequence[Lacking]) -> pa.RecordBatch:
-    """The batch with the state of no answer on the axes that a customer's request cannot feed."""
-    for axis in dict.fromkeys(axis for own in lacking for axis in own):
-        is_lost = np.array([axis in own for own in lacking])
-        words = memberships[axis].dictionary.to_pylist()
-        words += [UNAVAILABLE] if UNAVAILABLE not in words else []
-        codes = memberships[axis].indices.to_numpy()
-        codes = np.where(is_lost, words.index(UNAVAILABLE), codes).astype(np.int32)
-        strengths = np.where(is_lost, 0.0, memberships[strength_column(axis)].to_numpy())
-        columns = {
-            axis: pa.DictionaryArray.from_arrays(codes, pa.array(words)),
-            strength_column(axis): pa.array(strengths),
-        }
-        for name, column in columns.items():
-            index = memberships.schema.get_field_index(name)
-            memberships = memberships.set_column(index, name, column)
-    return memberships

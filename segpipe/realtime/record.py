@@ -12,8 +12,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
-
 
 @dataclass(frozen=True)
 class Order:
@@ -88,8 +86,7 @@ class Assigned:
     unavailable: dict[str, tuple[str, ...]]  # axis → inputs that the body lacks for it
     filled: dict[str, tuple[str, ...]]  # axis → measures in whose place the shop's median stands
     notes: tuple[str, ...]
-    memberships: pa.RecordBatch = field(repr=False)  # one row; see schema.strength_column
-    measures: pa.RecordBatch = field(repr=False)  # one row: customer_id, and a double a measure
+    measures: dict[str, float | None] = field(repr=False)  # those that the model needs
 
 
 ITEMS = "items"  # without which prices of one unit are unknown

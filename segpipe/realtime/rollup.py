@@ -1,6 +1,6 @@
 """From the lines of a few customers to their features: the batch's stages, prepared for a model.
 
-Takes rows of texts; gives an Arrow batch of customer_features. What the engine plans is planned
+Takes rows of texts; gives figures of customer_features. What the engine plans is planned
 once; a request costs what its lines cost.
 """
 
@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
-from segpipe.assign import needed_measures
 from segpipe.config import EngineSettings
 from segpipe.engine import Connection, literal, open_engine
 from segpipe.features import COUNTS, Part, features_statement
 from segpipe.model import Model
+from segpipe.realtime.axes import Axes
 from segpipe.realtime.lines import Row
-from segpipe.schema import CUSTOMER_FEATURES, METRICS, ORDER_LINES, TICKETS
+from segpipe.schema import ORDER_LINES, TICKETS
 from segpipe.source.request import packed, request_lines, request_tickets
 from segpipe.source.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
-_ARROW = {"VARCHAR": pa.string(), "DOUBLE": pa.float64(), "INTEGER": pa.int32()}
+Figures = dict[str, Any]  # measure or metric → figure; a missing one is None or not there
 # All of them external, which is to say that nobody but the caller works. For one or two the engine
 # begins each aggregate with a table of a megabyte or so, which is a seventh of the time.
 _THREADS = 3
@@ -39,33 +37,25 @@ class Rollup:
 
     engine: Connection
     parts: tuple[tuple[str, ...], ...]  # measures that come together
-    columns: pa.StructType  # customer_id, METRICS and the measures that the model needs
+    axes: Axes
     has_tickets: bool
 
     def features(
         self, lines: Sequence[Row], tickets: Sequence[Row], as_of: date
-    ) -> tuple[pa.RecordBatch, bool]:
-        """customer_features of those who have an order by then, and whether any row is refused."""
+    ) -> tuple[dict[str, Figures], bool]:
+        """Figures of the customers who have an order by then, and whether any row is refused."""
         given = {"lines": packed(lines), "as_of": as_of.isoformat()}
         if self.has_tickets:
             given["tickets"] = packed(tickets)
-        ids: dict[int, str] = {}
-        figures: dict[int | None, dict[str, float | None]] = {}
-        for place, customer, customer_id, values in self._execute("features", given):
-            figures.setdefault(customer, {}).update(zip(self.parts[place], values, strict=True))
-            if customer_id is not None:
-                ids[customer] = customer_id
-        rows = [self._row(customer_id, figures[key]) for key, customer_id in ids.items()]
-        batch = pa.RecordBatch.from_struct_array(pa.array(rows, self.columns))
-        return batch, bool(figures[None][_N_REFUSED])
-
-    def _row(self, customer_id: str, figures: Mapping[str, float | None]) -> tuple[Any, ...]:
-        """Cells of a customer, in the order of the columns."""
-        _, *names = self.columns.names
-        cells = (figures.get(COUNTS.get(name, name)) for name in names)
-        # A count is a whole number, and everybody has one.
-        whole = (int(c or 0) if n in COUNTS else c for n, c in zip(names, cells, strict=True))
-        return (customer_id, *whole)
+        found: dict[str | None, Figures] = {}
+        for place, customer, values in self._execute("features", given):
+            found.setdefault(customer, {}).update(zip(self.parts[place], values, strict=True))
+        has_refused = bool(found.pop(None)[_N_REFUSED])
+        # The first part has those with an order; a return alone has figures of prices.
+        bought = {key: own for key, own in found.items() if key and self.parts[0][0] in own}
+        for figures in bought.values():
+            figures |= {metric: int(figures[count] or 0) for metric, count in COUNTS.items()}
+        return bought, has_refused
 
     def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
         """Customer → the reason against one of their lines or tickets, and the text it is about."""
@@ -91,16 +81,14 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
         table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE fate IS NULL"
         for name, table in tables
     }
-    measures = needed_measures(model)
-    columns = {name: _ARROW[kind] for name, kind in CUSTOMER_FEATURES.columns.items()}
-    columns |= {name: pa.float64() for name in measures if name not in METRICS}
+    axes = Axes.of(model)
     refused = " UNION ALL ".join(f"SELECT fate FROM {name} WHERE {_REFUSED}" for name in typed)
     n_refused = Part(
         f"SELECT NULL::VARCHAR AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
         (_N_REFUSED,),
     )
     statement, parts = features_statement(
-        frozenset(model.inputs), model.reference, {**typed, **kept}, measures, [n_refused]
+        frozenset(model.inputs), model.reference, {**typed, **kept}, axes.measures, [n_refused]
     )
     with open_engine(EngineSettings(threads=_THREADS)) as engine:
         engine.execute(f"SET external_threads = {_THREADS}")
@@ -110,4 +98,4 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
             engine.execute(
                 f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REFUSED}"
             )
-        yield Rollup(engine, parts, pa.struct(list(columns.items())), has_tickets)
+        yield Rollup(engine, parts, axes, has_tickets)
