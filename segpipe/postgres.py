@@ -250,15 +250,24 @@ def plain_errors(where: str = "") -> Iterator[None]:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same may well succeed when it is tried again, over a new connection."""
+    found = _of_server(error)
+    if found is None or (not found.sqlstate and not isinstance(found, _OF_THE_CONNECTION)):
+        return False
+    is_attempt = found.pgconn is not None  # to connect
+    return refusals.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the role lacks a privilege."""
+    return isinstance(_of_server(error), psycopg.errors.InsufficientPrivilege)
+
+
+def _of_server(error: BaseException) -> psycopg.Error | None:
+    """What psycopg raised, where it is the error's cause."""
     found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, psycopg.Error):
-            if not found.sqlstate and not isinstance(found, _OF_THE_CONNECTION):
-                return False
-            is_attempt = found.pgconn is not None  # to connect
-            return refusals.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
+    while found is not None and not isinstance(found, psycopg.Error):
         found = found.__cause__
-    return False
+    return found
 
 
 def with_retries(attempts: int, told: Callable[[str], None], action: Callable[[], T]) -> T:

@@ -192,6 +192,8 @@ def test_an_unknown_path_or_method_is_told_in_words(served: Served) -> None:
     assert "openapi.json" in served.get("/nix").detail
     found = served.ask("DELETE", "/runs")
     assert (found.status, found.headers["allow"]) == (405, "GET")
+    alive = served.ask("HEAD", "/health", key=None)
+    assert (alive.status, alive.body) == (200, b"")
 
 
 def test_every_answer_has_a_request_id(served: Served) -> None:

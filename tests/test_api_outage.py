@@ -163,6 +163,34 @@ def test_a_database_that_stands_still(own: Served, home: Path) -> None:
     assert sessions(embedded.start(home)) <= 9
 
 
+@contextmanager
+def reader(server_url: str) -> Iterator[str]:
+    """A role that may read the shop, and nothing more: the URL of a shop of its own."""
+    with postgres.connect(server_url) as admin:
+        admin.execute("CREATE ROLE only_reader LOGIN")
+    try:
+        with shop_copy(server_url) as url:
+            with postgres.connect(url) as owner:
+                owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO only_reader")
+            yield url
+    finally:
+        with postgres.connect(server_url) as admin:
+            admin.execute("DROP ROLE only_reader")
+
+
+def test_a_privilege_that_the_role_lacks_is_named_in_the_log(server_url: str) -> None:
+    with reader(server_url) as url:
+        own = url.replace("//postgres@", "//only_reader@")
+        with serving(own, tokens=make_keys(url)) as served:
+            wait_for(lambda: served.get("/ready").status == 200)
+            refused = served.post("/segments/assign?persist=true", CUSTOMER, key="write")
+            assert refused.status == 503
+            assert "lacks a privilege" in refused.detail
+            assert "permission denied" not in refused.detail
+            assert "for lack of a privilege: permission denied for" in served.told()
+            assert served.get("/segments/stats").status == 200
+
+
 def children_of(pid: int) -> list[int]:
     """Processes that it started."""
     command = ["ps", "-o", "pid=", "--ppid", str(pid)]

@@ -16,6 +16,12 @@ from segpipe.answers.plain import plain
 from segpipe.errors import InputError
 from segpipe.postgres import Connection, plain_errors
 
+# SQL: the store's run in force, a row of the ledger.
+IN_FORCE = (
+    "segmentation_runs WHERE store_id = %(store_id)s AND status = 'published'"
+    " ORDER BY finished_at DESC LIMIT 1"
+)
+
 
 @dataclass(frozen=True)
 class InForce:
@@ -41,9 +47,8 @@ def in_force(connection: Connection, store_id: str) -> InForce | None:
     """The store's run in force, None before the first; one row of an index."""
     with plain_errors():
         row = connection.execute(
-            "SELECT run_id, as_of, finished_at, n_customers, input_hash FROM segmentation_runs"
-            " WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1",
-            [store_id],
+            f"SELECT run_id, as_of, finished_at, n_customers, input_hash FROM {IN_FORCE}".encode(),
+            {"store_id": store_id},
         ).fetchone()
     return InForce(*row) if row else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segpipe.answers.force import run_document
+from segpipe.answers.force import IN_FORCE, run_document
 from segpipe.answers.plain import plain
 from segpipe.postgres import Connection, plain_errors
 from segpipe.schema import METRICS
@@ -22,8 +22,7 @@ _QUERY = f"""
     SELECT run.run_id, run.as_of, run.finished_at, p.run_id, p.absent_since_run_id IS NOT NULL,
         {", ".join(f"p.{name}" for name in (*METRICS, *_COLUMNS))}
     FROM customer_profiles AS p CROSS JOIN (
-        SELECT run_id, as_of, finished_at FROM segmentation_runs
-        WHERE store_id = %(store_id)s AND status = 'published' ORDER BY finished_at DESC LIMIT 1
+        SELECT run_id, as_of, finished_at FROM {IN_FORCE}
     ) AS run
     WHERE p.store_id = %(store_id)s AND p.customer_id = %(customer_id)s
 """.encode()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segpipe.answers.force import IN_FORCE
 from segpipe.answers.profile import read_profile
 from segpipe.assign import Tally, assign_axis
 from segpipe.errors import SegpipeError
@@ -88,11 +89,7 @@ def rfm_stats(
             FROM customer_profiles
             WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL
                 AND segment_memberships->>%(axis)s IS NOT NULL
-                AND %(run_id)s = (
-                    SELECT run_id FROM segmentation_runs
-                    WHERE store_id = %(store_id)s AND status = 'published'
-                    ORDER BY finished_at DESC LIMIT 1
-                )
+                AND %(run_id)s = (SELECT run_id FROM {IN_FORCE})
             GROUP BY 1 ORDER BY n_customers DESC, segment
             """,
             {"store_id": store_id, "run_id": run_id, "axis": AXIS},

@@ -20,6 +20,7 @@ from segpipe.errors import BusyError, DatabaseError, InputError, SegpipeError
 
 AGAIN = {"Retry-After": "1"}
 AWAY = "The database does not answer; try again in a second."
+DENIED = "The service's role lacks a privilege in the database; its log names it."
 MEANWHILE = "Another run came in force meanwhile; try again in a second."
 NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
 _MOST_ERRORS = 100  # told of one request

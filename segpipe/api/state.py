@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from segpipe.answers import InForce, in_force
 from segpipe.api.figures import Figures
 from segpipe.api.patience import Patience
-from segpipe.api.problem import AWAY, NO_RUN, unavailable
+from segpipe.api.problem import AWAY, DENIED, NO_RUN, unavailable
 from segpipe.api.queue import AssignQueue
 from segpipe.api.settings import ServeSettings
 from segpipe.api.snapshot import Snapshot, open_snapshot
@@ -26,7 +26,7 @@ from segpipe.errors import BusyError, DatabaseError, SegpipeError
 from segpipe.keys import ApiKey
 from segpipe.load import read_model
 from segpipe.load.keys import read_active_keys
-from segpipe.postgres import Connection, ServerError, is_transient, pool
+from segpipe.postgres import Connection, ServerError, is_denied, is_transient, pool
 from segpipe.rate import RateLimit
 
 T = TypeVar("T")
@@ -96,6 +96,9 @@ class State:
         except BusyError:
             raise
         except (DatabaseError, ServerError) as error:
+            if is_denied(error):  # what it says names tables, and no customer
+                LOG.warning("segpipe: the service's role may not do what is asked: %s", error)
+                raise unavailable(DENIED) from error
             if not is_transient(error):
                 tell(error)
             raise unavailable(AWAY) from error

@@ -30,7 +30,7 @@ def ticket_measures(
         n_resolved=is_resolved.sum(),
         n_counted=seen.message_count.count(),
         messages=seen.message_count.sum(),
-        minutes=minutes.sum(where=is_resolved).cast("float64"),
+        minutes=ibis.ifelse(is_resolved, minutes, None).sum().cast("float64"),
         n_reopened=seen.is_reopened.sum(),
         n_told_reopened=seen.is_reopened.count(),
         n_with_channel=seen.channel.count(),

@@ -18,6 +18,7 @@ from segpipe.api.shapes import Health, Ready
 router = APIRouter(tags=["operations"])
 
 
+@router.head("/health", include_in_schema=False)  # as some proxies ask
 @router.get("/health", response_model=Health, summary="The process answers")
 async def health() -> JSONResponse:
     """Without a key, and without the database."""

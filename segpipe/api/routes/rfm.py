@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -39,18 +40,8 @@ async def _customer(request: Request) -> RfmCustomerIn:
 )
 def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONResponse:
     """The RFM segment of these figures, with the figures of all who are in it."""
-    state = state_of(request)
-    for _ in range(2):
-        snapshot, model = _modelled(state)
-        try:
-            found = assign_rfm(model, body.recency, body.frequency, body.monetary)
-        except NoRfmError as error:
-            raise HTTPException(404, str(error)) from error
-        answer = _with_stats(state, snapshot, found)
-        if answer is not None:
-            return JSONResponse(answer)
-        state.poll()
-    raise unavailable(MEANWHILE)
+    figures = (body.recency, body.frequency, body.monetary)
+    return _answered(state_of(request), lambda model: assign_rfm(model, *figures))
 
 
 @router.post(
@@ -63,44 +54,39 @@ def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONR
 def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)]) -> JSONResponse:
     """The RFM segment of a published customer, with the figures of all who are in it."""
     state = state_of(request)
-    store_id = state.settings.store_id
+    store_id, customer_id = state.settings.store_id, body.customer_id
+
+    def find(model: Model) -> dict[str, Any]:
+        found = state.ask(lambda c: rfm_of_customer(c, store_id, model, customer_id))
+        if found is None:
+            raise no_customer(customer_id, store_id)
+        return found
+
+    return _answered(state, find)
+
+
+def _answered(state: State, find: Callable[[Model], dict[str, Any]]) -> JSONResponse:
+    """What is found by the model in force, once more where another run came in force meanwhile."""
     for _ in range(2):
-        snapshot, model = _modelled(state)
-        answer = _of_customer(state, snapshot, model, body.customer_id)
-        if answer is None:
-            raise no_customer(body.customer_id, store_id)
-        if answer:
+        snapshot = state.snapshot()
+        if snapshot.model is None:
+            raise HTTPException(404, "The run in force kept no model; run `segpipe run` again.")
+        try:
+            found = find(snapshot.model)
+        except NoRfmError as error:
+            raise HTTPException(404, str(error)) from error
+        answer = _with_stats(state, snapshot, found)
+        if answer is not None:
             return JSONResponse(answer)
         state.poll()
     raise unavailable(MEANWHILE)
 
 
-def _modelled(state: State) -> tuple[Snapshot, Model]:
-    snapshot = state.snapshot()
-    if snapshot.model is None:
-        raise HTTPException(404, "The run in force kept no model; run `segpipe run` again.")
-    return snapshot, snapshot.model
-
-
-def _of_customer(
-    state: State, snapshot: Snapshot, model: Model, customer_id: str
-) -> dict[str, Any] | None:
-    """The answer, None for an unknown customer, an empty one where another run is in force."""
-    store_id = state.settings.store_id
-    try:
-        found = state.ask(lambda c: rfm_of_customer(c, store_id, model, customer_id))
-    except NoRfmError as error:
-        raise HTTPException(404, str(error)) from error
-    if found is None:
-        return None
-    if found["run"]["run_id"] != snapshot.run.run_id:
-        return {}
-    return _with_stats(state, snapshot, found) or {}
-
-
 def _with_stats(state: State, snapshot: Snapshot, found: dict[str, Any]) -> dict[str, Any] | None:
     """The answer with its segment's figures and the run; None where another run is in force."""
     run_id = snapshot.run.run_id
+    if found.get("run", {}).get("run_id", run_id) != run_id:
+        return None
     stats = state.kept(
         ("rfm", state.run), lambda c: rfm_stats(c, state.settings.store_id, run_id) or None
     )
