@@ -1,7 +1,7 @@
 """Assignment: features + model → memberships and strengths, a batch at a time.
 
 Takes Arrow batches of customer_features; gives membership batches (see schema.strength_column).
-Memory is bounded by the batch. The same function serves one customer in real time.
+Memory is bounded by the batch. One customer in real time has the same from realtime.axes.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def assign_batches(
     columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
     query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
     for batch in engine.sql(query).to_arrow_reader(batch_size):
-        assigned = assign_batch(model, batch, tally)
+        assigned = _assign_batch(model, batch, tally)
         yield _rescored(assigned, batch, former, new_tickets) if former else assigned
 
 
-def assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
+def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     """One membership batch of one batch of features."""
     columns = _columns(batch, needed_measures(model))
     arrays = [batch.column("customer_id"), *(batch.column(metric) for metric in METRICS)]

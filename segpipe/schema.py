@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AMOUNT = "DECIMAL(18, 4)"
+STRENGTH_STEPS = 10_000  # a strength is published to four decimals
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,6 @@ CUSTOMER_FEATURES = Table(
     grain="customer with at least one order; besides these columns, one DOUBLE a measure",
     columns={"customer_id": "VARCHAR", **METRICS},
 )
-
-
-STRENGTH_STEPS = 10_000  # a strength is published to four decimals
 
 
 def strength_column(axis: str) -> str:

@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from core_fixtures import AS_OF, Row, engine_of, features_of, fetched, line
+from core_fixtures import ALL_INPUTS, AS_OF, Row, engine_of, features_of, fetched, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.axes import MEASURES
+from segpipe.axes import AXES, MEASURES
 from segpipe.errors import InputError
-from segpipe.features import compute_features
+from segpipe.features import compute_features, features_statement
 
 FEW = settings(max_examples=3, deadline=None)  # each takes a second to plan
 CENTS = st.integers(0, 90_000).map(lambda cents: Decimal(cents) / 100)
@@ -26,20 +26,19 @@ SOME_INPUTS = frozenset({"category", "channel", "refund"})
 
 @st.composite
 def order_lines(draw: st.DrawFn) -> list[Row]:
-    """Lines whose order has one customer, one time and one channel."""
+    """Lines whose order has one customer and one channel; returns may be lines of it, or all."""
     rows = []
     for order in range(draw(st.integers(1, 30))):
         customer = draw(st.sampled_from("abcdef"))
-        day, hour = draw(st.integers(1, 28)), draw(st.integers(0, 23))
-        at = f"{draw(st.sampled_from(('2024-03', '2024-10', '2024-12', '2025-02')))}-{day:02}"
-        is_return = draw(st.integers(0, 5)) == 0
+        month = draw(st.sampled_from(("2024-03", "2024-10", "2024-12", "2025-02")))
+        returns = draw(st.sampled_from(((False,), (False,), (True,), (False, True))))
         channel = draw(st.sampled_from((None, "web", "pos", "phone", "kiosk")))
         rows += [
             line(
                 customer,
                 f"o{order}",
-                f"{at} {hour:02}:30",
-                is_return=is_return,
+                f"{month}-{draw(st.integers(1, 28)):02} {draw(st.integers(0, 23)):02}:30",
+                is_return=(is_return := draw(st.sampled_from(returns))),
                 line_amount=0 if is_return else draw(CENTS),
                 quantity=draw(st.integers(0, 3)),
                 discount_amount=0 if is_return else draw(st.sampled_from((0, 1, "2.5"))),
@@ -80,6 +79,75 @@ def _assert_sound(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
         if row["customer_id"] in found
     )
     assert sum(c["lifetime_value"] for c in found.values()) == pytest.approx(float(charged))
+
+
+def test_returns_of_their_own_move_no_time() -> None:
+    orders = [line("a", f"o{day}", f"2024-0{day}-10 10:00") for day in (1, 2, 7, 9)]
+    returns = [
+        line("a", "r0", at, is_return=True, line_amount=0)
+        for at in ("2022-12-20 09:00", "2023-12-20 09:00")
+    ]
+    returns.append(line("a", "o1", "2023-06-01 08:00", is_return=True, line_amount=0))
+    alone = features_of(orders, as_of=AS_OF)["a"]
+    times = [name for name, measure in MEASURES.items() if measure.unit in {"days", "log ratio"}]
+    times += ["order_rate_log_ratio", "gap_trend", "month_concentration", "recent_order_share"]
+    for some in ([*returns, *orders], [*orders, *reversed(returns)]):
+        found = features_of(some, as_of=AS_OF)["a"]
+        assert {name: found[name] for name in times} == {name: alone[name] for name in times}
+    # Tenure from 2024-01-10 to 2025-03-01: its middle is 2024-08-05, one of three follows it.
+    assert alone["order_rate_log_ratio"] == pytest.approx(math.log((1 + 0.5) / (2 + 0.5)))
+
+
+def _shop(n_customers: int) -> list[Row]:
+    """Lines of many customers: returns in orders and alone, nothing but returns, cells missing."""
+    draw = random.Random(11)  # noqa: S311 - made-up orders
+    rows = []
+    for order in range(n_customers * 4):
+        customer = f"{draw.randrange(n_customers):06}"
+        is_return = draw.random() < 0.15
+        rows += [
+            line(
+                customer,
+                f"o{order}",
+                f"2024-{draw.randint(1, 12):02}-{draw.randint(1, 28):02} {draw.randrange(24)}:30",
+                is_return=is_return or draw.random() < 0.05,
+                line_amount=f"{draw.uniform(0, 99):.2f}",
+                quantity=draw.choice((0, 1, 2.5)),
+                discount_amount=draw.choice((0, 0, 1.25)),
+                refund_amount=draw.choice((0, 0, 0, 3)),
+                product_id=draw.choice((None, "p1", "p2", "p3", "p4")),
+                category=draw.choice((None, "c1", "c2", "c3")),
+                channel=draw.choice((None, "web", "pos", "phone")),
+                unit_price=draw.choice((None, 0, 3, 7.1)),
+            )
+            for _ in range(draw.randint(1, 4))
+        ]
+    rows += [line("999998", "r", "2024-05-05 05:05", is_return=True, line_amount=0)]
+    rows += [line("999999", "late", "2026-01-01 00:00")]
+    return rows
+
+
+def test_one_statement_with_ids_gives_what_tables_with_numbers_give() -> None:
+    tickets = [
+        {"customer_id": f"{n:06}", "created_at": "2024-06-01 10:00", "channel": "email"}
+        for n in range(0, 150, 3)
+    ]
+    with engine_of(_shop(150), tickets) as engine:
+        _, reference = compute_features(engine, ALL_INPUTS, AS_OF)
+        wanted = fetched(engine)
+        given = {name: f"SELECT * FROM memory.main.{name}" for name in ("order_lines", "tickets")}
+        statement, parts = features_statement(ALL_INPUTS, reference, given, list(MEASURES))
+        engine.execute(f"PREPARE one AS {statement}")
+        rows = engine.execute(f"EXECUTE one(as_of := '{AS_OF}')").fetchall()
+    found: dict[str, dict[str, Any]] = {}
+    for place, customer, values in rows:
+        found.setdefault(customer, {}).update(zip(parts[place], values, strict=True))
+    assert found.keys() == wanted.keys()
+    assert len(found) > 100
+    for customer, own in wanted.items():
+        assert {name: found[customer].get(name) for name in MEASURES} == {
+            name: own[name] for name in MEASURES
+        }
 
 
 def test_row_order_and_threads_change_no_bit_of_a_large_table() -> None:
@@ -232,6 +300,14 @@ def test_measures_of_absent_inputs_are_missing_columns_never_absent_ones(
 ) -> None:
     found = features_of([line("a", "o1", "2025-01-01 10:00")], inputs=inputs)["a"]
     assert set(MEASURES) <= set(found)
+    needs = {f.measure: f.needs for axis in AXES for f in axis.features}
+    absent = {
+        measure
+        for measure, own in needs.items()
+        if {*own} - inputs - {"discount", "refund", "time_of_day"}
+    }
+    assert absent
+    assert all(found[measure] is None for measure in absent)
     assert found["n_products"] is found["n_tickets"] is None
     assert (found["n_categories"] is None) == ("category" not in inputs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -14,7 +15,7 @@ from segpipe.axes import Eligibility
 from segpipe.features import Reference
 from segpipe.model import UNAVAILABLE, AxisModel, Model, Segment
 from segpipe.realtime.axes import Axes
-from segpipe.scale import FeatureScale
+from segpipe.scale import FeatureScale, scale_matrix
 
 MEASURES = ("n_orders", "recency_days", "lifetime_value", "price_spread")
 TRANSFORMS = ("identity", "log", "signed_log")
@@ -52,23 +53,30 @@ def _axis(rng: np.random.Generator, name: str) -> AxisModel:
     )
 
 
-def _figures(rng: np.random.Generator, axes: tuple[AxisModel, ...]) -> npt.NDArray[np.float64]:
-    """Measures of 20 customers, some missing, the first of whom stands on a centroid's features."""
+def _figures(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
+    """Measures of 20 customers, some missing, some without bounds."""
     figures = rng.normal(0, 3, (len(MEASURES), 20))
     figures[rng.random(figures.shape) < 0.2] = np.nan
-    for axis in axes:
-        for segment in axis.segments[:1]:
-            for scale, place in zip(axis.scales, segment.centroid, strict=True):
-                figures[MEASURES.index(scale.measure), 0] = place * scale.deviation + scale.mean
-    return figures
+    figures[rng.random(figures.shape) < 0.05] = np.inf
+    figures[rng.random(figures.shape) < 0.05] = -np.inf
+    return dict(zip(MEASURES, figures, strict=True))
+
+
+def _met(axis: AxisModel, figures: dict[str, npt.NDArray[np.float64]]) -> AxisModel:
+    """The axis with its last centroid on the place of the first customer."""
+    if not axis.segments:
+        return axis
+    *others, last = axis.segments
+    place = scale_matrix(figures, axis.scales)[0]
+    return replace(axis, segments=(*others, replace(last, centroid=tuple(place.tolist()))))
 
 
 @given(seed=st.integers(0, 10_000), n_axes=st.integers(1, 6))
 def test_all_axes_at_once_give_what_each_gives(seed: int, n_axes: int) -> None:
     rng = np.random.default_rng(seed)
-    own = tuple(_axis(rng, f"axis_{index}") for index in range(n_axes))
+    figures = _figures(rng)
+    own = tuple(_met(_axis(rng, f"axis_{index}"), figures) for index in range(n_axes))
     model = Model(seed, (), "UTC", Reference(date(2025, 1, 1), {}, 1.0, (), 1.0), own)
-    figures = dict(zip(MEASURES, _figures(rng, own), strict=True))
     axes = Axes.of(model)
     codes, strengths = axes.assign(
         np.array([figures[name] for name in axes.measures]).reshape(-1, 20)
@@ -82,3 +90,33 @@ def test_all_axes_at_once_give_what_each_gives(seed: int, n_axes: int) -> None:
         alone = axes.assign(np.array([figures[n][[one]] for n in axes.measures]).reshape(-1, 1))
         assert alone[0][:, 0].tolist() == codes[:, one].tolist()
         assert alone[1][:, 0].tolist() == strengths[:, one].tolist()
+
+
+def test_a_model_without_axes_answers_nothing() -> None:
+    model = Model(1, (), "UTC", Reference(date(2025, 1, 1), {}, 1.0, (), 1.0), ())
+    codes, strengths = Axes.of(model).assign(np.empty((0, 3)))
+    assert codes.shape == strengths.shape == (0, 3)
+
+
+def test_a_customer_on_a_centroid_is_certain_also_beside_an_axis_with_more() -> None:
+    rng = np.random.default_rng(4)
+    figures = {name: np.array([1.0]) for name in MEASURES}
+    scales = tuple(
+        FeatureScale(name, "identity", 0.0, -9.0, 9.0, 0.0, 1.0) for name in MEASURES[:2]
+    )
+    axes = []
+    for n_segments in (2, 5):
+        places = [*rng.normal(0, 1, (n_segments - 1, 2)).tolist(), [1.0, 1.0]]
+        segments = [
+            Segment(i, f"segment_{i}", "", (), "", tuple(place), {}, 0.1)
+            for i, place in enumerate(places)
+        ]
+        plain = AxisModel(
+            "own", "marketing", "clustered", None, None, (), scales, tuple(segments), "no"
+        )
+        axes.append(replace(plain, name=f"axis_{n_segments}"))
+    model = Model(1, (), "UTC", Reference(date(2025, 1, 1), {}, 1.0, (), 1.0), tuple(axes))
+    together = Axes.of(model)
+    codes, strengths = together.assign(np.array([figures[name] for name in together.measures]))
+    assert codes[:, 0].tolist() == [1, 4]
+    assert strengths[:, 0].tolist() == [1.0, 1.0]

@@ -97,7 +97,7 @@ def measure_parts(
     sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))
     keep.drop("orders")
     progress("orders")
-    times = keep("times", measures.time_measures(sequence))
+    times = keep("times", measures.time_measures(sequence, has_channel="channel" in inputs))
     channels = keep("channels", grains.channels_of_orders(sequence))
     reference = reference or _learn_reference(keep, lines, channels, times, as_of)
     keyed = keep("keyed_lines", _keyed_lines(keep, lines, sequence, reference))

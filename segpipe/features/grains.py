@@ -2,7 +2,8 @@
 
 Takes the order_lines table as an Ibis expression; gives one expression a grain. No engine is named
 here. Sums run over decimals and integers only, so that no order of rows or threads changes a bit.
-Below the order, integers stand for the ids: what is grouped and joined there is most of the work.
+Below the order, integers stand for the ids of many customers: what is grouped and joined there is
+most of the work.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def orders(lines: ir.Table) -> ir.Table:
     bought_at = _if(bought, lines.ordered_at)
     return lines.group_by("customer_id", "order_id").aggregate(
         ordered_at=bought_at.min(),
-        ordered_local=lines.ordered_local.argmin(bought_at),
+        ordered_local=_if(bought, lines.ordered_local).argmin(bought_at),
         amount_units=_total(_units(lines.line_amount)),
         discount_units=_total(_units(lines.discount_amount)),
         refund_units=_total(_units(lines.refund_amount)),
@@ -66,7 +67,7 @@ def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
         n_refunded_orders=_total(orders.n_refunded_lines > 0),
         n_full_price_lines=_total(orders.n_full_price_lines),
         discount_share_units=_total(_if(discounted, (share * LOG_UNITS).round().cast("int64"))),
-        first_local=orders.ordered_local.min(),
+        first_local=_if(bought, orders.ordered_local).min(),
     )
     own = totals.customer_id
     return totals.mutate(customer=_number(own) if is_numbered else own)
@@ -111,9 +112,9 @@ def keyed_lines(
     categories: ir.Table,
     shop_price: float,
 ) -> ir.Table:
-    """Lines with numbers for their customer, order, product and category.
+    """Lines with numbers, or ids, for their customer, order, product and category.
 
-    Without numbered `products`, and `categories` that only have their prices, ids stand there.
+    Without numbered `products`, and with `categories` that only have their prices, it is ids.
     `price_units` is the logarithm of the unit price over the category's usual price, in millionths;
     missing where the line has no price. Of a return line product, category and price are missing.
     """

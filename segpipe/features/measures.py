@@ -48,8 +48,8 @@ def value_measures(customers: ir.Table) -> ir.Table:
     )
 
 
-def time_measures(sequence: ir.Table) -> ir.Table:
-    """When the customer ordered: tenure, gaps, trends, days and hours."""
+def time_measures(sequence: ir.Table, *, has_channel: bool) -> ir.Table:
+    """When the customer ordered, and what changed from one order to the next."""
     local = sequence.ordered_local
     weekday = local.day_of_week.index()  # Monday is 0 in Ibis, whatever the engine says
     hour = local.hour()
@@ -76,10 +76,10 @@ def time_measures(sequence: ir.Table) -> ir.Table:
         n_channel_steps=sequence.is_channel_switch.count(),
         month_squares=_squares((local.month() == month).sum() for month in range(1, 13)),
     )
-    return _from_sums(sums)
+    return _from_sums(sums, has_channel=has_channel)
 
 
-def _from_sums(sums: ir.Table) -> ir.Table:
+def _from_sums(sums: ir.Table, *, has_channel: bool) -> ir.Table:
     n_gaps = sums.n - 1
     span_days = (sums.last_epoch - sums.first_epoch) / 86_400
     mean_gap_days = ratio(span_days, n_gaps)
@@ -87,6 +87,8 @@ def _from_sums(sums: ir.Table) -> ir.Table:
     deviation_days = variance.clip(lower=0.0).sqrt() / 1440
     n_late = sums.late_halves / 2  # the first order opens the tenure: in neither half
     early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
+    switches = ratio(sums.n_channel_switches, sums.n_channel_steps)
+    of_channels = {"channel_switch_share": switches} if has_channel else {}
     months = (sums.tenure_days / MONTH_DAYS).clip(lower=1.0)
     return sums.select(
         "customer",
@@ -109,7 +111,7 @@ def _from_sums(sums: ir.Table) -> ir.Table:
         / _positive(ratio(sums.value, sums.n)),
         recency_over_gap=ratio(sums.recency_days, mean_gap_days),
         splurge_order_share=ratio(sums.n_splurges, sums.n),
-        channel_switch_share=ratio(sums.n_channel_switches, sums.n_channel_steps),
+        **of_channels,
     )
 
 

@@ -26,7 +26,7 @@ _OBSERVATION = "observation"
 class Clauses:
     """Keeps expressions as clauses of one statement, as `Tables` keeps them as tables."""
 
-    is_numbered = False
+    is_numbered = False  # numbering the ids of a few customers would be most of the work
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self._clauses = dict(given)

@@ -26,7 +26,7 @@ from segpipe.load.records import PreviousRun
 from segpipe.load.resize import Change, resize
 from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, RowFormat, copy_lines
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
-from segpipe.schema import strength_column
+from segpipe.schema import CUSTOMER_FEATURES, strength_column
 from segpipe.source.request import as_in_a_file
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not
 _LOCK_PATIENCE = "2s"  # for whoever alters the tables; a run is not waited for at all
 _PATIENCE = "5s"
 _KEYS = ("store_id", "customer_id")
+_ARROW = {"VARCHAR": pa.string(), "DOUBLE": pa.float64(), "INTEGER": pa.int32()}
 _ESCAPED = re.compile(r"\\(.)")
 _MEANT = {"t": "\t", "n": "\n", "r": "\r"}
 
@@ -200,8 +201,9 @@ def _row(
 
 def _batch(assigned: Assigned) -> pa.RecordBatch:
     """The customer as a membership batch of one row (see schema.strength_column)."""
-    whole = {"customer_id": assigned.customer_id, **assigned.metrics}
-    columns = {name: pa.array([value]) for name, value in whole.items()}
+    whole: dict[str, Any] = {"customer_id": assigned.customer_id, **assigned.metrics}
+    kinds = {name: _ARROW[kind] for name, kind in CUSTOMER_FEATURES.columns.items()}
+    columns = {name: pa.array([whole[name]], kind) for name, kind in kinds.items()}
     for axis, name in assigned.segment_memberships.items():
         columns[axis] = pa.array([name]).dictionary_encode()
         columns[strength_column(axis)] = pa.array([assigned.membership_strengths[axis]])

@@ -1,4 +1,4 @@
-"""Customers of a request → segments, by the model and the assignment of the batch.
+"""Customers of a request → segments, by the batch's model and what assigns by it.
 
 Takes customers and a Rollup; gives for each what is answered, or why nothing can be. A figure whose
 input the request lacks is missing, as it is in a file without that column.
@@ -143,15 +143,16 @@ def _assigned(
     ):
         named = zip(model.axes, axes.vocabularies, places, strict=True)
         memberships = {axis.name: words[place] for axis, words, place in named}
+        certainty = dict(zip(memberships, sure, strict=True))
         cannot = lacking[customer.inputs]
         memberships |= dict.fromkeys(cannot, UNAVAILABLE)
+        certainty |= dict.fromkeys(cannot, 0.0)
         answers.append(
             Assigned(
                 customer_id=customer.customer_id,
                 as_of=as_of,
                 segment_memberships=memberships,
-                membership_strengths=dict(zip(memberships, sure, strict=True))
-                | dict.fromkeys(cannot, 0.0),
+                membership_strengths=certainty,
                 metrics={name: own[name] for name in METRICS},
                 unavailable=cannot,
                 filled=_filled(model.axes, memberships, measures),

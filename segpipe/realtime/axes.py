@@ -1,7 +1,7 @@
 """All axes of a model as arrays, so that a few customers are assigned in a few operations.
 
-Takes measures; gives what `assign_axis` gives, to the last bit: the scaling and the distances are
-its own, of all axes at once. Axis by axis, one customer would cost ten times as much.
+Takes measures; gives what `assign_axis` gives, to the last bit: scaling, distances and strength are
+its own code, of all axes at once. Axis by axis, one customer would cost ten times as much.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Axes:
 
         `figures` are measures, shape (n_measures, n_customers), NaN where missing.
         """
-        scaled = self.scaling.apply(figures[self.scaled])
+        scaled = self.scaling.apply(figures[self.scaled])  # a copy, by the index
         rows = np.concatenate([scaled, np.zeros((1, figures.shape[1]))])
         nearest, strengths = nearest_of_each(rows[self.features], self.centroids)
         codes = np.where(self.has_segments, nearest, self.defaults)
@@ -100,9 +100,9 @@ def _rules(
 
 
 def _features(axes: Sequence[AxisModel]) -> Codes:
-    """Row of each axis's features among those of all, one after the last where there are fewer."""
+    """Rows of each axis's features among those of all, filled up with the row of zeros behind."""
     n_scales = [len(axis.scales) for axis in axes]
-    found = np.full((len(axes), max(n_scales)), sum(n_scales), dtype=np.intp)
+    found = np.full((len(axes), max(n_scales, default=0)), sum(n_scales), dtype=np.intp)
     first = 0
     for row, n in zip(found, n_scales, strict=True):
         row[:n] = range(first, first + n)
@@ -112,8 +112,8 @@ def _features(axes: Sequence[AxisModel]) -> Codes:
 
 def _centroids(axes: Sequence[AxisModel]) -> Floats:
     """Centroids, at infinity where an axis has fewer, zero in features that it has not."""
-    n_features = max(len(axis.scales) for axis in axes)
-    n_segments = max(1, *(len(axis.segments) for axis in axes))
+    n_features = max((len(axis.scales) for axis in axes), default=0)
+    n_segments = max((len(axis.segments) for axis in axes), default=0) or 1
     found = np.full((len(axes), n_features, n_segments), np.inf)
     for places, axis in zip(found, axes, strict=True):
         for index, segment in enumerate(axis.segments):

@@ -23,12 +23,13 @@ from segpipe.source.request import packed, request_lines, request_tickets
 from segpipe.source.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
-Figures = dict[str, Any]  # measure or metric → figure; a missing one is None or not there
-# All of them external, which is to say that nobody but the caller works. For one or two the engine
-# begins each aggregate with a table of a megabyte or so, which is a seventh of the time.
-_THREADS = 3
 _N_REFUSED = "n_refused"
 _REFUSED = "fate IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
+Figures = dict[str, Any]  # measure or metric → figure; a missing one is None or not there
+
+# More than two, for one or two make the engine begin each aggregate with a table of a megabyte or
+# so, a seventh of the time. All of them are external: nobody but the caller works.
+_THREADS = 3
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,10 @@ class Rollup:
         for place, customer, values in self._execute("features", given):
             found.setdefault(customer, {}).update(zip(self.parts[place], values, strict=True))
         has_refused = bool(found.pop(None)[_N_REFUSED])
-        # The first part has those with an order; a return alone has figures of prices.
-        bought = {key: own for key, own in found.items() if key and self.parts[0][0] in own}
-        for figures in bought.values():
-            figures |= {metric: int(figures[count] or 0) for metric, count in COUNTS.items()}
-        return bought, has_refused
+        # Counts are whole numbers, and everybody who is there has an order, and so all of them.
+        for figures in found.values():
+            figures |= {metric: int(figures[count]) for metric, count in COUNTS.items()}
+        return {key: figures for key, figures in found.items() if key is not None}, has_refused
 
     def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
         """Customer → the reason against one of their lines or tickets, and the text it is about."""
