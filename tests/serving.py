@@ -133,7 +133,11 @@ def shop_copy(server_url: str) -> Iterator[str]:
 
 def publish(url: str, folder: Path, n_customers: int = 60, seed: int = 1, *more: object) -> None:
     """Run segpipe on a small shop, with the axis rfm."""
-    path = write_shop(folder / f"shop{seed}.csv", shop_lines(n_customers, seed))
+    publish_file(url, write_shop(folder / f"shop{seed}.csv", shop_lines(n_customers, seed)), *more)
+
+
+def publish_file(url: str, path: Path, *more: object) -> None:
+    """Run segpipe on a file, likewise."""
     options = ("--axis-file", "rfm", "--database-url", url, "--quiet", *FEW_KS, *more)
     done = run_here("run", "--csv-path", path, *options)
     assert done.status == 0, done.err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from running import call, shop_lines, write_shop
-from serving import Served, make_keys, publish, serving
+from serving import Served, make_keys, publish, publish_file, serving
 
 from segpipe import postgres
 
@@ -63,6 +63,29 @@ def test_the_service_agrees_with_the_run_until_a_profile_is_touched(
     assert fewer.out.endswith("0 differences. 1 more have no profile, such as the forgotten.\n")
     some = call(capsys, *command, "--customers", "25", "--seed", "3", "--json")
     assert json.loads(some.out)["n_customers"] == 25
+
+
+def test_customers_beyond_what_a_request_may_hold_are_told_and_left_out(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    days = ((n, 1 + n % 28, n // 28 % 12 + 1) for n in range(2_001))
+    often = [
+        f"often,of{n},2024-{month:02}-{day:02}T10:00:00,20,1,0,0,p1,cat1,web"
+        for n, day, month in days
+    ]
+    path = write_shop(tmp_path / "shop.csv", [*shop_lines(60), *often])
+    publish_file(database_url, path)
+    tokens = make_keys(database_url)
+    monkeypatch.setenv("SEGPIPE_API_KEY", tokens["read"])
+    with serving(database_url, tokens=tokens) as served:
+        at = f"http://127.0.0.1:{served.port}"
+        found = call(capsys, "parity", "--csv-path", path, "--url", at, "--quiet")
+    assert found.status == 0, found
+    assert "60 customers, 2,040 figures, 0 differences. 1 more were not taken" in found.out
+    assert "such as often (orders: List should have at most 2000 items" in found.out
 
 
 def test_another_file_than_the_runs_is_refused(

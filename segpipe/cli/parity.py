@@ -104,6 +104,12 @@ def _text(found: Parity) -> str:
     )
     if found.n_unpublished:
         head += f" {found.n_unpublished:,} more have no profile, such as the forgotten."
+    if found.unsent:
+        first = found.unsent[0]
+        head += (
+            f" {len(found.unsent):,} more were not taken, such as {first.customer_id}"
+            f" ({first.reason})."
+        )
     told = [
         f"  {one.customer_id} {one.figure}: batch {one.batch}, service {one.service}"
         for one in found.differences[:_SHOWN]

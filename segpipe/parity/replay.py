@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from segpipe.parity.documents import Document
 _FIGURES = ("segment_memberships", "membership_strengths", "metrics")
 _AT_A_TIME = 50  # customers
 _WAIT_SECONDS = 60.0
+_NOT_TAKEN = (413, 422)  # too long, and beyond the schema
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,14 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Unsent:
+    """A customer whom the service did not take, such as one with more orders than a request has."""
+
+    customer_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Parity:
     """What came of a replay."""
 
@@ -41,6 +50,7 @@ class Parity:
     n_unpublished: int  # such as those who asked to be forgotten
     n_figures: int
     differences: tuple[Difference, ...]
+    unsent: tuple[Unsent, ...]
 
 
 class Service:
@@ -62,22 +72,27 @@ class Service:
         """End the connection."""
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: object = None, missing: str | None = None) -> str:
-        """The answer's text, waited for where the key's rate is used up; `missing` for a 404.
+    def ask(self, method: str, path: str, body: object = None) -> str:
+        """The answer's text, waited for where the key's rate is used up.
 
         Raises ServiceError, with what the service says, for any status but a 2xx.
         """
+        _, text = self.answer(method, path, body)
+        return text
+
+    def answer(
+        self, method: str, path: str, body: object = None, expected: Collection[int] = ()
+    ) -> tuple[int, str]:
+        """Status and text likewise, where the status may also be one of the expected."""
         sent = None if body is None else json.dumps(body)
         while True:
             status, pause, text = self._answer(method, self._path + path, sent)
             if status != http.client.TOO_MANY_REQUESTS:
                 break
             time.sleep(pause)
-        if status == http.client.NOT_FOUND and missing is not None:
-            return missing
-        if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
+        if not (http.client.OK <= status < http.client.MULTIPLE_CHOICES or status in expected):
             raise ServiceError(f"{method} {path} was answered {status}: {text[:500]}")
-        return text
+        return status, text
 
     def _answer(self, method: str, path: str, sent: str | None) -> tuple[int, float, str]:
         """Status, Retry-After in seconds and text."""
@@ -111,15 +126,14 @@ def replay(
     """
     run_id = run_in_force(service)["run_id"]
     differences: list[Difference] = []
+    unsent: list[Unsent] = []
     n_customers = n_figures = n_unpublished = 0
     remaining = iter(documents)
     while some := list(islice(remaining, _AT_A_TIME)):
-        text = service.ask("POST", "/segments/assign/batch", {"customers": some})
-        for line in text.splitlines():
-            answer = json.loads(line)
+        for answer in _assigned(service, some, unsent):
             path = f"/segments/customer/{quote(answer['customer_id'], safe='')}"
-            text = service.ask("GET", path, missing="")
-            if not text:
+            status, text = service.answer("GET", path, expected={http.client.NOT_FOUND})
+            if status == http.client.NOT_FOUND:
                 n_unpublished += 1
                 continue
             profile = json.loads(text)
@@ -129,7 +143,29 @@ def replay(
             differences += _differences(answer["customer_id"], profile, answer)
             n_customers += 1
         progress(n_customers)
-    return Parity(run_id, n_customers, n_unpublished, n_figures, tuple(differences))
+    return Parity(run_id, n_customers, n_unpublished, n_figures, tuple(differences), tuple(unsent))
+
+
+def _assigned(
+    service: Service, customers: Sequence[Document], unsent: list[Unsent]
+) -> Iterator[dict[str, Any]]:
+    """Answers for the customers; one whom the service does not take alone either is `unsent`."""
+    body = {"customers": customers}
+    status, text = service.answer("POST", "/segments/assign/batch", body, _NOT_TAKEN)
+    if status not in _NOT_TAKEN:
+        yield from map(json.loads, text.splitlines())
+    elif len(customers) > 1:
+        for one in customers:
+            yield from _assigned(service, [one], unsent)
+    else:
+        unsent.append(Unsent(customers[0]["customer_id"], _reason(json.loads(text)["detail"])))
+
+
+def _reason(detail: str | list[dict[str, Any]]) -> str:
+    """The sentence, or the first field that is wrong."""
+    if isinstance(detail, str):
+        return detail
+    return f"{'.'.join(map(str, detail[0]['loc'][3:]))}: {detail[0]['msg']}"
 
 
 def _differences(
