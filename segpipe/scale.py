@@ -47,7 +47,7 @@ def fit_scales(
 
 def scale_matrix(columns: Mapping[str, Floats], scales: Sequence[FeatureScale]) -> Floats:
     """Standardised features, shape (n_customers, n_features); no NaN."""
-    raw = np.array([columns[scale.measure] for scale in scales])
+    raw = np.array([columns[scale.measure] for scale in scales], dtype=np.float64)
     return np.ascontiguousarray(Scaling.of(scales).apply(raw).T)
 
 
