@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from live import Shop, assert_refused, make_model, make_shop, own_home, run_here
-from moving import Customer, batch_of, measures_of
+from moving import Customer
 from running import AXIS_NAMES, ROOT
+from storing import assigned
 
 from segpipe import embedded, load, postgres
 from segpipe.errors import DatabaseError, InputError
@@ -19,7 +20,6 @@ from segpipe.keys import authenticated
 from segpipe.load.keys import create_key, list_keys, read_active_keys, revoke_key
 from segpipe.load.persist import persist
 from segpipe.realtime.record import Assigned
-from segpipe.schema import METRICS
 from segpipe.store import open_store
 
 DOCUMENT = ROOT / "docs" / "postgres.md"
@@ -313,21 +313,7 @@ def assert_denied(url: str, statement: str) -> None:
 
 def newcomer() -> Assigned:
     """A customer whom no run has seen, on all axes."""
-    as_of = date(2026, 1, 1)
-    customers = {"newcomer": Customer(value=100)}
-    memberships = batch_of(customers, as_of, AXIS_NAMES)
-    (row,) = memberships.to_pylist()
-    return Assigned(
-        "newcomer",
-        as_of,
-        {axis: row[axis] for axis in AXIS_NAMES},
-        dict.fromkeys(AXIS_NAMES, 0.5),
-        {metric: row[metric] for metric in METRICS},
-        unavailable={},
-        filled={},
-        notes=(),
-        measures=measures_of(customers).drop_columns("customer_id").to_pylist()[0],
-    )
+    return assigned("newcomer", Customer(value=100), date(2026, 1, 1), AXIS_NAMES)
 
 
 def private_table(shop: Shop, name: str) -> str:
