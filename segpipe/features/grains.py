@@ -129,7 +129,7 @@ def keyed_lines(
         categories = categories.rename({category: "number"})
     joined = joined.left_join(categories, "category")
     usual = joined.usual_price.fill_null(shop_price)
-    price = ibis.ifelse(joined.unit_price > 0, joined.unit_price, None)
+    price = positive(joined.unit_price)
     is_return = joined.is_return
     return joined.select(
         "customer",
@@ -192,9 +192,13 @@ def category_prices(lines: ir.Table) -> ir.Table:
 
 def ratio(numerator: Any, denominator: Any) -> ir.FloatingValue:
     """Numerator / denominator as a double; missing where the denominator is not above zero."""
-    below = _if(denominator > 0, denominator).cast("float64")
-    quotient: ir.FloatingValue = numerator.cast("float64") / below
+    quotient: ir.FloatingValue = numerator.cast("float64") / positive(denominator).cast("float64")
     return quotient
+
+
+def positive(value: Any) -> Any:
+    """The value where it is above zero, else missing."""
+    return _if(value > 0, value)
 
 
 def as_word(name: Any) -> ir.StringValue:

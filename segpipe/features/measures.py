@@ -14,7 +14,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segpipe.features.grains import LOG_UNITS, UNITS, as_word, ratio
+from segpipe.features.grains import LOG_UNITS, UNITS, as_word, positive, ratio
 
 MONTH_DAYS = 30.4375  # mean length of a month
 RATE_SMOOTHING = 0.5  # orders added to each half of the tenure
@@ -106,9 +106,9 @@ def _from_sums(sums: ir.Table, *, has_channel: bool) -> ir.Table:
         nov_dec_order_share=ratio(sums.n_nov_dec, sums.n),
         month_concentration=ratio(sums.month_squares, sums.n * sums.n),
         order_rate_log_ratio=(late / early).ln(),
-        gap_trend=_slope(sums.gap_by_number, sums.gap, n_gaps) / _positive(ratio(sums.gap, n_gaps)),
+        gap_trend=_slope(sums.gap_by_number, sums.gap, n_gaps) / positive(ratio(sums.gap, n_gaps)),
         order_value_trend=_slope(sums.value_by_number, sums.value, sums.n)
-        / _positive(ratio(sums.value, sums.n)),
+        / positive(ratio(sums.value, sums.n)),
         recency_over_gap=ratio(sums.recency_days, mean_gap_days),
         splurge_order_share=ratio(sums.n_splurges, sums.n),
         **of_channels,
@@ -234,10 +234,6 @@ def _amount(units: Any) -> Any:
 def _squares(values: Iterable[Any]) -> Any:
     """Sum of squares."""
     return reduce(add, (value * value for value in values))
-
-
-def _positive(value: Any) -> Any:
-    return ibis.ifelse(value > 0, value, None)
 
 
 def _at_most_one(value: Any) -> Any:

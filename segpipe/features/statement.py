@@ -72,7 +72,7 @@ class Clauses:
     def rows(self, parts: Sequence[Part]) -> str:
         """The statement that gives the parts below each other: joined side by side they cost more.
 
-        Columns: place of the part, customer or NULL, values.
+        Columns: place of the part, customer, values.
         """
         clauses = (f"{quote(n)} AS MATERIALIZED ({query})" for n, query in self._clauses.items())
         selects = (_rows_of(place, part) for place, part in enumerate(parts))

@@ -23,7 +23,7 @@ from segpipe.source.request import packed, request_lines, request_tickets
 from segpipe.source.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
-_N_REFUSED = "n_refused"
+_N_REFUSED, _NOBODY = "n_refused", ""  # a count, and whom it is of
 _REFUSED = "fate IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
 Figures = dict[str, Any]  # measure or metric → figure; a missing one is None or not there
 
@@ -48,14 +48,14 @@ class Rollup:
         given = {"lines": packed(lines), "as_of": as_of.isoformat()}
         if self.has_tickets:
             given["tickets"] = packed(tickets)
-        found: dict[str | None, Figures] = {}
+        found: dict[str, Figures] = {}
         for place, customer, values in self._execute("features", given):
             found.setdefault(customer, {}).update(zip(self.parts[place], values, strict=True))
-        has_refused = bool(found.pop(None)[_N_REFUSED])
+        has_refused = bool(found.pop(_NOBODY)[_N_REFUSED])
         # Counts are whole numbers, and everybody who is there has an order, and so all of them.
         for figures in found.values():
             figures |= {metric: int(figures[count]) for metric, count in COUNTS.items()}
-        return {key: figures for key, figures in found.items() if key is not None}, has_refused
+        return found, has_refused
 
     def refused(self, lines: Sequence[Row], tickets: Sequence[Row]) -> dict[str, tuple[str, str]]:
         """Customer → the reason against one of their lines or tickets, and the text it is about."""
@@ -84,7 +84,7 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
     axes = Axes.of(model)
     refused = " UNION ALL ".join(f"SELECT fate FROM {name} WHERE {_REFUSED}" for name in typed)
     n_refused = Part(
-        f"SELECT NULL::VARCHAR AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
+        f"SELECT '{_NOBODY}' AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
         (_N_REFUSED,),
     )
     statement, parts = features_statement(
