@@ -25,7 +25,7 @@ from measured import ROOT, commit
 from sklearn.metrics import adjusted_rand_score
 
 from segpipe import __version__, embedded, postgres
-from segpipe.assign import Tally, assign_batches
+from segpipe.assign import Tally
 from segpipe.axes import axes_for
 from segpipe.config import (
     ClusterSettings,
@@ -40,6 +40,7 @@ from segpipe.discover import Discovery, discover
 from segpipe.engine import Connection, literal, open_engine
 from segpipe.features import Reference, compute_features
 from segpipe.generate import PLANTED_WITH_TICKETS, generate_order_lines
+from segpipe.memberships import assign_population
 from segpipe.model import Model
 from segpipe.pipeline import run
 from segpipe.progress import Quiet
@@ -79,7 +80,7 @@ class Shop:
         """Axis → segment of each customer, by id."""
         axes = tuple(item.model for item in found)
         model = Model(SEED, tuple(sorted(self.inputs)), "UTC", self.reference, axes)
-        batches = assign_batches(self.engine, model, 50_000, Tally())
+        batches = assign_population(self.engine, model, 50_000, Tally())
         table = pa.Table.from_batches(list(batches)).sort_by("customer_id")
         return {axis.name: table[axis.name].to_pylist() for axis in axes}
 

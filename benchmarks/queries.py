@@ -34,11 +34,12 @@ from speed import generate
 
 from segpipe import load, migrate, postgres
 from segpipe.account import definitions
-from segpipe.assign import Tally, assign_batches
+from segpipe.assign import Tally
 from segpipe.config import EngineSettings, SourceSettings
 from segpipe.engine import open_engine
 from segpipe.features import compute_features
 from segpipe.load import partition
+from segpipe.memberships import assign_population
 from segpipe.model import Model, read_model
 from segpipe.postgres import Connection, fetch_one, sql
 from segpipe.queries import bound, read_query
@@ -128,7 +129,7 @@ def _real_batches(lines: Path, model: Model) -> list[pa.RecordBatch]:
     with open_engine(EngineSettings()) as engine:
         source = read_order_lines(engine, SourceSettings(paths=(str(lines),)))
         compute_features(engine, source.inputs, None, model.reference)
-        return list(assign_batches(engine, model, _BATCH, Tally()))
+        return list(assign_population(engine, model, _BATCH, Tally()))
 
 
 def _repeated(real: Sequence[pa.RecordBatch], n_profiles: int) -> Iterator[pa.RecordBatch]:

@@ -6,27 +6,22 @@ Memory is bounded by the batch. One customer in real time has the same from real
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from segpipe.engine import Connection, quote
 from segpipe.model import AxisModel, Model
 from segpipe.nearest import nearest_with_strength
 from segpipe.scale import scale_matrix
 from segpipe.schema import (
-    CUSTOMER_FEATURES,
     HAS_NEW_TICKET,
     METRICS,
-    TICKETS,
     rescored_column,
     strength_column,
 )
-from segpipe.transitions import rescored_axes
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -42,34 +37,20 @@ class Tally:
     n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
 
 
-@dataclass(frozen=True)
-class Since:
-    """Observation dates of the previous run and of this one."""
-
-    previous_as_of: date
-    as_of: date
-
-
 def assign_batches(
-    engine: Connection,
+    batches: Iterable[pa.RecordBatch],
     model: Model,
-    batch_size: int,
     tally: Tally,
-    previous: Model | None = None,
-    since: Since | None = None,
+    former: Sequence[AxisModel] = (),
+    new_tickets: frozenset[str] = frozenset(),
 ) -> Iterator[pa.RecordBatch]:
-    """Membership batches of all customers; `tally` is filled on the way.
+    """Membership batches of batches of customer_features; `tally` is filled on the way.
 
-    With the model of the `previous` run a batch also says what that model makes of the same
-    measures (schema.rescored_column), and who has a ticket `since`. The measures are the new run's:
-    medians of the shop that they lean on, such as prices of categories, are today's.
+    The batches have customer_id, METRICS and the measures of `measures_of` both kinds of axes.
+    With the `former` axes of the previous run a batch also says what that model makes of the same
+    measures (schema.rescored_column), and who is among the customers of `new_tickets`.
     """
-    former = rescored_axes(previous, model)
-    new_tickets = _new_tickets(engine, model, since) if former else frozenset()
-    measures = dict.fromkeys((*needed_measures(model), *_measures_of(former)))
-    columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
-    query = f"SELECT {', '.join(quote(c) for c in columns)} FROM {CUSTOMER_FEATURES.name}"
-    for batch in engine.sql(query).to_arrow_reader(batch_size):
+    for batch in batches:
         assigned = _assign_batch(model, batch, tally)
         yield _rescored(assigned, batch, former, new_tickets) if former else assigned
 
@@ -114,10 +95,11 @@ def assign_axis(
 
 def needed_measures(model: Model) -> tuple[str, ...]:
     """Measures that some axis of the model looks at, each once."""
-    return _measures_of(model.axes)
+    return measures_of(model.axes)
 
 
-def _measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
+def measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
+    """Measures that some of the axes looks at, each once."""
     named = [scale.measure for axis in axes for scale in axis.scales]
     named += [rule.measure for axis in axes for rule in axis.eligibility]
     return tuple(dict.fromkeys(named))
@@ -137,25 +119,13 @@ def _rescored(
     new_tickets: frozenset[str],
 ) -> pa.RecordBatch:
     """The membership batch with what the previous model says; nothing of it is counted."""
-    columns = _columns(batch, _measures_of(former))
+    columns = _columns(batch, measures_of(former))
     for axis in former:
         codes, _ = assign_axis(axis, columns, batch.num_rows, Tally())
         names = pa.DictionaryArray.from_arrays(codes, pa.array(axis.vocabulary()))
         assigned = assigned.append_column(rescored_column(axis.name), names)
     asked = [customer in new_tickets for customer in batch.column("customer_id").to_pylist()]
     return assigned.append_column(HAS_NEW_TICKET, pa.array(asked, pa.bool_()))
-
-
-def _new_tickets(engine: Connection, model: Model, since: Since | None) -> frozenset[str]:
-    """Customers with a ticket of a day after the one run's date, up to the other's."""
-    if "tickets" not in model.inputs or since is None:
-        return frozenset()
-    found = engine.execute(
-        f"SELECT DISTINCT customer_id FROM {TICKETS.name}"
-        " WHERE created_at::DATE > $previous AND created_at::DATE <= $now",
-        {"previous": since.previous_as_of, "now": since.as_of},
-    ).fetchall()
-    return frozenset(row[0] for row in found)
 
 
 def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes, Floats]:

@@ -16,10 +16,9 @@ import pyarrow as pa
 
 from segpipe import gates
 from segpipe.account import definitions
-from segpipe.assign import Since, Tally, assign_batches, needed_measures
+from segpipe.assign import Tally
 from segpipe.config import RunSettings
 from segpipe.engine import Connection as Engine
-from segpipe.engine import quote
 from segpipe.errors import DatabaseError
 from segpipe.load import (
     PreviousRun,
@@ -31,11 +30,11 @@ from segpipe.load import (
     record_facts,
     record_forced,
 )
+from segpipe.memberships import Since, assign_population, measure_batches
 from segpipe.model import Model
 from segpipe.postgres import with_retries
 from segpipe.progress import Progress
 from segpipe.report import AxisInfo, FeatureInfo, LoadInfo, SourceInfo
-from segpipe.schema import CUSTOMER_FEATURES
 from segpipe.store import embedded_note
 from segpipe.target import Target, alive
 from segpipe.transitions import same_names
@@ -122,7 +121,7 @@ def assigned(
     """Membership batches of everybody; the tally is filled and the progress told on the way."""
     before = target.previous.as_of if target and target.previous else None
     since = Since(before, delivery.features.as_of) if before else None
-    batches = assign_batches(
+    batches = assign_population(
         engine, delivery.model, settings.assign.batch_size, tally, delivery.former, since
     )
     done = 0
@@ -180,14 +179,6 @@ def _deliver(
         reached=note,
     )
     return reached[-1]
-
-
-def measure_batches(engine: Engine, model: Model, batch_size: int) -> Iterator[pa.RecordBatch]:
-    """customer_id and the measures that the model needs, of all customers."""
-    columns = ", ".join(map(quote, ("customer_id", *needed_measures(model))))
-    query = f"SELECT {columns} FROM {CUSTOMER_FEATURES.name}"
-    # A cursor, for the profiles are read from the engine at the same time.
-    yield from engine.cursor().sql(query).to_arrow_reader(batch_size)
 
 
 def _previous(settings: RunSettings, target: Target, delivery: Delivery) -> PreviousRun | None:

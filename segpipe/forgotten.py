@@ -6,34 +6,15 @@ kept, so theirs can only be recognised once a file brings them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
-
 import pyarrow as pa
 
+from segpipe.core.forgotten import Forgotten
 from segpipe.engine import Connection
 from segpipe.errors import InputError
 from segpipe.schema import ORDER_LINES, TICKETS
 
 _HASHES = "forgotten_hashes"
 _FOUND = "forgotten_customers"
-
-
-@dataclass(frozen=True)
-class Forgotten:
-    """The salt of a store, and SHA-256 over the salt and an id for each forgotten customer."""
-
-    salt: str
-    hashes: frozenset[str]
-
-    def has(self, customer_id: str) -> bool:
-        """Whether this customer is among them."""
-        return hash_of(self.salt, customer_id) in self.hashes
-
-
-def hash_of(salt: str, customer_id: str) -> str:
-    """SHA-256 over salt and id, in hexadecimal."""
-    return sha256(f"{salt}{customer_id}".encode()).hexdigest()
 
 
 def remove_forgotten(engine: Connection, forgotten: Forgotten | None) -> tuple[int, int]:

@@ -7,6 +7,7 @@ its neighbours. Amounts are decimals in the shop's currency: sums are exact in a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 AMOUNT = "DECIMAL(18, 4)"
 STRENGTH_STEPS = 10_000  # a strength is published to four decimals
@@ -94,3 +95,41 @@ def rescored_column(axis: str) -> str:
     applied, and with it HAS_NEW_TICKET; without a previous run neither is.
     """
     return f"{axis}_rescored"
+
+
+BEHAVIOUR, TIME, MODEL = CAUSES = ("behaviour", "time", "model")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Figures of the population that a single customer's measures are held against."""
+
+    as_of: date  # when they were learnt
+    category_prices: dict[str, float]  # category → median unit price
+    shop_price: float  # median unit price over all lines; 1.0 where none has a price
+    biggest_channels: tuple[str, ...]  # by orders, ties by name
+    median_gap_days: float  # median of the customers' mean gaps; of tenures where nobody has one
+
+
+COLUMNS = (
+    "customer_id",
+    "segment_memberships",
+    "dominant_segments",
+    "membership_strengths",
+    *METRICS,
+    "created_at",
+    "previous_segments",
+    "segment_since",
+    "first_seen_on",
+    "content_hash",
+    "absent_since_run_id",
+    "store_id",
+    "run_id",
+    "last_updated",
+)
+
+
+ORIGINAL, COPIED = "segment_memberships", "dominant_segments"  # the same, for hard clustering
+
+
+SENT = tuple(name for name in COLUMNS if name != COPIED)

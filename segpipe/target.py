@@ -15,8 +15,8 @@ from importlib.metadata import version
 
 from segpipe import __version__
 from segpipe.config import RunSettings
+from segpipe.core.forgotten import Forgotten
 from segpipe.errors import InputError, SegpipeError
-from segpipe.forgotten import Forgotten
 from segpipe.load import (
     PublishedRun,
     RunFacts,

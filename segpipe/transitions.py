@@ -10,8 +10,6 @@ from segpipe.axes import Eligibility, Feature, axes_for
 from segpipe.model import AxisModel, Model
 from segpipe.schema import INPUTS
 
-BEHAVIOUR, TIME, MODEL = CAUSES = ("behaviour", "time", "model")
-
 
 def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:
     """Every name of the old axis → what the same is called now, None where it is no more.

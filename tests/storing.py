@@ -10,9 +10,9 @@ import pytest
 from moving import AXES, MARCH, TREND, VALUE, Customer, Shop, batch_of, measures_of
 
 from segpipe import load
+from segpipe.core.assigned import Assigned
 from segpipe.load import SegmentDefinition, persist
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.realtime.record import Assigned
 from segpipe.schema import METRICS
 
 KINDS = {VALUE: ("whale", "mid_tier", "low_value"), TREND: ("steady", "declining", "too_early")}

@@ -15,12 +15,13 @@ import pytest
 from core_fixtures import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 from scipy.spatial.distance import cdist
 
-from segpipe.assign import Since, Tally, assign_axis, assign_batches, needed_measures
+from segpipe.assign import Tally, assign_axis, needed_measures
 from segpipe.axes import AXES, Eligibility
 from segpipe.config import ClusterSettings, EngineSettings, SampleSettings
 from segpipe.discover import discover
 from segpipe.engine import Connection, open_engine
 from segpipe.features import Reference, compute_features
+from segpipe.memberships import Since, assign_population
 from segpipe.model import AxisModel, Model, Segment
 from segpipe.sample import draw_sample
 from segpipe.scale import FeatureScale
@@ -102,7 +103,7 @@ def model(engine: Connection) -> Model:
 
 def _assigned(engine: Connection, model: Model, size: int) -> tuple[pa.Table, Tally]:
     tally = Tally()
-    return pa.Table.from_batches(assign_batches(engine, model, size, tally)), tally
+    return pa.Table.from_batches(assign_population(engine, model, size, tally)), tally
 
 
 def _one(values: dict[str, float], axis: AxisModel = OWN) -> tuple[str, float]:
@@ -149,7 +150,7 @@ def test_batch_size_changes_no_bit(engine: Connection, model: Model) -> None:
 
 
 def test_a_batch_is_no_larger_than_asked_for(engine: Connection, model: Model) -> None:
-    sizes = [batch.num_rows for batch in assign_batches(engine, model, 500, Tally())]
+    sizes = [batch.num_rows for batch in assign_population(engine, model, 500, Tally())]
     assert sum(sizes) == N
     assert max(sizes) <= 500
 
@@ -252,7 +253,7 @@ def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
     previous = replace(model, axes=(gone, moved, *model.axes[:4]))
     alone, alone_tally = _assigned(engine, model, 5000)
     tally = Tally()
-    both = pa.Table.from_batches(assign_batches(engine, model, 700, tally, previous))
+    both = pa.Table.from_batches(assign_population(engine, model, 700, tally, previous))
     said, _ = _assigned(engine, previous, 5000)
     names = [axis.name for axis in previous.axes[1:]]
     assert both.select(alone.column_names).combine_chunks() == alone.combine_chunks()
@@ -283,7 +284,7 @@ def test_a_ticket_is_new_from_the_day_after_the_previous_run() -> None:
         for inputs, expected in ((("tickets",), ["b"]), ((), [])):
             model = Model(1, inputs, "UTC", REFERENCE, (OWN,))
             since = Since(date(2025, 2, 1), AS_OF)
-            batches = assign_batches(engine, model, 2, Tally(), model, since)
+            batches = assign_population(engine, model, 2, Tally(), model, since)
             found = pa.Table.from_batches(batches)
             asked = found.filter(found[HAS_NEW_TICKET])["customer_id"].to_pylist()
             assert asked == expected

@@ -9,10 +9,11 @@ from conftest import AXES, Rows
 
 from segpipe import load
 from segpipe.config import EngineSettings
+from segpipe.core.forgotten import Forgotten, hash_of
 from segpipe.engine import Connection as Engine
 from segpipe.engine import open_engine
 from segpipe.errors import InputError
-from segpipe.forgotten import Forgotten, hash_of, remove_forgotten
+from segpipe.forgotten import remove_forgotten
 from segpipe.history import forget_customer
 from segpipe.postgres import Connection
 

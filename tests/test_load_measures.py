@@ -16,10 +16,10 @@ from test_explain import REFERENCE
 from segpipe import load, postgres
 from segpipe.assign import needed_measures
 from segpipe.config import EngineSettings
-from segpipe.delivery import measure_batches
 from segpipe.engine import open_engine
 from segpipe.errors import DatabaseError
 from segpipe.load.measures import copy_rows
+from segpipe.memberships import measure_batches
 from segpipe.model import AxisModel, Model
 from segpipe.postgres import Connection
 from segpipe.scale import FeatureScale

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from segpipe.api.request import CustomerIn
-from segpipe.assign import Tally, assign_batches
+from segpipe.assign import Tally
 from segpipe.axes import AXES
 from segpipe.config import (
     ClusterSettings,
@@ -25,6 +25,7 @@ from segpipe.config import (
 from segpipe.engine import open_engine
 from segpipe.features import compute_features
 from segpipe.generate import generate_order_lines
+from segpipe.memberships import assign_population
 from segpipe.model import Model, read_model
 from segpipe.parity import documents, draw_customers
 from segpipe.pipeline import run
@@ -95,7 +96,7 @@ def test_replayed_customers_get_what_the_batch_gave_them(name: str, tmp_path: Pa
     with open_engine(RunSettings().engine) as engine:
         inputs = read_order_lines(engine, source).inputs
         info, _ = compute_features(engine, inputs, features.as_of, model.reference)
-        batches = assign_batches(engine, model, 1000, Tally())
+        batches = assign_population(engine, model, 1000, Tally())
         published = {row["customer_id"]: row for batch in batches for row in batch.to_pylist()}
         ids = draw_customers(engine, info.as_of, 250, seed=1)
         bodies = list(documents(engine, inputs, file.timezone, info.as_of, ids))

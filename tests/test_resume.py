@@ -13,7 +13,7 @@ import pytest
 from core_fixtures import ALL_INPUTS, AS_OF, Row, engine_of, line
 
 from segpipe.account import discovered_axes, scatter_points
-from segpipe.assign import Since, Tally, assign_batches
+from segpipe.assign import Tally
 from segpipe.axes import AXES
 from segpipe.config import (
     AssignSettings,
@@ -25,12 +25,12 @@ from segpipe.config import (
     SampleSettings,
     SourceSettings,
 )
-from segpipe.delivery import measure_batches
 from segpipe.discover import discover
 from segpipe.engine import Connection, open_engine
 from segpipe.errors import InputError
 from segpipe.features import compute_features
 from segpipe.load import PublishedRun
+from segpipe.memberships import Since, assign_population, measure_batches
 from segpipe.model import Model
 from segpipe.refit import Population
 from segpipe.report import SourceInfo
@@ -138,7 +138,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _batches(engine: Connection, model: Model, former: Model, size: int) -> list[bytes]:
-    assigned = assign_batches(engine, model, size, Tally(), former, SINCE)
+    assigned = assign_population(engine, model, size, Tally(), former, SINCE)
     measures = measure_batches(engine, model, size)
     return [_bytes(batches) for batches in (assigned, measures)]
 
@@ -181,8 +181,8 @@ def test_without_tickets_or_a_former_model_there_is_less_to_keep(kept: Kept, hom
     assert again == found
     with open_engine(EngineSettings()) as engine:
         restore(engine, STORE, found)
-        assigned = _bytes(assign_batches(engine, found.model, 50, Tally()))
-    assert assigned == _bytes(assign_batches(kept.engine, found.model, 50, Tally()))
+        assigned = _bytes(assign_population(engine, found.model, 50, Tally()))
+    assert assigned == _bytes(assign_population(kept.engine, found.model, 50, Tally()))
 
 
 def test_it_is_for_the_users_eyes_only_and_gone_when_discarded(kept: Kept, home: Path) -> None:

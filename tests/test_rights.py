@@ -15,11 +15,11 @@ from running import AXIS_NAMES, ROOT
 from storing import assigned
 
 from segpipe import embedded, load, postgres
+from segpipe.core.assigned import Assigned
 from segpipe.errors import DatabaseError, InputError
 from segpipe.keys import authenticated
 from segpipe.load.keys import create_key, list_keys, read_active_keys, revoke_key
 from segpipe.load.persist import persist
-from segpipe.realtime.record import Assigned
 from segpipe.store import open_store
 
 DOCUMENT = ROOT / "docs" / "postgres.md"

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 
 from segpipe.api.snapshot import Snapshot
+from segpipe.core.assigned import Assigned, Refused
 from segpipe.errors import SegpipeError
-from segpipe.realtime import Assigned, Customer, Refused, assign_by_day
+from segpipe.realtime import Customer, assign_by_day
 
 Answers = list[Assigned | Refused]
 AT_ONCE = 200  # customers who wait alone, an execution

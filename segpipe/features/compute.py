@@ -8,7 +8,6 @@ that each is computed once; they are dropped at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import ibis
@@ -22,7 +21,7 @@ from segpipe.features import grains, measures
 from segpipe.features.tables import Keeps, Tables
 from segpipe.features.tickets import ticket_measures
 from segpipe.report import FeatureInfo
-from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
+from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
 
 N_BIGGEST_CHANNELS = 3
 COUNTS = {  # metric → the measure that it is, as a whole number
@@ -44,17 +43,6 @@ TICKET_KINDS = {
     "phone": "phone telephone call voice",
     "self_service": "self_service self-service selfservice help_center faq portal bot",
 }
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Figures of the population that a single customer's measures are held against."""
-
-    as_of: date  # when they were learnt
-    category_prices: dict[str, float]  # category → median unit price
-    shop_price: float  # median unit price over all lines; 1.0 where none has a price
-    biggest_channels: tuple[str, ...]  # by orders, ties by name
-    median_gap_days: float  # median of the customers' mean gaps; of tenures where nobody has one
 
 
 def compute_features(

@@ -17,8 +17,8 @@ import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 from segpipe.engine import literal, quote
-from segpipe.features.compute import COUNTS, Reference, measure_parts
-from segpipe.schema import METRICS, ORDER_LINES, TICKETS, Table
+from segpipe.features.compute import COUNTS, measure_parts
+from segpipe.schema import METRICS, ORDER_LINES, TICKETS, Reference, Table
 
 _OBSERVATION = "observation"
 

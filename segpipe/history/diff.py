@@ -5,16 +5,15 @@ All of it is read from the ledger and the counts, so it can be told of runs whos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from segpipe.axes import axes_for
 from segpipe.errors import InputError
 from segpipe.history.kept import store_of_run
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
+from segpipe.load.runs import axes_of_run, in_order
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.schema import INPUTS
-from segpipe.transitions import CAUSES
+from segpipe.schema import CAUSES
 
 Row = Mapping[str, Any]
 _NOBODY: Row = {"n_customers": 0, "share": 0.0, "lifetime_value": 0.0}
@@ -113,7 +112,8 @@ def _axes(
     models = [_models(connection, run_id) for run_id in (first, second)]
     segments = [_segments(connection, run_id) for run_id in (first, second)]
     moves = None if steps is None else _moves(connection, steps)
-    names = _in_order({*segments[0], *segments[1]})
+    ordered = [*axes_of_run(connection, second), *axes_of_run(connection, first)]
+    names = in_order({*segments[0], *segments[1]}, ordered)
     return tuple(
         _axis(
             name,
@@ -220,9 +220,3 @@ def _moves(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, st
         [list(run_ids)],
     ).fetchall()
     return {(axis, cause): int(n) for axis, cause, n in rows}
-
-
-def _in_order(axes: Iterable[str]) -> list[str]:
-    """As they are published; those of a user's own last, by name."""
-    places = {axis.name: place for place, axis in enumerate(axes_for(frozenset(INPUTS)))}
-    return sorted(axes, key=lambda axis: (places.get(axis, len(places)), axis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from segpipe.forgotten import Forgotten, hash_of
+from segpipe.core.forgotten import Forgotten, hash_of
 from segpipe.postgres import Connection, fetch_one, plain_errors
 
 

@@ -19,8 +19,7 @@ from segpipe.load.records import PreviousRun
 from segpipe.load.rows import History
 from segpipe.load.words import MISSING, Codes, Rows, Words
 from segpipe.report import TransitionInfo
-from segpipe.schema import HAS_NEW_TICKET, rescored_column
-from segpipe.transitions import BEHAVIOUR, CAUSES, MODEL, TIME
+from segpipe.schema import BEHAVIOUR, CAUSES, HAS_NEW_TICKET, MODEL, TIME, rescored_column
 
 Flags = NDArray[np.bool_]
 

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from segpipe.core.forgotten import hash_of
+from segpipe.core.identifiers import as_in_a_file
 from segpipe.errors import BusyError, InputError, SegpipeError
-from segpipe.forgotten import hash_of
 from segpipe.load.known import read_known
 from segpipe.load.lock import settle, store_key
 from segpipe.load.moves import Moves, follow
 from segpipe.load.partition import Parent, Partition, find_parent, find_partition
 from segpipe.load.records import PreviousRun
 from segpipe.load.resize import Change, resize
-from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, RowFormat, copy_lines
+from segpipe.load.rows import RowFormat, copy_lines
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
-from segpipe.schema import CUSTOMER_FEATURES, strength_column
-from segpipe.source.request import as_in_a_file
+from segpipe.schema import COLUMNS, COPIED, CUSTOMER_FEATURES, ORIGINAL, SENT, strength_column
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
-    from segpipe.realtime.record import Assigned
+    from segpipe.core.assigned import Assigned
 
 _LOCK_PATIENCE = "2s"  # for whoever alters the tables; a run is not waited for at all
 _PATIENCE = "5s"

@@ -18,9 +18,10 @@ from segpipe.load.nearby import by_segment
 from segpipe.load.partition import Exchange, Partition, settle_copied
 from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
-from segpipe.load.rows import COLUMNS, SENT, copy_lines
+from segpipe.load.rows import copy_lines
 from segpipe.load.send import send
 from segpipe.postgres import Connection, sql
+from segpipe.schema import COLUMNS, SENT
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
 

@@ -19,24 +19,6 @@ from segpipe.load.fingerprint import content_hashes, strength_steps
 from segpipe.load.words import Words
 from segpipe.schema import METRICS, STRENGTH_STEPS, strength_column
 
-COLUMNS = (
-    "customer_id",
-    "segment_memberships",
-    "dominant_segments",
-    "membership_strengths",
-    *METRICS,
-    "created_at",
-    "previous_segments",
-    "segment_since",
-    "first_seen_on",
-    "content_hash",
-    "absent_since_run_id",
-    "store_id",
-    "run_id",
-    "last_updated",
-)
-ORIGINAL, COPIED = "segment_memberships", "dominant_segments"  # the same, for hard clustering
-SENT = tuple(name for name in COLUMNS if name != COPIED)
 _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from segpipe.errors import InputError
@@ -302,3 +302,22 @@ def read_run_page(
         why = whys.get(status, "it could not be stored")
         raise InputError(f"Run {run_id} has no report: {why}; `segpipe runs` lists the others.")
     return report, details
+
+
+def axes_of_run(connection: Connection, run_id: int) -> list[str]:
+    """Names of the axes in the order of the run's model; none of a run without a model."""
+    rows = connection.execute(
+        "SELECT value->>'name' FROM segmentation_runs,"
+        " json_array_elements(model->'axes') WITH ORDINALITY AS axes(value, place)"
+        " WHERE run_id = %s ORDER BY place",
+        [run_id],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def in_order(axes: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The axes in the order of the known ones; others last, by name."""
+    places: dict[str, int] = {}
+    for name in known:
+        places.setdefault(name, len(places))
+    return sorted(axes, key=lambda axis: (places.get(axis, len(places)), axis))

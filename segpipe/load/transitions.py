@@ -5,18 +5,16 @@ Takes what `moves` has counted; gives a row an axis, segment left and segment en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from segpipe.axes import axes_for
 from segpipe.errors import DatabaseError, InputError
 from segpipe.load.records import PreviousRun
-from segpipe.load.runs import latest_published
+from segpipe.load.runs import axes_of_run, in_order, latest_published
 from segpipe.postgres import Connection, plain_errors
 from segpipe.report import TransitionInfo
-from segpipe.schema import INPUTS
-from segpipe.transitions import CAUSES
+from segpipe.schema import CAUSES
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def read_transitions(
             [run_id],
         )
         sizes: dict[str, int] = {axis: n_customers for axis, n_customers in counted}  # noqa: C416
-        known = _in_order(sizes)
+        known = in_order(sizes, axes_of_run(connection, run_id))
         unknown = [axis for axis in axes if axis not in sizes]
         if unknown:
             msg = f"Run {run_id} has no axis {unknown[0]!r};"
@@ -151,9 +149,3 @@ def _transitions(
         Transition(axis, left, entered, n, value, {c: by_cause.get(c, 0) for c in CAUSES})
         for axis, left, entered, n, value, by_cause in rows
     )
-
-
-def _in_order(axes: Iterable[str]) -> list[str]:
-    """As they are published; those of a user's own last, by name."""
-    places = {axis.name: place for place, axis in enumerate(axes_for(frozenset(INPUTS)))}
-    return sorted(axes, key=lambda axis: (places.get(axis, len(places)), axis))

@@ -21,10 +21,11 @@ from segpipe.load.moves import Moves, follow
 from segpipe.load.partition import Parent, Partition, table_of
 from segpipe.load.publication import Publication, Written
 from segpipe.load.records import RunTables
-from segpipe.load.rows import COLUMNS, COPIED, ORIGINAL, SENT, copy_lines
+from segpipe.load.rows import copy_lines
 from segpipe.load.send import send
 from segpipe.load.words import Rows, Words
 from segpipe.postgres import Connection, sql
+from segpipe.schema import COLUMNS, COPIED, ORIGINAL, SENT
 
 _MOST = 0.5  # of the old rows: from here on they are read as a whole, not by their ids
 _KEYS = ("store_id", "customer_id")

@@ -1,15 +1,8 @@
 """Customers of a request → segments, in real time, by the model and the stages of the batch."""
 
+from segpipe.core.assigned import Assigned, Refused
 from segpipe.realtime.assign import assign_by_day, assign_customers
-from segpipe.realtime.record import (
-    Assigned,
-    Customer,
-    Item,
-    Order,
-    Refused,
-    Ticket,
-    customer_of,
-)
+from segpipe.realtime.record import Customer, Item, Order, Ticket, customer_of
 from segpipe.realtime.rollup import Rollup, open_rollup
 
 __all__ = [

@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from segpipe.axes import axes_for
+from segpipe.core.assigned import Assigned, Refused
 from segpipe.model import UNAVAILABLE, AxisModel, Model
 from segpipe.realtime.axes import Axes
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
-from segpipe.realtime.record import ITEMS, Assigned, Customer, Refused
+from segpipe.realtime.record import ITEMS, Customer
 from segpipe.realtime.rollup import Figures, Rollup
 from segpipe.schema import INPUTS, METRICS, STRENGTH_STEPS
 

@@ -7,7 +7,7 @@ which inputs it feeds, as the header does for a file: a key that is null is a bl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -64,29 +64,6 @@ class Customer:
     tickets: tuple[Ticket, ...] = ()
     as_of: date | None = None  # None: the run's, or the day after a newer order
     inputs: frozenset[str] = frozenset()  # of schema.INPUTS, that the body has keys for; and items
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why a customer cannot be assigned; `field` is the path in the body, such as orders.0."""
-
-    field: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Assigned:
-    """A customer's segments and figures, by the model that `assign_customers` was given."""
-
-    customer_id: str
-    as_of: date
-    segment_memberships: dict[str, str]
-    membership_strengths: dict[str, float]  # 0 to 1, to four decimals as they are published
-    metrics: dict[str, float | int]
-    unavailable: dict[str, tuple[str, ...]]  # axis → inputs that the body lacks for it
-    filled: dict[str, tuple[str, ...]]  # axis → measures in whose place the shop's median stands
-    notes: tuple[str, ...]
-    measures: dict[str, float | None] = field(repr=False)  # those that the model needs
 
 
 ITEMS = "items"  # without which prices of one unit are unknown

@@ -6,7 +6,6 @@ Takes texts, packed into one parameter of a statement; gives SELECTs of the sche
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from segpipe.source.lines import finished_lines
@@ -29,17 +28,7 @@ LINE_COLUMNS = (  # of a packed line, in this order
     "unit_price",
 )
 _RECORD, _FIELD = "\x1e", "\x1f"  # ASCII's own separators, which no text of a request may hold
-_BLANK_IDS = ("nan", "null", "none")
-_WHOLE = re.compile(r"\d+\.0", re.ASCII)
 _PRESET = Preset("request", "A request", {name: (name,) for name in LINE_COLUMNS})
-
-
-def as_in_a_file(customer_id: str) -> str | None:
-    """The id that a run would take the text for, None where it would be nobody's."""
-    text = customer_id.strip(" ")
-    if not text or text.lower() in _BLANK_IDS:
-        return None
-    return text[:-2] if _WHOLE.fullmatch(text) else text
 
 
 def packed(rows: Iterable[Sequence[str | None]]) -> str:

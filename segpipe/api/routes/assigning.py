@@ -25,9 +25,10 @@ from segpipe.api.request import BatchIn, CustomerIn
 from segpipe.api.shapes import AssignedProfile
 from segpipe.api.snapshot import Snapshot
 from segpipe.api.state import State
+from segpipe.core.assigned import Assigned, Refused
 from segpipe.errors import InputError
 from segpipe.postgres import Connection
-from segpipe.realtime import Assigned, Customer, Refused, customer_of
+from segpipe.realtime import Customer, customer_of
 
 router = APIRouter(tags=["assign"])
 NDJSON = "application/x-ndjson"

@@ -1,0 +1,23 @@
+"""Customers who asked to be forgotten: a salt and hashes, never ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The salt of a store, and SHA-256 over the salt and an id for each forgotten customer."""
+
+    salt: str
+    hashes: frozenset[str]
+
+    def has(self, customer_id: str) -> bool:
+        """Whether this customer is among them."""
+        return hash_of(self.salt, customer_id) in self.hashes
+
+
+def hash_of(salt: str, customer_id: str) -> str:
+    """SHA-256 over salt and id, in hexadecimal."""
+    return sha256(f"{salt}{customer_id}".encode()).hexdigest()
