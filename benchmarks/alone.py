@@ -18,10 +18,10 @@ from load import percentile
 from segpipe import postgres
 from segpipe.answers import in_force, read_profile
 from segpipe.api.body import admitted
-from segpipe.api.request import CustomerIn
-from segpipe.load import read_model
-from segpipe.model import model_of
+from segpipe.api.request_models import CustomerIn
+from segpipe.model.document import model_of
 from segpipe.realtime import Customer, assign_customers, customer_of, open_rollup
+from segpipe.runs import read_model
 
 T = TypeVar("T")
 STORE = "default"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from segpipe.config import EngineSettings
-from segpipe.engine import literal, open_engine
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import literal, open_engine
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,10 @@ from measured import (
 from readers import KINDS, open_readers, seen_by
 from speed import USUAL, generate
 
-from segpipe import embedded, postgres
-from segpipe.errors import DatabaseError
-from segpipe.generate import UNTIL
+from segpipe import postgres
+from segpipe.core.errors import DatabaseError
+from segpipe.datasets.synthetic import UNTIL
+from segpipe.postgres import embedded
 
 WAYS = ("whole partition", "changed rows in place")
 _PATIENCE_SECONDS = 300.0

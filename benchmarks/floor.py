@@ -16,8 +16,8 @@ from pathlib import Path
 from time import perf_counter
 
 from segpipe import postgres
-from segpipe.config import EngineSettings
-from segpipe.engine import literal, open_engine
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import literal, open_engine
 
 _PIECE_BYTES = 2**20
 ALL_ROWS = "SELECT * FROM customer_profiles"

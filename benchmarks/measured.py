@@ -22,8 +22,8 @@ from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 
-from segpipe import __version__, embedded, postgres
-from segpipe.postgres import fetch_one, sql
+from segpipe import __version__, postgres
+from segpipe.postgres import embedded, fetch_one, sql
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

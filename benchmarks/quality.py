@@ -24,10 +24,11 @@ import pyarrow as pa
 from measured import ROOT, commit
 from sklearn.metrics import adjusted_rand_score
 
-from segpipe import __version__, embedded, postgres
-from segpipe.assign import Tally
+from segpipe import __version__, postgres
 from segpipe.axes import axes_for
-from segpipe.config import (
+from segpipe.core.progress import Quiet
+from segpipe.core.report import RunReport
+from segpipe.core.settings import (
     ClusterSettings,
     EngineSettings,
     FeatureSettings,
@@ -36,18 +37,18 @@ from segpipe.config import (
     SampleSettings,
     SourceSettings,
 )
-from segpipe.discover import Discovery, discover
-from segpipe.engine import Connection, literal, open_engine
+from segpipe.datasets.synthetic import PLANTED_WITH_TICKETS, generate_order_lines
+from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.refit import Population
+from segpipe.discovery.sampling import Sample, draw_sample
+from segpipe.engines.duckdb import Connection, literal, open_engine
 from segpipe.features import Reference, compute_features
-from segpipe.generate import PLANTED_WITH_TICKETS, generate_order_lines
-from segpipe.memberships import assign_population
-from segpipe.model import Model
-from segpipe.pipeline import run
-from segpipe.progress import Quiet
-from segpipe.refit import Population
-from segpipe.report import RunReport
-from segpipe.sample import Sample, draw_sample
-from segpipe.source import read_order_lines
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model
+from segpipe.pipeline.memberships import assign_population
+from segpipe.pipeline.run import run
+from segpipe.postgres import embedded
+from segpipe.sources import read_order_lines
 
 SEED = 42
 SIZES = (1250, 2500, 5000, 10_000, 20_000)

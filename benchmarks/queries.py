@@ -32,18 +32,18 @@ from measured import (
 )
 from speed import generate
 
-from segpipe import load, migrate, postgres
-from segpipe.account import definitions
-from segpipe.assign import Tally
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import open_engine
+from segpipe import postgres, publishing, runs
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.engines.duckdb import open_engine
 from segpipe.features import compute_features
-from segpipe.load import partition
-from segpipe.memberships import assign_population
-from segpipe.model import Model, read_model
-from segpipe.postgres import Connection, fetch_one, sql
-from segpipe.queries import bound, read_query
-from segpipe.source import read_order_lines
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model, read_model
+from segpipe.pipeline.memberships import assign_population
+from segpipe.pipeline.summary import definitions
+from segpipe.postgres import Connection, fetch_one, migrate, sql
+from segpipe.postgres.example_queries import bound, read_query
+from segpipe.runs import partition
+from segpipe.sources import read_order_lines
 
 N_REAL = 20_000  # customers of the run that the profiles come from
 TIMES, TIMES_AN_AXIS = 7, 3
@@ -108,9 +108,9 @@ def fill(server: Server, url: str, n_profiles: int, n_real: int) -> dict[str, An
     axes = [axis.name for axis in model.axes]
     with postgres.connect(url) as connection:
         migrate.upgrade(connection)
-        run_id = load.start_run(connection, STORE)
+        run_id = runs.start_run(connection, STORE)
         started = perf_counter()
-        load.publish(
+        publishing.publish(
             connection,
             run_id,
             STORE,

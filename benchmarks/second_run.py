@@ -21,9 +21,9 @@ from speed import USUAL, generate
 
 from segpipe import postgres
 from segpipe.axes import AXES
-from segpipe.generate import UNTIL
-from segpipe.load import partition
+from segpipe.datasets.synthetic import UNTIL
 from segpipe.postgres import Connection, fetch_one, sql
+from segpipe.runs import partition
 
 ONE_IN = 10  # customers with a new order
 N_IN_A_ROW = 12

@@ -36,12 +36,12 @@ from served import Asked, Program, offer, program, settle
 from speed import generate
 
 from segpipe import postgres
+from segpipe.access.key_table import create_key
 from segpipe.answers import in_force
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import Connection, open_engine
-from segpipe.load.keys import create_key
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.parity import documents, draw_customers
-from segpipe.source import read_order_lines
+from segpipe.sources import read_order_lines
 
 CUSTOMERS = 20_000
 LINES = 20  # of a customer who is assigned

@@ -12,9 +12,9 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 
-from segpipe import embedded, migrate, postgres
-from segpipe.postgres import Connection
-from segpipe.schema import METRICS, strength_column
+from segpipe import postgres
+from segpipe.core.schema import METRICS, strength_column
+from segpipe.postgres import Connection, embedded, migrate
 
 
 @pytest.fixture(autouse=True)

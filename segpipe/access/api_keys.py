@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 Scope: TypeAlias = Literal["read", "write"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from segpipe.errors import InputError
-from segpipe.keys import ApiKey, Scope, hash_of, new_token, refuse_bad_name
+from segpipe.access.api_keys import ApiKey, Scope, hash_of, new_token, refuse_bad_name
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
 
 _TOLD = 3  # names

@@ -4,11 +4,11 @@ from segpipe.answers.axes import read_axes
 from segpipe.answers.cursor import OutdatedCursorError
 from segpipe.answers.customers import ORDERS, list_customers
 from segpipe.answers.explanation import explain_customer, explain_profile
-from segpipe.answers.force import InForce, in_force, served_store
 from segpipe.answers.profile import read_profile
 from segpipe.answers.runs import list_runs, read_transitions_of
 from segpipe.answers.stats import read_stats
-from segpipe.load import NotInForceError, persist
+from segpipe.publishing import NotInForceError, persist
+from segpipe.runs.current_run import InForce, in_force, served_store
 
 __all__ = [
     "ORDERS",

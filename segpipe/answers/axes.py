@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from segpipe.answers.force import InForce, in_force, snapshot
 from segpipe.axes import MEASURES, axes_for
 from segpipe.axes.catalogue import read_axis, shipped_axes
+from segpipe.core.schema import INPUTS
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.schema import INPUTS
+from segpipe.runs.current_run import InForce, in_force, snapshot
 
 _OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
 _AXES = """

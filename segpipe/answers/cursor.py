@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
-from segpipe.errors import InputError, SegpipeError
+from segpipe.core.errors import InputError, SegpipeError
 
 _LONGEST = 2000  # characters; an id has 100 and so has a name, each escaped
 _MOST = 1e300  # of any amount

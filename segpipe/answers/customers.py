@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe.answers.cursor import Cursor, read_cursor, refuse_other
-from segpipe.answers.force import in_force, snapshot
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, sql
-from segpipe.schema import METRICS
+from segpipe.runs.current_run import in_force, snapshot
 
 _TOLD = (
     "lifetime_value",

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from segpipe import load
-from segpipe.answers.force import in_force, snapshot
+from segpipe import publishing, runs
 from segpipe.answers.plain import plain
-from segpipe.errors import InputError
-from segpipe.explain import explain, explanation_lines
-from segpipe.model import model_of
+from segpipe.core.errors import InputError
+from segpipe.model.document import model_of
+from segpipe.model.explain import explain, explanation_lines
 from segpipe.postgres import Connection
+from segpipe.runs.current_run import in_force, snapshot
 
 
 def explain_customer(
@@ -21,7 +21,7 @@ def explain_customer(
     """`explain_profile` of a published customer with the run in force, None where there is none."""
     with snapshot(connection):
         run = in_force(connection, store_id)
-        profile = load.show_customer(connection, store_id, customer_id)
+        profile = runs.show_customer(connection, store_id, customer_id)
         if run is None or profile is None:
             return None
         return {**explain_profile(connection, profile, axes), "run": run.document()}
@@ -36,8 +36,8 @@ def explain_profile(
     or measures.
     """
     customer_id, store_id, run_id = (profile[k] for k in ("customer_id", "store_id", "run_id"))
-    document = load.read_model(connection, run_id)
-    measures = load.read_measures(connection, store_id, run_id, customer_id)
+    document = runs.read_model(connection, run_id)
+    measures = publishing.read_measures(connection, store_id, run_id, customer_id)
     if document is None or measures is None:
         missing = "model" if document is None else "measures"
         wrote = f"Run {run_id}, which wrote the profile of customer {customer_id!r},"

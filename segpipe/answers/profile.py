@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from segpipe.answers.force import IN_FORCE, run_document
 from segpipe.answers.plain import plain
+from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, plain_errors
-from segpipe.schema import METRICS
+from segpipe.runs.current_run import IN_FORCE, run_document
 
 _COLUMNS = (
     "segment_memberships",

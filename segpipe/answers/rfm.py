@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.answers.force import IN_FORCE
 from segpipe.answers.profile import read_profile
-from segpipe.assign import Tally, assign_axis
-from segpipe.errors import SegpipeError
-from segpipe.model import AxisModel, Model
-from segpipe.nearest import squared_distances
+from segpipe.clustering.distances import squared_distances
+from segpipe.core.errors import SegpipeError
+from segpipe.core.schema import STRENGTH_STEPS
+from segpipe.model.assign import Tally, assign_axis
+from segpipe.model.document import AxisModel, Model
+from segpipe.model.preprocessing import scale_matrix
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.scale import scale_matrix
-from segpipe.schema import STRENGTH_STEPS
+from segpipe.runs.current_run import IN_FORCE
 
 Floats = npt.NDArray[np.float64]
 AXIS = "rfm"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from segpipe import load
-from segpipe.answers.force import in_force, snapshot
+from segpipe import runs
 from segpipe.answers.plain import plain
 from segpipe.postgres import Connection
+from segpipe.runs.current_run import in_force, snapshot
 
 _TOLD = (  # not the error of a failed run, nor tables: they speak of files and of the server
     "run_id",
@@ -33,7 +33,7 @@ def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[st
     """The store's newest runs, the failed and withdrawn ones too, and the one in force."""
     with snapshot(connection):
         run = in_force(connection, store_id)
-        rows = load.list_runs(connection, store_id, limit)
+        rows = runs.list_runs(connection, store_id, limit)
     return {
         "runs": [{name: plain(row[name]) for name in _TOLD} for row in rows],
         "run": run.document() if run else None,
@@ -53,6 +53,6 @@ def read_transitions_of(
         wanted = run_id if run_id is not None else run.run_id if run else None
         if wanted is None:
             return None
-        found = load.read_transitions(connection, wanted, store_id, axes)
+        found = runs.read_transitions(connection, wanted, store_id, axes)
     told: dict[str, Any] = plain(asdict(found))
     return {**told, "run": run.document() if run else None}

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from segpipe.answers.force import in_force, snapshot
 from segpipe.postgres import Connection, sql
+from segpipe.runs.current_run import in_force, snapshot
 
 Sizes = dict[str, dict[str, int]]
 

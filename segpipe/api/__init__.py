@@ -3,7 +3,7 @@
 The one place that imports the web's libraries, which are the extra `api`.
 """
 
-from segpipe.api.serve import bind, serve
+from segpipe.api.server import bind, serve
 from segpipe.api.settings import ServeSettings
 
 __all__ = ["ServeSettings", "bind", "serve"]

@@ -17,9 +17,9 @@ from uuid import uuid4
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from segpipe.api.problem import problem
-from segpipe.api.state import State, tell
-from segpipe.keys import ApiKey
+from segpipe.access.api_keys import ApiKey
+from segpipe.api.errors import problem
+from segpipe.api.worker import State, tell
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _GONE = 499  # in the log only: who asked did not wait

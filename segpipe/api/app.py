@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from segpipe import __version__
-from segpipe.api.access import Access
-from segpipe.api.gate import Gate
+from segpipe.api.access_log import Access
+from segpipe.api.authentication import Gate
+from segpipe.api.errors import add_handlers
 from segpipe.api.openapi import document_of
-from segpipe.api.problem import add_handlers
 from segpipe.api.routes import ROUTERS
 from segpipe.api.settings import ServeSettings
-from segpipe.api.state import State
+from segpipe.api.worker import State
 
 _ABOUT = (
     "Segments of a shop's customers, from the run in force and in real time. Every path but"

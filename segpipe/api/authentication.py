@@ -12,10 +12,10 @@ from time import monotonic
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from segpipe.api.access import seen_of
-from segpipe.api.problem import AGAIN, invalid, problem
-from segpipe.api.state import State
-from segpipe.keys import ApiKey, authenticated
+from segpipe.access.api_keys import ApiKey, authenticated
+from segpipe.api.access_log import seen_of
+from segpipe.api.errors import AGAIN, invalid, problem
+from segpipe.api.worker import State
 
 OPEN_PATHS = frozenset({"/health", "/openapi.json", "/docs"})
 MOST_AT_ONCE = 500  # requests a worker; some seconds of lookups

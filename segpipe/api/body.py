@@ -11,7 +11,7 @@ from typing import TypeVar
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ValidationError
 
-from segpipe.api.problem import told
+from segpipe.api.errors import told
 
 Body = TypeVar("Body", bound=BaseModel)
 SECONDS = 10.0

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from segpipe.api.request import ID_PATTERN, LONGEST_ID, Label
-from segpipe.api.shapes import Invalid, Problem
-from segpipe.api.state import State
+from segpipe.api.request_models import ID_PATTERN, LONGEST_ID, Label
+from segpipe.api.response_models import Invalid, Problem
+from segpipe.api.worker import State
 
 CustomerId = Annotated[
     str,

@@ -14,9 +14,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from segpipe.answers import OutdatedCursorError
-from segpipe.api.queue import OverloadedError
-from segpipe.api.request import SAID
-from segpipe.errors import BusyError, DatabaseError, InputError, SegpipeError
+from segpipe.api.request_models import SAID
+from segpipe.core.errors import BusyError, DatabaseError, InputError, SegpipeError
+from segpipe.realtime.batching import OverloadedError
 
 AGAIN = {"Retry-After": "1"}
 AWAY = "The database does not answer; try again in a second."

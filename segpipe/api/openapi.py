@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from segpipe.api.request import BatchIn, CustomerIn, RfmCustomerIn, RfmIn
+from segpipe.api.request_models import BatchIn, CustomerIn, RfmCustomerIn, RfmIn
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (CustomerIn, BatchIn, RfmIn, RfmCustomerIn)

@@ -15,9 +15,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from segpipe.api.protocol import PatientProtocol
+from segpipe.api.http_protocol import PatientProtocol
 from segpipe.api.settings import ServeSettings
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 30  # for what is in flight

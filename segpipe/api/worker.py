@@ -15,19 +15,19 @@ from datetime import datetime
 from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
+from segpipe.access.api_keys import ApiKey
+from segpipe.access.key_table import read_active_keys
+from segpipe.access.rate_limit import RateLimit
 from segpipe.answers import InForce, in_force
-from segpipe.api.figures import Figures
-from segpipe.api.patience import Patience
-from segpipe.api.problem import AWAY, DENIED, NO_RUN, unavailable
-from segpipe.api.queue import AssignQueue
+from segpipe.api.errors import AWAY, DENIED, NO_RUN, unavailable
+from segpipe.api.metrics import Figures
 from segpipe.api.settings import ServeSettings
-from segpipe.api.snapshot import Snapshot, open_snapshot
-from segpipe.errors import BusyError, DatabaseError, SegpipeError
-from segpipe.keys import ApiKey
-from segpipe.load import read_model
-from segpipe.load.keys import read_active_keys
+from segpipe.core.errors import BusyError, DatabaseError, SegpipeError
 from segpipe.postgres import Connection, ServerError, is_denied, is_transient, pool
-from segpipe.rate import RateLimit
+from segpipe.postgres.session_watchdog import Patience
+from segpipe.realtime.batching import AssignQueue
+from segpipe.realtime.snapshot import Snapshot, open_snapshot
+from segpipe.runs import read_model
 
 T = TypeVar("T")
 LOG = logging.getLogger("segpipe.api")

@@ -28,8 +28,8 @@ from segpipe.axes.purchase import (
 )
 from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Transform
 from segpipe.axes.support import SUPPORT_AXES, SUPPORT_HISTORY
-from segpipe.errors import InputError
-from segpipe.resources import resource
+from segpipe.core.errors import InputError
+from segpipe.core.resources import resource
 
 AXES: tuple[Axis, ...] = (
     PURCHASE_FREQUENCY,

@@ -14,7 +14,7 @@ from typing import Any
 
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import told
-from segpipe.resources import resource
+from segpipe.core.resources import resource
 
 ANY_AXIS = "any_axis"  # the file of what holds on every axis
 COMPOSED = "composed"  # the entry for names that are made of figures

@@ -24,8 +24,8 @@ def upgrade(database_url: str | None) -> None:
 
     Example: segpipe db upgrade
     """
-    from segpipe import migrate
-    from segpipe.store import resolve_url
+    from segpipe.postgres import migrate
+    from segpipe.postgres.database import resolve_url
 
     before = migrate.upgrade(resolve_url(database_url)[0])
     click.echo(f"Schema {before.head}, was {before.current or 'empty'}.")
@@ -38,8 +38,9 @@ def status(database_url: str | None) -> None:
 
     Example: segpipe db status
     """
-    from segpipe import embedded, migrate, postgres
-    from segpipe.config import home_path
+    from segpipe import postgres
+    from segpipe.core.settings import home_path
+    from segpipe.postgres import embedded, migrate
 
     url = postgres.database_url(database_url)
     if url is None:
@@ -64,7 +65,7 @@ def url(database_url: str | None) -> None:
 
     Example: psql "$(segpipe db url)"
     """
-    from segpipe.store import resolve_url
+    from segpipe.postgres.database import resolve_url
 
     click.echo(resolve_url(database_url)[0])
 
@@ -75,8 +76,8 @@ def start() -> None:
 
     Example: segpipe db start
     """
-    from segpipe import embedded
-    from segpipe.config import home_path
+    from segpipe.core.settings import home_path
+    from segpipe.postgres import embedded
 
     click.echo(f"Embedded PostgreSQL is running: {embedded.start(home_path())}")
 
@@ -87,8 +88,8 @@ def stop() -> None:
 
     Example: segpipe db stop
     """
-    from segpipe import embedded
-    from segpipe.config import home_path
+    from segpipe.core.settings import home_path
+    from segpipe.postgres import embedded
 
     was_running = embedded.stop(home_path())
     click.echo("Embedded PostgreSQL is stopped." if was_running else "It was not running.")
@@ -101,8 +102,9 @@ def shell(database_url: str | None) -> None:
 
     Example: segpipe db shell
     """
-    from segpipe import embedded, postgres
-    from segpipe.store import resolve_url
+    from segpipe import postgres
+    from segpipe.postgres import embedded
+    from segpipe.postgres.database import resolve_url
 
     address = resolve_url(database_url)[0]
     os.environ |= postgres.secrets(address)  # a process's arguments are public, these are not

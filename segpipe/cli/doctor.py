@@ -25,8 +25,8 @@ def doctor(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN4
     """
     from zoneinfo import ZoneInfo
 
+    from segpipe.core.progress import open_progress
     from segpipe.doctor import diagnosis_text, examine
-    from segpipe.progress import open_progress
 
     settings = settings_of(options, {})
     today = datetime.now(ZoneInfo(settings.source.timezone)).date()

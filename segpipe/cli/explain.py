@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from segpipe.cli.queries import find_profile
+from segpipe.cli.runs import find_profile
 
 _URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -32,7 +32,7 @@ def explain(
     Example: segpipe explain 15362 --axis purchase_frequency
     """
     from segpipe.answers import explain_profile
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         found = explain_profile(store, find_profile(store, customer, store_id), axes)

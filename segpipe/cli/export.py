@@ -46,8 +46,8 @@ def export(
     Example: segpipe export --format json --format csv --out export
     """
     from segpipe import export as exporting
-    from segpipe.progress import open_progress
-    from segpipe.store import open_store
+    from segpipe.core.progress import open_progress
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store, open_progress(is_quiet=quiet) as progress:
         progress.stage("export")

@@ -36,8 +36,8 @@ def generate(
 
     Example: segpipe generate product_sales_order.csv --customers 93564 --truth truth.csv
     """
-    from segpipe.generate import UNTIL, generate_order_lines
-    from segpipe.progress import open_progress
+    from segpipe.core.progress import open_progress
+    from segpipe.datasets.synthetic import UNTIL, generate_order_lines
 
     with open_progress(is_quiet=quiet) as progress:
         progress.stage("generate")

@@ -28,9 +28,9 @@ def diff(
     """
     from dataclasses import asdict
 
+    from segpipe.core.report import plain_values
     from segpipe.history import diff_runs, diff_text
-    from segpipe.report import plain_values
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         found = diff_runs(store, before, after, store_id)
@@ -51,24 +51,24 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
 
     Example: segpipe rollback
     """
-    from segpipe import load
-    from segpipe.errors import InputError
+    from segpipe import publishing, runs
+    from segpipe.core.errors import InputError
     from segpipe.history import store_of_run
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         of_store, run_id = store_of_run(store, run or "latest", store_id)
-        with load.hold_store(store, of_store, wait=True, told=_tell):
-            now = load.latest_published(store, of_store)
+        with runs.hold_store(store, of_store, wait=True, told=_tell):
+            now = runs.latest_published(store, of_store)
             if run is None and now != run_id:
                 msg = f"Run {now} was published while this waited; nothing was put back."
                 raise InputError(f"{msg} Name the run that you want: segpipe rollback RUN.")
-            done = load.rollback(store, of_store, run_id if run else None)
+            done = publishing.rollback(store, of_store, run_id if run else None)
     profiles = f"{done.n_profiles:,} profile{'s' * (done.n_profiles != 1)}"
     told = f"Run {done.in_force} of store {of_store} is in force again: {profiles}"
     withdrawn = ", ".join(map(str, done.withdrawn))
-    runs = "run" if len(done.withdrawn) == 1 else "runs"
-    click.echo(f"{told}; withdrawn: {runs} {withdrawn}." if withdrawn else f"{told}.")
+    word = "run" if len(done.withdrawn) == 1 else "runs"
+    click.echo(f"{told}; withdrawn: {word} {withdrawn}." if withdrawn else f"{told}.")
 
 
 @click.command()
@@ -84,9 +84,9 @@ def forget(customer: str, store_id: str | None, database_url: str | None, *, yes
 
     Example: segpipe forget 15362 --yes
     """
-    from segpipe.errors import InputError
+    from segpipe.core.errors import InputError
     from segpipe.history import forget_customer, forgetting_text, store_of_customer
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     if not yes and not sys.stdin.isatty():
         msg = f"This would remove customer {customer!r} for good, and there is no terminal to ask"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from segpipe.keys import Scope
+    from segpipe.access.api_keys import Scope
 
 _URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
 
@@ -45,8 +45,8 @@ def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | No
 
     Example: KEY=$(segpipe keys create shop --scope write)
     """
-    from segpipe.load.keys import create_key
-    from segpipe.store import open_store
+    from segpipe.access.key_table import create_key
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         key, token = create_key(store, name, scope, rate_per_minute)
@@ -63,9 +63,9 @@ def list_command(database_url: str | None, *, as_json: bool) -> None:
 
     Example: segpipe keys list
     """
-    from segpipe.load.keys import list_keys
-    from segpipe.render import table_text
-    from segpipe.store import open_store
+    from segpipe.access.key_table import list_keys
+    from segpipe.postgres.database import open_store
+    from segpipe.reports.text import table_text
 
     with open_store(database_url) as store:
         rows = list_keys(store)
@@ -96,8 +96,8 @@ def revoke(name: str, database_url: str | None) -> None:
 
     Example: segpipe keys revoke shop
     """
-    from segpipe.load.keys import revoke_key
-    from segpipe.store import open_store
+    from segpipe.access.key_table import revoke_key
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         key_id = revoke_key(store, name)

@@ -12,20 +12,20 @@ from typing import NoReturn
 import click
 
 from segpipe import __version__
-from segpipe.cli.data import generate
-from segpipe.cli.database import db
+from segpipe.cli.db import db
 from segpipe.cli.doctor import doctor
 from segpipe.cli.explain import explain
 from segpipe.cli.export import export
+from segpipe.cli.generate import generate
 from segpipe.cli.history import diff, forget, rollback
 from segpipe.cli.keys import keys
 from segpipe.cli.parity import parity
-from segpipe.cli.queries import runs, show, sql
 from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
+from segpipe.cli.runs import runs, show, sql
 from segpipe.cli.serve import keep_heap_whole, serve
 from segpipe.cli.transitions import transitions
-from segpipe.errors import SegpipeError
+from segpipe.core.errors import SegpipeError
 
 _IN_FORCE = (
     "the previous run stays in force, unless this one had published by then (`segpipe runs` tells)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from segpipe.config import RunSettings
+    from segpipe.core.settings import RunSettings
 
 FILE = click.Path(path_type=Path)
 Command = Callable[..., Any]
@@ -55,8 +55,8 @@ def settings_of(options: dict[str, Any], more: dict[str, dict[str, Any]]) -> Run
 
     Raises InputError where no input is named.
     """
-    from segpipe.config import load_settings
-    from segpipe.errors import InputError
+    from segpipe.core.errors import InputError
+    from segpipe.core.settings import load_settings
 
     as_of: datetime | None = options["as_of"]
     by_stage: dict[str, dict[str, Any]] = {

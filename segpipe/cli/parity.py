@@ -14,7 +14,7 @@ import click
 from segpipe.cli.options import input_options, settings_of
 
 if TYPE_CHECKING:
-    from segpipe.config import RunSettings
+    from segpipe.core.settings import RunSettings
     from segpipe.parity import Parity, Service
 
 _SHOWN = 20
@@ -58,11 +58,11 @@ def _replayed(
 ) -> Parity:
     import os
 
-    from segpipe.engine import open_engine
-    from segpipe.errors import InputError
+    from segpipe.core.errors import InputError
+    from segpipe.core.progress import open_progress
+    from segpipe.engines.duckdb import open_engine
     from segpipe.parity import Service, documents, draw_customers, replay, run_in_force
-    from segpipe.progress import open_progress
-    from segpipe.source import read_order_lines
+    from segpipe.sources import read_order_lines
 
     key = os.environ.get("SEGPIPE_API_KEY", "")
     if not key:
@@ -87,7 +87,7 @@ def _replayed(
 
 def _refuse_other_input(service: Service, run_id: int, input_hash: str) -> None:
     """Raise InputError where the run in force has read other files."""
-    from segpipe.errors import InputError
+    from segpipe.core.errors import InputError
 
     runs = json.loads(service.ask("GET", "/runs?limit=100"))["runs"]
     known = {run["run_id"]: run["input_hash"] for run in runs}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from segpipe.report import RunReport
+    from segpipe.core.report import RunReport
 
 
 @click.command()
@@ -21,9 +21,9 @@ def report(run: str, out: Path | None, store_id: str | None, database_url: str |
 
     Example: segpipe report latest --out report.html
     """
-    from segpipe.load import find_run, read_run_page
-    from segpipe.page import page_html, refuse_page_path, write_page
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
+    from segpipe.reports.html import page_html, refuse_page_path, write_page
+    from segpipe.runs import find_run, read_run_page
 
     if out:
         refuse_page_path(out, "--out")
@@ -40,10 +40,10 @@ def write_report(run_report: RunReport, path: Path, database_url: str | None) ->
 
     A published one as the database has it, whose segments tell their value; else as it came.
     """
-    from segpipe.errors import DatabaseError, InputError
-    from segpipe.load import read_run_page
-    from segpipe.page import page_html, write_page
-    from segpipe.store import open_store
+    from segpipe.core.errors import DatabaseError, InputError
+    from segpipe.postgres.database import open_store
+    from segpipe.reports.html import page_html, write_page
+    from segpipe.runs import read_run_page
 
     told, details = run_report.to_dict(), {}
     if run_report.details:

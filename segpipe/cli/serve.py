@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from segpipe.access.api_keys import ApiKey
     from segpipe.answers import InForce
-    from segpipe.keys import ApiKey
 
 _WEB = {"fastapi", "httptools", "prometheus_client", "psycopg_pool", "pydantic", "uvicorn"}
 _ALLOCATOR = "GLIBC_TUNABLES"
@@ -47,7 +47,7 @@ def serve(
     _refuse_without_extra()
     from segpipe.api import ServeSettings, bind
     from segpipe.api import serve as serve_settings
-    from segpipe.store import resolve_url
+    from segpipe.postgres.database import resolve_url
 
     url, _ = resolve_url(database_url)
     store_id, run, keys = _found(url, store_id)
@@ -77,7 +77,7 @@ def _refuse_without_extra() -> None:
     """Raise MissingExtraError where the web's libraries are not installed."""
     from importlib.util import find_spec
 
-    from segpipe.errors import MissingExtraError
+    from segpipe.core.errors import MissingExtraError
 
     missing = sorted(name for name in _WEB if find_spec(name) is None)
     if missing:
@@ -87,9 +87,9 @@ def _refuse_without_extra() -> None:
 
 def _found(url: str, store_id: str | None) -> tuple[str, InForce | None, dict[int, ApiKey]]:
     """The store to serve, its run in force, and the active keys."""
+    from segpipe.access.key_table import read_active_keys
     from segpipe.answers import in_force, served_store
-    from segpipe.load.keys import read_active_keys
-    from segpipe.store import open_store
+    from segpipe.postgres.database import open_store
 
     with open_store(url) as store:
         named = served_store(store, store_id)
@@ -98,7 +98,7 @@ def _found(url: str, store_id: str | None) -> tuple[str, InForce | None, dict[in
 
 def _refuse_open(host: str, keys: dict[int, ApiKey]) -> None:
     """Raise InputError for an address that others reach while nobody has a key."""
-    from segpipe.errors import InputError
+    from segpipe.core.errors import InputError
 
     if keys or _is_loopback(host):
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from segpipe.load import RunTransitions, Transition
+    from segpipe.runs import RunTransitions, Transition
 
 
 @click.command()
@@ -43,9 +43,9 @@ def transitions(
     """
     from dataclasses import asdict
 
-    from segpipe.load import find_run, read_transitions
-    from segpipe.report import plain_values
-    from segpipe.store import open_store
+    from segpipe.core.report import plain_values
+    from segpipe.postgres.database import open_store
+    from segpipe.runs import find_run, read_transitions
 
     with open_store(database_url) as store:
         found = read_transitions(store, find_run(store, run, store_id), store_id, axes)
@@ -58,7 +58,7 @@ def transitions(
 
 
 def _text(found: RunTransitions, limit: int) -> str:
-    from segpipe.render import table_text
+    from segpipe.reports.text import table_text
 
     run = f"Run {found.run_id} of store {found.store_id}, as of {found.as_of}"
     if found.previous_run_id is None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segpipe.errors import InputError, SegpipeError
+from segpipe.core.errors import InputError, SegpipeError
 
 if TYPE_CHECKING:
-    from segpipe.report import RunReport
+    from segpipe.core.report import RunReport
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.agreement import adjusted_rand
-from segpipe.config import ClusterSettings
-from segpipe.kmeans import fit_centroids, fit_each
-from segpipe.nearest import nearest
-from segpipe.places import count_places
-from segpipe.report import CandidateInfo
-from segpipe.silhouette import silhouette_scores
+from segpipe.clustering.distances import nearest
+from segpipe.clustering.distinct_rows import count_places
+from segpipe.clustering.kmeans import fit_centroids, fit_each
+from segpipe.clustering.rand_index import adjusted_rand
+from segpipe.clustering.silhouette import silhouette_scores
+from segpipe.core.report import CandidateInfo
+from segpipe.core.settings import ClusterSettings
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

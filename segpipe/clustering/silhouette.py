@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.places import places_of
+from segpipe.clustering.distinct_rows import places_of
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

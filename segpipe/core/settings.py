@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 StageSettings = TypeVar("StageSettings")
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from segpipe.progress import Progress
-from segpipe.report import StageInfo
+from segpipe.core.progress import Progress
+from segpipe.core.report import StageInfo
 
 
 class Stages:

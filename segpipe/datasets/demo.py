@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from segpipe.config import EngineSettings
-from segpipe.engine import literal, open_engine
-from segpipe.errors import InputError, MissingExtraError
+from segpipe.core.errors import InputError, MissingExtraError
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import literal, open_engine
 
 _COLUMNS = """
     household_id, basket_id, transaction_timestamp, product_id, quantity, sales_value,

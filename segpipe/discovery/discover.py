@@ -19,18 +19,18 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Eligibility, Prototype
-from segpipe.cluster import Usual, choose_partition
-from segpipe.config import ClusterSettings
-from segpipe.eligible import eligible_rows
-from segpipe.identity import find_overlap, label_by, match_segments, tell_events
-from segpipe.model import UNAVAILABLE, AxisModel, Model, Segment
-from segpipe.name import Evidence, SegmentName, described, figures, holds, name_segments
-from segpipe.nearest import nearest
-from segpipe.refit import Population, refit
-from segpipe.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
-from segpipe.sample import Sample
-from segpipe.scale import FeatureScale, fit_scales, scale_matrix
-from segpipe.scatter import draw_scatter
+from segpipe.clustering.choose_k import Usual, choose_partition
+from segpipe.clustering.distances import nearest
+from segpipe.core.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.identity import find_overlap, label_by, match_segments, tell_events
+from segpipe.discovery.naming import Evidence, SegmentName, described, figures, holds, name_segments
+from segpipe.discovery.refit import Population, refit
+from segpipe.discovery.sampling import Sample
+from segpipe.discovery.scatter import draw_scatter
+from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
+from segpipe.model.eligible import eligible_rows
+from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 NO_STRUCTURE = "no_structure"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.eligible import eligible_rows
-from segpipe.model import AxisModel, Segment
-from segpipe.nearest import nearest
-from segpipe.pairing import dearest_pairs
-from segpipe.report import SegmentEvent
-from segpipe.scale import FeatureScale, scale_matrix
+from segpipe.clustering.assignment_problem import dearest_pairs
+from segpipe.clustering.distances import nearest
+from segpipe.core.report import SegmentEvent
+from segpipe.model.document import AxisModel, Segment
+from segpipe.model.eligible import eligible_rows
+from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
 from segpipe.axes.figures import said, told
-from segpipe.pairing import cheapest_pairs
-from segpipe.scale import FeatureScale, fit_scales, scale_matrix, weighted_quantile
+from segpipe.clustering.assignment_problem import cheapest_pairs
+from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.agreement import adjusted_rand, in_common
 from segpipe.axes import Eligibility, Feature
-from segpipe.config import ClusterSettings
-from segpipe.eligible import eligible_rows
-from segpipe.engine import Connection, quote
-from segpipe.kmeans import fit_centroids, move_centroids
-from segpipe.nearest import nearest
-from segpipe.pairing import dearest_pairs
-from segpipe.report import AgreementInfo
-from segpipe.scale import FeatureScale, fit_scales, scale_matrix
-from segpipe.schema import CUSTOMER_FEATURES
+from segpipe.clustering.assignment_problem import dearest_pairs
+from segpipe.clustering.distances import nearest
+from segpipe.clustering.kmeans import fit_centroids, move_centroids
+from segpipe.clustering.rand_index import adjusted_rand, in_common
+from segpipe.core.report import AgreementInfo
+from segpipe.core.schema import CUSTOMER_FEATURES
+from segpipe.core.settings import ClusterSettings
+from segpipe.engines.duckdb import Connection, quote
+from segpipe.model.eligible import eligible_rows
+from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from segpipe.config import SampleSettings
-from segpipe.engine import Connection
+from segpipe.core.report import SampleInfo, StratumInfo
+from segpipe.core.schema import CUSTOMER_FEATURES
+from segpipe.core.settings import SampleSettings
+from segpipe.engines.duckdb import Connection
 from segpipe.features.tables import Tables
-from segpipe.report import SampleInfo, StratumInfo
-from segpipe.schema import CUSTOMER_FEATURES
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.name import Evidence
-from segpipe.report import AxisScatter
-from segpipe.scale import FeatureScale, scale_matrix
+from segpipe.core.report import AxisScatter
+from segpipe.discovery.naming import Evidence
+from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 _N_POINTS = 400

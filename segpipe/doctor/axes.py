@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Axis, Eligibility, axes_for
-from segpipe.cluster import MIN_SPLIT
-from segpipe.config import RunSettings
+from segpipe.clustering.choose_k import MIN_SPLIT
+from segpipe.core.report import SourceInfo
+from segpipe.core.schema import CUSTOMER_FEATURES
+from segpipe.core.settings import RunSettings
+from segpipe.discovery.sampling import draw_sample
 from segpipe.doctor.columns import INPUT_WORDS, advice_for, column_of
 from segpipe.doctor.record import AxisHealth, share
-from segpipe.eligible import eligible_rows
-from segpipe.engine import Connection, quote
-from segpipe.report import SourceInfo
-from segpipe.sample import draw_sample
-from segpipe.scale import fit_scales
-from segpipe.schema import CUSTOMER_FEATURES
-from segpipe.source.read import Part
+from segpipe.engines.duckdb import Connection, quote
+from segpipe.model.eligible import eligible_rows
+from segpipe.model.preprocessing import fit_scales
+from segpipe.sources.read import Part
 
 Floats = npt.NDArray[np.float64]
 Fault = tuple[tuple[str, ...], tuple[str, ...]]  # reasons and advice, empty where all is well

@@ -7,9 +7,9 @@ that feeds an input which the file lacks.
 from __future__ import annotations
 
 from segpipe.doctor.record import Finding
-from segpipe.source.lines import Intake
-from segpipe.source.read import Part
-from segpipe.source.recognise import Mapping
+from segpipe.sources.lines import Intake
+from segpipe.sources.read import Part
+from segpipe.sources.recognise import Mapping
 
 INPUT_WORDS = {  # of schema.INPUTS, as people say them
     "discount": "discounts",

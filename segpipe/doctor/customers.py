@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from segpipe.core.report import FeatureInfo, SourceInfo
+from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
 from segpipe.doctor.lines import KNOWN_ORDERS
 from segpipe.doctor.record import Finding, counted, share
-from segpipe.engine import Connection
-from segpipe.report import FeatureInfo, SourceInfo
-from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
+from segpipe.engines.duckdb import Connection
 
 _CUSTOMERS = CUSTOMER_FEATURES.name
 _MANY_SINGLE = 0.8  # share of one-order customers from which habits are a few people's

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import date, time, timedelta
 from itertools import pairwise
 
-from segpipe.config import RunSettings
+from segpipe.core.report import FeatureInfo, SourceInfo
+from segpipe.core.settings import RunSettings
 from segpipe.doctor.lines import KNOWN_ORDERS
 from segpipe.doctor.record import Finding, counted, share
-from segpipe.engine import Connection
-from segpipe.report import FeatureInfo, SourceInfo
+from segpipe.engines.duckdb import Connection
 
 Days = list[tuple[date, int]]  # ascending, with orders
 _LONE_SHARE = 0.001  # of the orders, from which far days are no slip

@@ -10,21 +10,21 @@ from collections.abc import Callable
 from datetime import date
 
 from segpipe.axes import axes_for
-from segpipe.config import RunSettings
+from segpipe.core.errors import InputError
+from segpipe.core.report import FeatureInfo
+from segpipe.core.settings import RunSettings
 from segpipe.doctor.axes import axis_healths
 from segpipe.doctor.columns import column_findings, columns_read, headers_unread
 from segpipe.doctor.customers import customer_findings
 from segpipe.doctor.dates import date_findings
 from segpipe.doctor.lines import make_orders, order_findings, record_findings
 from segpipe.doctor.record import SEVERITIES, AxisHealth, Diagnosis, Finding
-from segpipe.engine import Connection, EngineError, open_engine
-from segpipe.errors import InputError
+from segpipe.engines.duckdb import Connection, EngineError, open_engine
 from segpipe.features import compute_features
-from segpipe.report import FeatureInfo
-from segpipe.source import load_presets
-from segpipe.source.files import expand, inspect_file
-from segpipe.source.lines import Intake, keep_lines, refusals, take_in
-from segpipe.source.recognise import named_preset
+from segpipe.sources import load_presets
+from segpipe.sources.files import expand, inspect_file
+from segpipe.sources.lines import Intake, keep_lines, refusals, take_in
+from segpipe.sources.recognise import named_preset
 
 Say = Callable[[str], None]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from segpipe.core.report import SourceInfo
+from segpipe.core.schema import ORDER_LINES
 from segpipe.doctor.record import Finding, counted, share
-from segpipe.engine import Connection
-from segpipe.report import SourceInfo
-from segpipe.schema import ORDER_LINES
-from segpipe.source.lines import Intake
-from segpipe.source.rejects import Reject
+from segpipe.engines.duckdb import Connection
+from segpipe.sources.lines import Intake
+from segpipe.sources.rejects import Reject
 
 KNOWN_ORDERS = "doctor_orders"  # one row a customer and order id
 _LINES = ORDER_LINES.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from segpipe.report import FeatureInfo, SourceInfo, plain_values
+from segpipe.core.report import FeatureInfo, SourceInfo, plain_values
 
 SEVERITIES = ("refused", "warning", "note", "ok")  # worst first
 STATES = ("unavailable", "degraded", "available")

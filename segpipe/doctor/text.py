@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from segpipe.doctor.record import STATES, AxisHealth, Diagnosis, counted, share
-from segpipe.render import table_text
+from segpipe.reports.text import table_text
 
 _WIDTH = 100
 _INDENT = 10

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from segpipe.config import EngineSettings
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from segpipe.core.settings import EngineSettings
 
 Connection = duckdb.DuckDBPyConnection
 EngineError = duckdb.Error

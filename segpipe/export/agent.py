@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe.export.read import ExportedAxis, ExportedRun
-from segpipe.queries import list_queries
+from segpipe.postgres.example_queries import list_queries
 
 AGENT_SCHEMA = "segpipe:agent:1"
 VERDICTS = {

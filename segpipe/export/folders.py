@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, fetch_one
 
 _LOCK = 7_365_678  # any number, the same in every segpipe, and not that of the migrations

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from segpipe.core.schema import METRICS, strength_column
 from segpipe.export import text
-from segpipe.schema import METRICS, strength_column
 
 Record = Mapping[str, Any]
 Axes = Sequence[str]

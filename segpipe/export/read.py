@@ -15,12 +15,12 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from segpipe.axes import axes_for
-from segpipe.errors import InputError
-from segpipe.guidance import guidance_for
-from segpipe.load import find_run as find_run_id
-from segpipe.load import latest_published
+from segpipe.axes.guidance import guidance_for
+from segpipe.core.errors import InputError
+from segpipe.core.schema import INPUTS, METRICS
 from segpipe.postgres import Connection, fetch_dicts, sql
-from segpipe.schema import INPUTS, METRICS
+from segpipe.runs import find_run as find_run_id
+from segpipe.runs import latest_published
 
 _BATCH_ROWS = 2_000  # in memory at a time, some 20 MB
 _JSON_COLUMNS = (

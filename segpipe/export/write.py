@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.export import folders
 from segpipe.export.agent import Totals, agent_document
 from segpipe.export.erase import STAGING

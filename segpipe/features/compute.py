@@ -15,13 +15,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from segpipe.axes import MEASURES
-from segpipe.engine import Connection
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from segpipe.core.report import FeatureInfo
+from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
+from segpipe.engines.duckdb import Connection
 from segpipe.features import grains, measures
 from segpipe.features.tables import Keeps, Tables
 from segpipe.features.tickets import ticket_measures
-from segpipe.report import FeatureInfo
-from segpipe.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
 
 N_BIGGEST_CHANNELS = 3
 COUNTS = {  # metric → the measure that it is, as a whole number

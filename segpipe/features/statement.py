@@ -16,9 +16,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
-from segpipe.engine import literal, quote
+from segpipe.core.schema import METRICS, ORDER_LINES, TICKETS, Reference, Table
+from segpipe.engines.duckdb import literal, quote
 from segpipe.features.compute import COUNTS, measure_parts
-from segpipe.schema import METRICS, ORDER_LINES, TICKETS, Reference, Table
 
 _OBSERVATION = "observation"
 

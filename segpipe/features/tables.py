@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from segpipe.engine import Connection, quote
+from segpipe.engines.duckdb import Connection, quote
 
 
 class Keeps(Protocol):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from segpipe.core.schema import CAUSES
 from segpipe.history.kept import store_of_run
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
-from segpipe.load.runs import axes_of_run, in_order
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.schema import CAUSES
+from segpipe.runs.ledger import axes_of_run, in_order
 
 Row = Mapping[str, Any]
 _NOBODY: Row = {"n_customers": 0, "share": 0.0, "lifetime_value": 0.0}

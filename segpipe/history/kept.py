@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from segpipe.errors import InputError
-from segpipe.load import find_run
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, plain_errors
+from segpipe.runs import find_run
 
 
 def kept_bytes(connection: Connection) -> dict[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from segpipe.history.forget import Forgetting
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
-from segpipe.render import table_text
+from segpipe.privacy.forget import Forgetting
+from segpipe.reports.text import table_text
 
 _NONE = "-"
 _WIDTH = 36  # of a name or a setting's value; the whole of it is in the JSON

@@ -13,15 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from segpipe.model import AxisModel, Model
-from segpipe.nearest import nearest_with_strength
-from segpipe.scale import scale_matrix
-from segpipe.schema import (
-    HAS_NEW_TICKET,
-    METRICS,
-    rescored_column,
-    strength_column,
-)
+from segpipe.clustering.distances import nearest_with_strength
+from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.model.document import AxisModel, Model
+from segpipe.model.preprocessing import scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]

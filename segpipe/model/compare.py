@@ -7,8 +7,8 @@ that hold on the new measures. Who moved, and why, is told in `load.transitions`
 from __future__ import annotations
 
 from segpipe.axes import Eligibility, Feature, axes_for
-from segpipe.model import AxisModel, Model
-from segpipe.schema import INPUTS
+from segpipe.core.schema import INPUTS
+from segpipe.model.document import AxisModel, Model
 
 
 def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:

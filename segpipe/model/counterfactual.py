@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.assign import Tally, assign_axis
 from segpipe.axes import MEASURES
 from segpipe.axes.steps import next_step
-from segpipe.model import AxisModel
-from segpipe.nearest import squared_distances
-from segpipe.scale import FeatureScale, scale_matrix
+from segpipe.clustering.distances import squared_distances
+from segpipe.model.assign import Tally, assign_axis
+from segpipe.model.document import AxisModel
+from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.axes import Claim, Eligibility
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.features import Reference
-from segpipe.scale import FeatureScale
+from segpipe.model.preprocessing import FeatureScale
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is not told
 FORMAT = 2  # of the document; raised when an older segpipe could not read it

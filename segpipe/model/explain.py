@@ -15,15 +15,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.assign import Tally, assign_axis
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import phrase_for, said, told
 from segpipe.axes.steps import told_exactly
-from segpipe.errors import InputError
-from segpipe.flip import Flip, smallest_flip
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.nearest import squared_distances
-from segpipe.scale import scale_matrix
+from segpipe.clustering.distances import squared_distances
+from segpipe.core.errors import InputError
+from segpipe.model.assign import Tally, assign_axis
+from segpipe.model.counterfactual import Flip, smallest_flip
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.preprocessing import scale_matrix
 
 Floats = npt.NDArray[np.float64]
 _NOTABLE = 0.1  # of all that speaks for the segment

@@ -2,6 +2,6 @@
 
 from segpipe.monitor.healthcheck import tell, url_problem
 from segpipe.monitor.metrics import Ending, path_problem, write_metrics
-from segpipe.monitor.words import redacted
+from segpipe.monitor.redaction import redacted
 
 __all__ = ["Ending", "path_problem", "redacted", "tell", "url_problem", "write_metrics"]

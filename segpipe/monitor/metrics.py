@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
-from segpipe.report import RunReport
+from segpipe.core.report import RunReport
 
 _LAST_RUN = {  # name → help; written at the end of every run
     "segpipe_last_run_timestamp_seconds": "Unix time at which the last run ended.",

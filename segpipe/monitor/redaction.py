@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from segpipe.errors import SegpipeError, StageError
+from segpipe.core.errors import SegpipeError, StageError
 
 _LONGEST = 500
 _SECRETS = (

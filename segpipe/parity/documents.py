@@ -11,9 +11,9 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from segpipe.engine import Connection, literal
-from segpipe.schema import ORDER_LINES, TICKETS
-from segpipe.source.tickets import TICKET_COLUMNS
+from segpipe.core.schema import ORDER_LINES, TICKETS
+from segpipe.engines.duckdb import Connection, literal
+from segpipe.sources.tickets import TICKET_COLUMNS
 
 Document = dict[str, Any]
 _ISO = "'%Y-%m-%dT%H:%M:%S.%f'"

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from segpipe.errors import InputError, ServiceError
+from segpipe.core.errors import InputError, ServiceError
 from segpipe.parity.documents import Document
 
 _FIGURES = ("segment_memberships", "membership_strengths", "metrics")

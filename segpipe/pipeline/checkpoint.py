@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from segpipe import __version__
-from segpipe.assign import needed_measures
 from segpipe.axes.catalogue import axis_path
-from segpipe.config import RunSettings, home_path
-from segpipe.engine import Connection, EngineError, literal, quote
-from segpipe.errors import InputError
-from segpipe.load import PublishedRun
-from segpipe.model import Model, model_of
-from segpipe.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo, plain_values
-from segpipe.schema import CUSTOMER_FEATURES, METRICS, TICKETS
-from segpipe.transitions import rescored_axes
+from segpipe.core.errors import InputError
+from segpipe.core.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo, plain_values
+from segpipe.core.schema import CUSTOMER_FEATURES, METRICS, TICKETS
+from segpipe.core.settings import RunSettings, home_path
+from segpipe.engines.duckdb import Connection, EngineError, literal, quote
+from segpipe.model.assign import needed_measures
+from segpipe.model.compare import rescored_axes
+from segpipe.model.document import Model, model_of
+from segpipe.runs import PublishedRun
 
 _RUN_FILE = "run.json"  # written last: what is kept is whole where it is there
 _WITHOUT_EFFECT = (  # on what is kept; whatever else is set, and will ever be, has one

@@ -12,11 +12,11 @@ from datetime import date
 
 import pyarrow as pa
 
-from segpipe.assign import Tally, assign_batches, measures_of, needed_measures
-from segpipe.engine import Connection, quote
-from segpipe.model import Model
-from segpipe.schema import CUSTOMER_FEATURES, METRICS, TICKETS
-from segpipe.transitions import rescored_axes
+from segpipe.core.schema import CUSTOMER_FEATURES, METRICS, TICKETS
+from segpipe.engines.duckdb import Connection, quote
+from segpipe.model.assign import Tally, assign_batches, measures_of, needed_measures
+from segpipe.model.compare import rescored_axes
+from segpipe.model.document import Model
 
 
 @dataclass(frozen=True)

@@ -14,30 +14,29 @@ from datetime import date
 
 import pyarrow as pa
 
-from segpipe import gates
-from segpipe.account import definitions
-from segpipe.assign import Tally
-from segpipe.config import RunSettings
-from segpipe.engine import Connection as Engine
-from segpipe.errors import DatabaseError
-from segpipe.load import (
+from segpipe.core.errors import DatabaseError
+from segpipe.core.progress import Progress
+from segpipe.core.report import AxisInfo, FeatureInfo, LoadInfo, SourceInfo
+from segpipe.core.settings import RunSettings
+from segpipe.engines.duckdb import Connection as Engine
+from segpipe.model.assign import Tally
+from segpipe.model.compare import same_names
+from segpipe.model.document import Model
+from segpipe.pipeline import quality_gates
+from segpipe.pipeline.memberships import Since, assign_population, measure_batches
+from segpipe.pipeline.summary import definitions
+from segpipe.pipeline.target import Target, alive
+from segpipe.postgres import with_retries
+from segpipe.postgres.database import embedded_note
+from segpipe.publishing import SegmentCounts, publish
+from segpipe.runs import (
     PreviousRun,
     RunFacts,
-    SegmentCounts,
     forgotten_hashes,
     is_published,
-    publish,
     record_facts,
     record_forced,
 )
-from segpipe.memberships import Since, assign_population, measure_batches
-from segpipe.model import Model
-from segpipe.postgres import with_retries
-from segpipe.progress import Progress
-from segpipe.report import AxisInfo, FeatureInfo, LoadInfo, SourceInfo
-from segpipe.store import embedded_note
-from segpipe.target import Target, alive
-from segpipe.transitions import same_names
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,11 @@ def early_reasons(
     """
     with suppress(DatabaseError):  # publishing will tell, and try again
         record_facts(target.connection, target.run_id, _facts(source, as_of))
-    reasons = gates.early_refusals(
+    reasons = quality_gates.early_refusals(
         source, axes, target.last, settings.gates, settings.cluster.min_agreement, today
     )
     if not settings.is_forced:
-        gates.refuse(reasons)
+        quality_gates.refuse(reasons)
     return reasons
 
 
@@ -147,14 +146,14 @@ def _deliver(
     forced_past = list(delivery.forced_past)
 
     def check(counts: SegmentCounts) -> None:
-        reasons = gates.late_refusals(
+        reasons = quality_gates.late_refusals(
             counts.shares(),
             target.last,
             previous.same_segments if previous else {},
             settings.gates,
         )
         if not settings.is_forced:
-            gates.refuse(reasons)
+            quality_gates.refuse(reasons)
         forced_past.extend(reasons)
         record_forced(target.connection, target.run_id, forced_past)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-from segpipe.config import GateSettings
-from segpipe.errors import GateError
-from segpipe.load.facts import LastRun
-from segpipe.report import AxisInfo, SourceInfo
+from segpipe.core.errors import GateError
+from segpipe.core.report import AxisInfo, SourceInfo
+from segpipe.core.settings import GateSettings
+from segpipe.runs.last_run import LastRun
 
 Shares = Mapping[str, float]  # segment or state → share of the customers
 

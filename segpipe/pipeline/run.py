@@ -17,21 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segpipe import __version__, resume
-from segpipe.account import discovered_axes, scatter_points, with_counts
-from segpipe.assign import Tally
+from segpipe import __version__
 from segpipe.axes import axes_for
-from segpipe.config import RunSettings
-from segpipe.delivery import Delivery, assigned, deliver, early_reasons
-from segpipe.engine import Connection as Engine
-from segpipe.engine import EngineError, open_engine
-from segpipe.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
-from segpipe.features import Reference, compute_features
-from segpipe.forgotten import remove_forgotten
-from segpipe.load import record_report
-from segpipe.model import Model, read_model, write_model
-from segpipe.progress import Progress
-from segpipe.report import (
+from segpipe.core.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
+from segpipe.core.progress import Progress
+from segpipe.core.report import (
     AxisInfo,
     FeatureInfo,
     LoadInfo,
@@ -40,10 +30,18 @@ from segpipe.report import (
     SampleInfo,
     SourceInfo,
 )
-from segpipe.sample import draw_sample
-from segpipe.source import expand, input_hash, read_order_lines, refuse_overwriting
-from segpipe.stages import Stages
-from segpipe.target import (
+from segpipe.core.settings import RunSettings
+from segpipe.core.stages import Stages
+from segpipe.discovery.sampling import draw_sample
+from segpipe.engines.duckdb import Connection as Engine
+from segpipe.engines.duckdb import EngineError, open_engine
+from segpipe.features import Reference, compute_features
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model, read_model, write_model
+from segpipe.pipeline import checkpoint
+from segpipe.pipeline.publish_step import Delivery, assigned, deliver, early_reasons
+from segpipe.pipeline.summary import discovered_axes, scatter_points, with_counts
+from segpipe.pipeline.target import (
     Target,
     former_model,
     open_target,
@@ -51,9 +49,12 @@ from segpipe.target import (
     tell_failure,
     tell_stage,
 )
+from segpipe.runs import record_report
+from segpipe.sources import expand, input_hash, read_order_lines, refuse_overwriting
+from segpipe.sources.forgotten import remove_forgotten
 
 if TYPE_CHECKING:
-    from segpipe.discover import Discovery
+    from segpipe.discovery.discover import Discovery
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _run_stages(
             load, tally = deliver(settings, engine, target, delivery, stages.progress)
             notes = (*found.notes, *former_notes, *load.notes)
             load = dataclasses.replace(load, notes=notes)
-            resume.discard(settings.load.store_id)
+            checkpoint.discard(settings.load.store_id)
         else:
             tally = Tally()
             batches = assigned(settings, engine, None, delivery, tally, stages.progress)
@@ -147,11 +148,11 @@ def _resumed(
     with stages("resume"):
         _refuse_overwriting_inputs(settings)
         origin = _origin(settings, target, input_hash(settings.source))
-        kept = resume.find(settings.load.store_id, origin)
+        kept = checkpoint.find(settings.load.store_id, origin)
         if isinstance(kept, str):
             stages.progress.say(f"There is nothing to resume: {kept}. Everything is done anew.")
             return None
-        resume.restore(engine, settings.load.store_id, kept)
+        checkpoint.restore(engine, settings.load.store_id, kept)
     note = "Resumed: neither the input was parsed nor the axes clustered again."
     return _Found(
         kept.source, kept.features, kept.sample, kept.axes, kept.model, kept.scatter, (note,)
@@ -209,8 +210,8 @@ def _discover(
     former: Model | None,
     target: Target | None,
 ) -> tuple[SampleInfo, list[Discovery]]:
-    from segpipe.discover import discover
-    from segpipe.refit import Population
+    from segpipe.discovery.discover import discover
+    from segpipe.discovery.refit import Population
 
     axes = axes_for(source.inputs, settings.features.axis_paths)
     with stages("sample"):
@@ -256,7 +257,7 @@ def _kept(
     settings: RunSettings, engine: Engine, target: Target, found: _Found, former: Model | None
 ) -> _Found:
     """The same, once it is on disk for a run that would resume; with a note where it cannot be."""
-    kept = resume.Resumable(
+    kept = checkpoint.Resumable(
         _origin(settings, target, found.source.input_hash),
         found.source,
         found.features,
@@ -265,13 +266,13 @@ def _kept(
         found.model,
         found.scatter,
     )
-    note = resume.save(engine, settings.load.store_id, kept, former)
+    note = checkpoint.save(engine, settings.load.store_id, kept, former)
     return dataclasses.replace(found, notes=(*found.notes, note)) if note else found
 
 
-def _origin(settings: RunSettings, target: Target, hashed: str) -> resume.Origin:
+def _origin(settings: RunSettings, target: Target, hashed: str) -> checkpoint.Origin:
     forgotten = target.forgotten.hashes if target.forgotten else ()
-    return resume.origin_of(settings, hashed, target.previous, forgotten)
+    return checkpoint.origin_of(settings, hashed, target.previous, forgotten)
 
 
 def _report(

@@ -9,14 +9,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from segpipe.assign import Tally
-from segpipe.guidance import described_state, guidance_for
-from segpipe.load import SegmentDefinition
-from segpipe.model import Model
-from segpipe.report import AxisInfo, plain_values
+from segpipe.axes.guidance import described_state, guidance_for
+from segpipe.core.report import AxisInfo, plain_values
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model
+from segpipe.runs import SegmentDefinition
 
 if TYPE_CHECKING:
-    from segpipe.discover import Discovery
+    from segpipe.discovery.discover import Discovery
 
 
 def definitions(model: Model) -> list[SegmentDefinition]:

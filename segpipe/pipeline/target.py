@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from segpipe import __version__
-from segpipe.config import RunSettings
+from segpipe.core.errors import InputError, SegpipeError
 from segpipe.core.forgotten import Forgotten
-from segpipe.errors import InputError, SegpipeError
-from segpipe.load import (
+from segpipe.core.report import plain_values
+from segpipe.core.settings import RunSettings
+from segpipe.model.document import Model, model_of
+from segpipe.postgres import Connection
+from segpipe.postgres.database import open_store
+from segpipe.runs import (
     PublishedRun,
     RunFacts,
     fail_run,
@@ -27,11 +31,7 @@ from segpipe.load import (
     record_stage,
     start_run,
 )
-from segpipe.load.facts import LastRun, read_last_run
-from segpipe.model import Model, model_of
-from segpipe.postgres import Connection
-from segpipe.report import plain_values
-from segpipe.store import open_store
+from segpipe.runs.last_run import LastRun, read_last_run
 
 _LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow")
 Tell = Callable[[str], None]

@@ -22,8 +22,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Json, Jsonb
 
-from segpipe import refusals
-from segpipe.errors import DatabaseError, InputError
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.postgres import error_messages
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -242,7 +242,7 @@ def plain_errors(where: str = "") -> Iterator[None]:
     except psycopg.Error as error:
         if not error.sqlstate and not isinstance(error, _OF_THE_CONNECTION):
             raise DatabaseError(f"segpipe asked what cannot be sent: {error}.") from error
-        told = refusals.sentence(
+        told = error_messages.sentence(
             str(error), error.sqlstate, error.diag.message_primary, where or None
         )
         raise DatabaseError(told) from error
@@ -254,7 +254,7 @@ def is_transient(error: BaseException) -> bool:
     if found is None or (not found.sqlstate and not isinstance(found, _OF_THE_CONNECTION)):
         return False
     is_attempt = found.pgconn is not None  # to connect
-    return refusals.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
+    return error_messages.is_passing(str(found), found.sqlstate, is_attempt=is_attempt)
 
 
 def is_denied(error: BaseException) -> bool:

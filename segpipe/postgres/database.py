@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segpipe import embedded, migrate, postgres, tables
-from segpipe.config import home_path
-from segpipe.postgres import Connection
+from segpipe import postgres
+from segpipe.core.settings import home_path
+from segpipe.postgres import embedded, migrate, schema_check
+from segpipe.postgres.connection import Connection
 
 
 def resolve_url(url: str | None) -> tuple[str, bool]:
@@ -40,7 +41,7 @@ def open_store(url: str | None) -> Iterator[Connection]:
     try:
         postgres.prepare_session(connection)
         migrate.upgrade(connection)
-        tables.refuse_altered(connection)
+        schema_check.refuse_altered(connection)
         yield connection
     finally:
         connection.close()

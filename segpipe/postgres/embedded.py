@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from segpipe.errors import DatabaseError
-from segpipe.resources import resource
+from segpipe.core.errors import DatabaseError
+from segpipe.core.resources import resource
 
 PORT = 5432  # part of the socket's name; nothing listens on the network
 _LONGEST_SOCKET = 100  # bytes of a path that every system takes

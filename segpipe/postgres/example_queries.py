@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe import postgres
-from segpipe.errors import InputError
-from segpipe.postgres import Connection
-from segpipe.resources import resource
+from segpipe.core.errors import InputError
+from segpipe.core.resources import resource
+from segpipe.postgres.connection import Connection
 
 # Strings, quoted names and comments are passed over, and so is a cast's double colon.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::|:(?P<name>[a-z_][a-z_0-9]*)")

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from segpipe import postgres, tables
-from segpipe.errors import DatabaseError
-from segpipe.postgres import Connection, sql
+from segpipe import postgres
+from segpipe.core.errors import DatabaseError
+from segpipe.postgres import schema_check
+from segpipe.postgres.connection import Connection, sql
 
 # Not Alembic's own name for it: the shop's application may use that in the same schema.
 VERSION_TABLE = "segpipe_schema_version"
@@ -58,7 +59,7 @@ def upgrade(database: Connection | str) -> SchemaStatus:
                 _refuse_newer(found)
                 _refuse_without_create(connection, found)
                 script = _script(found.current, found.head)
-                tables.refuse_taken_names(connection, script)
+                schema_check.refuse_taken_names(connection, script)
                 connection.execute(script.encode())
         return found
 

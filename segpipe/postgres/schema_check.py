@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.errors import DatabaseError
-from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.resources import resource
+from segpipe.core.errors import DatabaseError
+from segpipe.core.resources import resource
+from segpipe.postgres.connection import Connection, fetch_dicts, plain_errors
 
 _CREATED = re.compile(r"^CREATE (?:TABLE|VIEW|(?:UNIQUE )?INDEX) (\w+)", re.MULTILINE)
 _KINDS = {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from segpipe.postgres import Connection, hang_up
+from segpipe.postgres.connection import Connection, hang_up
 
 SECONDS = 6.0  # more than the server's own statement_timeout
 _LOOK_SECONDS = 0.5

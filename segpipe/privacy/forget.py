@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from segpipe import resume
-from segpipe.config import home_path
-from segpipe.errors import DatabaseError, InputError
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.core.settings import home_path
 from segpipe.export import ErasedFile, erase_customer, folders_of, hold_exports
-from segpipe.load import hold_store, stores_of
-from segpipe.load.forgotten import forgotten_hashes, remember_forgotten
-from segpipe.load.lock import settle
+from segpipe.pipeline import checkpoint
 from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors, sql
+from segpipe.runs import hold_store, stores_of
+from segpipe.runs.forgotten import forgotten_hashes, remember_forgotten
+from segpipe.runs.store_lock import settle
 
 _REFERENCED = "23503"  # SQLSTATE of a foreign key that stands against a DELETE
 Tell = Callable[[str], None]
@@ -186,7 +186,7 @@ def _erase_files(connection: Connection, store_id: str, customer_id: str) -> tup
 def _discard_unfinished(store_id: str, customer_id: str) -> tuple[str, ...]:
     """What a failed run keeps for --resume goes; a sentence where it cannot."""
     try:
-        resume.forget(store_id, customer_id)
+        checkpoint.forget(store_id, customer_id)
     except InputError as error:
         return (str(error),)
     return ()

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segpipe.load.words import Words
-from segpipe.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.publishing.categories import Words
 
 _Bits = NDArray[np.uint64]
 

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.errors import InputError
-from segpipe.load.fingerprint import content_hashes, strength_steps
-from segpipe.load.words import Words
-from segpipe.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.core.errors import InputError
+from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.publishing.categories import Words
+from segpipe.publishing.content_hash import content_hashes, strength_steps
 
 _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
 

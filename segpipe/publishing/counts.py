@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from segpipe.load.records import SegmentDefinition
 from segpipe.postgres import Connection, Jsonb
+from segpipe.runs.records import SegmentDefinition
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segpipe.load.fingerprint import content_hashes
-from segpipe.load.known import read_known
-from segpipe.load.measures import update_measures
-from segpipe.load.moves import Moves, follow
-from segpipe.load.partition import Parent, Partition, table_of
-from segpipe.load.publication import Publication, Written
-from segpipe.load.records import RunTables
-from segpipe.load.rows import copy_lines
-from segpipe.load.send import send
-from segpipe.load.words import Rows, Words
+from segpipe.core.schema import COLUMNS, COPIED, ORIGINAL, SENT
 from segpipe.postgres import Connection, sql
-from segpipe.schema import COLUMNS, COPIED, ORIGINAL, SENT
+from segpipe.publishing.categories import Rows, Words
+from segpipe.publishing.content_hash import content_hashes
+from segpipe.publishing.copy import copy_lines
+from segpipe.publishing.measure_table import update_measures
+from segpipe.publishing.previous_rows import read_known
+from segpipe.publishing.send import send
+from segpipe.publishing.task import Publication, Written
+from segpipe.publishing.transitions import Moves, follow
+from segpipe.runs.partition import Parent, Partition, table_of
+from segpipe.runs.records import RunTables
 
 _MOST = 0.5  # of the old rows: from here on they are read as a whole, not by their ids
 _KEYS = ("store_id", "customer_id")

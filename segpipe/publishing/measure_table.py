@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.load.lock import settle
-from segpipe.load.partition import Parent, Partition, table_of
-from segpipe.load.publication import Publication
-from segpipe.load.send import send
 from segpipe.postgres import Connection, another, plain_errors, sql
+from segpipe.publishing.send import send
+from segpipe.publishing.task import Publication
+from segpipe.runs.partition import Parent, Partition, table_of
+from segpipe.runs.store_lock import settle
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 10 MB
 _ID = "customer_id"

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from segpipe.core.errors import BusyError, InputError, SegpipeError
 from segpipe.core.forgotten import hash_of
 from segpipe.core.identifiers import as_in_a_file
-from segpipe.errors import BusyError, InputError, SegpipeError
-from segpipe.load.known import read_known
-from segpipe.load.lock import settle, store_key
-from segpipe.load.moves import Moves, follow
-from segpipe.load.partition import Parent, Partition, find_parent, find_partition
-from segpipe.load.records import PreviousRun
-from segpipe.load.resize import Change, resize
-from segpipe.load.rows import RowFormat, copy_lines
+from segpipe.core.schema import COLUMNS, COPIED, CUSTOMER_FEATURES, ORIGINAL, SENT, strength_column
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
-from segpipe.schema import COLUMNS, COPIED, CUSTOMER_FEATURES, ORIGINAL, SENT, strength_column
+from segpipe.publishing.copy import RowFormat, copy_lines
+from segpipe.publishing.previous_rows import read_known
+from segpipe.publishing.recount import Change, resize
+from segpipe.publishing.transitions import Moves, follow
+from segpipe.runs.partition import Parent, Partition, find_parent, find_partition
+from segpipe.runs.records import PreviousRun
+from segpipe.runs.store_lock import settle, store_key
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
     from segpipe.core.assigned import Assigned

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from segpipe.load.partition import Partition
-from segpipe.load.words import Rows, Words
 from segpipe.postgres import Connection, sql
+from segpipe.publishing.categories import Rows, Words
+from segpipe.runs.partition import Partition
 
 _DOCUMENTS = ("segment_memberships", "previous_segments", "segment_since")
 _FEW = pa.dictionary(pa.int32(), pa.string())

@@ -13,20 +13,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from segpipe.load import kept, partition
-from segpipe.load.counts import SegmentCounts, write_counts, write_definitions
-from segpipe.load.kept import KeptRun
-from segpipe.load.lock import begin
-from segpipe.load.partition import Exchange, Parent, Partition
-from segpipe.load.publication import Check, Publication, Written
-from segpipe.load.records import PreviousRun, RunTables, SegmentDefinition
-from segpipe.load.replace import build_rows
-from segpipe.load.rows import RowFormat
-from segpipe.load.runs import mark_finished, mark_published
-from segpipe.load.transitions import refuse_overtaken, write_transitions
-from segpipe.load.update import update_rows
+from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection, fetch_one, location, plain_errors
-from segpipe.report import LoadInfo
+from segpipe.publishing.copy import RowFormat
+from segpipe.publishing.counts import SegmentCounts, write_counts, write_definitions
+from segpipe.publishing.in_place import update_rows
+from segpipe.publishing.swap import build_rows
+from segpipe.publishing.task import Check, Publication, Written
+from segpipe.runs import kept_tables, partition
+from segpipe.runs.kept_tables import KeptRun
+from segpipe.runs.ledger import mark_finished, mark_published
+from segpipe.runs.partition import Exchange, Parent, Partition
+from segpipe.runs.records import PreviousRun, RunTables, SegmentDefinition
+from segpipe.runs.store_lock import begin
+from segpipe.runs.transitions import refuse_overtaken, write_transitions
 
 
 def publish(
@@ -75,7 +75,7 @@ def publish(
         )
         parent = partition.find_parent(connection)
         old = partition.find_partition(connection, parent, store_id)
-        chain = kept.read_chain(connection, parent, store_id)
+        chain = kept_tables.read_chain(connection, parent, store_id)
         counts = SegmentCounts(task.axes)
         notes = _reasons_to_update(parent, previous) if old else ()
         exchange = None if notes else _exchange(connection, task, parent, old)
@@ -134,13 +134,13 @@ def _put_in_force(
     in_use = {name for name in vars(written.tables).values() if name}
     if exchange:
         partition.build_indexes(connection, parent, exchange.new, task.axes)
-    kept.drop_tables(connection, parent, task.store_id, chain[: task.keep_runs], in_use)
+    kept_tables.drop_tables(connection, parent, task.store_id, chain[: task.keep_runs], in_use)
     mark_published(connection, task.run_id, model, written.tables, written.n_published)
     if exchange:
         partition.swap(connection, exchange, patience_seconds)
         mark_finished(connection, task.run_id)  # readers may have been waited for
         if not task.keep_runs:
-            kept.drop_tables(connection, parent, task.store_id, (), in_use)
+            kept_tables.drop_tables(connection, parent, task.store_id, (), in_use)
 
 
 def _as_of(connection: Connection, run_id: int) -> date:

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from segpipe.errors import InputError
-from segpipe.load import kept, partition
-from segpipe.load.kept import KeptRun
-from segpipe.load.lock import begin
-from segpipe.load.measures import replace_measures
-from segpipe.load.partition import Exchange, Parent, Partition
-from segpipe.load.update import put_rows
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, ServerError, plain_errors, sql
+from segpipe.publishing.in_place import put_rows
+from segpipe.publishing.measure_table import replace_measures
+from segpipe.runs import kept_tables, partition
+from segpipe.runs.kept_tables import KeptRun
+from segpipe.runs.partition import Exchange, Parent, Partition
+from segpipe.runs.store_lock import begin
 
 _PATIENCE_SECONDS = 120.0
 _IS_REFERENCED = "23503"
@@ -50,7 +50,7 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
     with plain_errors(), connection.transaction():
         begin(connection, store_id)
         parent = partition.find_parent(connection)
-        chain = kept.read_chain(connection, parent, store_id)
+        chain = kept_tables.read_chain(connection, parent, store_id)
         steps = _steps(chain, store_id, run_id)
         for run, before in steps:
             with _references_told(run):
@@ -60,9 +60,9 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
             "UPDATE segmentation_runs SET status = 'withdrawn' WHERE run_id = ANY(%s)",
             [list(withdrawn)],
         )
-        remaining = kept.read_chain(connection, parent, store_id)
-        kept.drop_tables(connection, parent, store_id, remaining, set())
-        kept.disown(connection, withdrawn, remaining)
+        remaining = kept_tables.read_chain(connection, parent, store_id)
+        kept_tables.drop_tables(connection, parent, store_id, remaining, set())
+        kept_tables.disown(connection, withdrawn, remaining)
         count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s").format(parent.name)
         found = connection.execute(count, [store_id]).fetchone()
     return RolledBack(steps[-1][1].run_id, withdrawn, found[0] if found else 0)
@@ -79,8 +79,8 @@ def prune(connection: Connection, store_id: str, keep: int) -> Pruned:
     with plain_errors(), connection.transaction():
         begin(connection, store_id)
         parent = partition.find_parent(connection)
-        chain = kept.read_chain(connection, parent, store_id)[: keep + 1]
-        freed = kept.drop_tables(connection, parent, store_id, chain, set())
+        chain = kept_tables.read_chain(connection, parent, store_id)[: keep + 1]
+        freed = kept_tables.drop_tables(connection, parent, store_id, chain, set())
     return Pruned(tuple(run.run_id for run in chain[1:]), freed)
 
 

@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from segpipe.load.known import KnownCustomers, read_known
-from segpipe.load.measures import carry_measures, write_measures
-from segpipe.load.moves import Moves, follow
-from segpipe.load.nearby import by_segment
-from segpipe.load.partition import Exchange, Partition, settle_copied
-from segpipe.load.publication import Publication, Written
-from segpipe.load.records import RunTables
-from segpipe.load.rows import copy_lines
-from segpipe.load.send import send
+from segpipe.core.schema import COLUMNS, SENT
 from segpipe.postgres import Connection, sql
-from segpipe.schema import COLUMNS, SENT
+from segpipe.publishing.copy import copy_lines
+from segpipe.publishing.measure_table import carry_measures, write_measures
+from segpipe.publishing.nearby import by_segment
+from segpipe.publishing.previous_rows import KnownCustomers, read_known
+from segpipe.publishing.send import send
+from segpipe.publishing.task import Publication, Written
+from segpipe.publishing.transitions import Moves, follow
+from segpipe.runs.partition import Exchange, Partition, settle_copied
+from segpipe.runs.records import RunTables
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from segpipe.load.records import PreviousRun, RunTables
-from segpipe.load.rows import RowFormat
+from segpipe.publishing.copy import RowFormat
+from segpipe.runs.records import PreviousRun, RunTables
 
 if TYPE_CHECKING:
-    from segpipe.load.counts import SegmentCounts
-    from segpipe.load.moves import Moves
+    from segpipe.publishing.counts import SegmentCounts
+    from segpipe.publishing.transitions import Moves
 
 Check = Callable[["SegmentCounts"], None]  # raises what refuses the publication
 

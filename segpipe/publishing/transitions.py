@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segpipe.load.known import KnownCustomers, Remembered
-from segpipe.load.records import PreviousRun
-from segpipe.load.rows import History
-from segpipe.load.words import MISSING, Codes, Rows, Words
-from segpipe.report import TransitionInfo
-from segpipe.schema import BEHAVIOUR, CAUSES, HAS_NEW_TICKET, MODEL, TIME, rescored_column
+from segpipe.core.report import TransitionInfo
+from segpipe.core.schema import BEHAVIOUR, CAUSES, HAS_NEW_TICKET, MODEL, TIME, rescored_column
+from segpipe.publishing.categories import MISSING, Codes, Rows, Words
+from segpipe.publishing.copy import History
+from segpipe.publishing.previous_rows import KnownCustomers, Remembered
+from segpipe.runs.records import PreviousRun
 
 Flags = NDArray[np.bool_]
 

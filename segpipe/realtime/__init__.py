@@ -2,8 +2,8 @@
 
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.realtime.assign import assign_by_day, assign_customers
-from segpipe.realtime.record import Customer, Item, Order, Ticket, customer_of
-from segpipe.realtime.rollup import Rollup, open_rollup
+from segpipe.realtime.customers import Customer, Item, Order, Ticket, customer_of
+from segpipe.realtime.prepared_features import Rollup, open_rollup
 
 __all__ = [
     "Assigned",

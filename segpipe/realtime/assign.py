@@ -15,12 +15,12 @@ import numpy as np
 
 from segpipe.axes import axes_for
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.model import UNAVAILABLE, AxisModel, Model
-from segpipe.realtime.axes import Axes
+from segpipe.core.schema import INPUTS, METRICS, STRENGTH_STEPS
+from segpipe.model.document import UNAVAILABLE, AxisModel, Model
+from segpipe.realtime.customers import ITEMS, Customer
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
-from segpipe.realtime.record import ITEMS, Customer
-from segpipe.realtime.rollup import Figures, Rollup
-from segpipe.schema import INPUTS, METRICS, STRENGTH_STEPS
+from segpipe.realtime.prepared_features import Figures, Rollup
+from segpipe.realtime.vectorised import Axes
 
 _OF_ITEMS = ("price_position", "price_spread")
 _FIRST, _LAST = 1970, 2200  # years that the source stage reads

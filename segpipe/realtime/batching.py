@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 
-from segpipe.api.snapshot import Snapshot
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.errors import SegpipeError
+from segpipe.core.errors import SegpipeError
 from segpipe.realtime import Customer, assign_by_day
+from segpipe.realtime.snapshot import Snapshot
 
 Answers = list[Assigned | Refused]
 AT_ONCE = 200  # customers who wait alone, an execution

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import accumulate, count, pairwise
 
 from segpipe.core.assigned import Refused
-from segpipe.realtime.record import Customer, Item, Order, Ticket
+from segpipe.realtime.customers import Customer, Item, Order, Ticket
 
 _STEP = Decimal("0.0001")  # of an amount in the engine
 _ZERO = Decimal(0)

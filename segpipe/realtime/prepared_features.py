@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from segpipe.config import EngineSettings
-from segpipe.engine import Connection, literal, open_engine
+from segpipe.core.schema import ORDER_LINES, TICKETS
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import Connection, literal, open_engine
 from segpipe.features import COUNTS, Part, features_statement
-from segpipe.model import Model
-from segpipe.realtime.axes import Axes
+from segpipe.model.document import Model
 from segpipe.realtime.lines import Row
-from segpipe.schema import ORDER_LINES, TICKETS
-from segpipe.source.request import packed, request_lines, request_tickets
-from segpipe.source.typed import BREAK
+from segpipe.realtime.vectorised import Axes
+from segpipe.sources.request import packed, request_lines, request_tickets
+from segpipe.sources.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
 _N_REFUSED, _NOBODY = "n_refused", ""  # a count, and whom it is of

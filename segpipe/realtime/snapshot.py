@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segpipe.answers import InForce
-from segpipe.model import Model, model_of
+from segpipe.model.document import Model, model_of
 from segpipe.realtime import Rollup, open_rollup
 
 

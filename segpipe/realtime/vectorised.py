@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.assign import needed_measures
 from segpipe.axes import Eligibility
-from segpipe.model import AxisModel, Model
-from segpipe.nearest import nearest_of_each
-from segpipe.scale import Scaling
+from segpipe.clustering.distances import nearest_of_each
+from segpipe.model.assign import needed_measures
+from segpipe.model.document import AxisModel, Model
+from segpipe.model.preprocessing import Scaling
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from segpipe.report import AxisInfo, CandidateInfo, RunReport
+from segpipe.core.report import AxisInfo, CandidateInfo, RunReport
 
 
 def report_text(report: RunReport) -> str:

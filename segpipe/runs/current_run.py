@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from segpipe.answers.plain import plain
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, plain_errors
 
 # SQL: the store's run in force, a row of the ledger.

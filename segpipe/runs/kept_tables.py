@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from segpipe.load.partition import Parent, Partition
-from segpipe.load.records import RunTables
 from segpipe.postgres import (
     Connection,
     DeadlockError,
@@ -20,6 +18,8 @@ from segpipe.postgres import (
     PrivilegeError,
     sql,
 )
+from segpipe.runs.partition import Parent, Partition
+from segpipe.runs.records import RunTables
 
 _TABLES = ("profiles_table", "measures_table", "undo_table", "measures_undo_table")  # RunTables
 

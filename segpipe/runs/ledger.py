@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from segpipe.errors import InputError
-from segpipe.load.records import PublishedRun, RunFacts, RunTables
-from segpipe.load.rights import refuse_without_rights
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
+from segpipe.runs.privileges import refuse_without_rights
+from segpipe.runs.records import PublishedRun, RunFacts, RunTables
 
 
 def start_run(connection: Connection, store_id: str, facts: RunFacts | None = None) -> int:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import Any
 
-from segpipe.errors import DatabaseError
+from segpipe.core.errors import DatabaseError
+from segpipe.core.schema import COLUMNS, COPIED, ORIGINAL
 from segpipe.postgres import (
     Connection,
     DeadlockError,
     LockTimeoutError,
     sql,
 )
-from segpipe.schema import COLUMNS, COPIED, ORIGINAL
 
 _IDENTIFIER = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
 _AXES_AN_INDEX = 4  # few combinations, which btree keeps once each: docs/decisions/0007

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segpipe.errors import DatabaseError
+from segpipe.core.errors import DatabaseError
 from segpipe.postgres import Connection
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 
-from segpipe.errors import BusyError
-from segpipe.load.kept import drop_table
-from segpipe.load.partition import Partition, find_parent
-from segpipe.load.rights import refuse_without_rights
+from segpipe.core.errors import BusyError
 from segpipe.postgres import Connection, LockTimeoutError, ServerError, fetch_one, plain_errors
+from segpipe.runs.kept_tables import drop_table
+from segpipe.runs.partition import Partition, find_parent
+from segpipe.runs.privileges import refuse_without_rights
 
 _DIED = "The process ended without a word: it was killed, or the machine or the server went down."
 _PATIENCE = "1s"  # of a run that does not wait: a customer who is stored is gone by then

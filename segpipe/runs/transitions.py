@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from segpipe.errors import DatabaseError, InputError
-from segpipe.load.records import PreviousRun
-from segpipe.load.runs import axes_of_run, in_order, latest_published
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.core.report import TransitionInfo
+from segpipe.core.schema import CAUSES
 from segpipe.postgres import Connection, plain_errors
-from segpipe.report import TransitionInfo
-from segpipe.schema import CAUSES
+from segpipe.runs.ledger import axes_of_run, in_order, latest_published
+from segpipe.runs.records import PreviousRun
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The source stage: files of order lines and tickets, typed by a preset."""
 
-from segpipe.source.files import expand, refuse_overwriting
-from segpipe.source.lines import input_hash, read_order_lines
-from segpipe.source.presets import Preset, load_presets
+from segpipe.sources.files import expand, refuse_overwriting
+from segpipe.sources.lines import input_hash, read_order_lines
+from segpipe.sources.presets import Preset, load_presets
 
 __all__ = [
     "Preset",

@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.errors import InputError
-from segpipe.source.files import blocks
-from segpipe.source.presets import Preset
-from segpipe.source.recognise import Mapping, map_header, recognise
+from segpipe.core.errors import InputError
+from segpipe.sources.files import blocks
+from segpipe.sources.presets import Preset
+from segpipe.sources.recognise import Mapping, map_header, recognise
 
 _DELIMITERS = (",", ";", "\t", "|")
 _N_PATTERN_LINES = 5

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 _BLOCK = 1 << 20
 _KINDS = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from segpipe.core.errors import InputError
 from segpipe.core.forgotten import Forgotten
-from segpipe.engine import Connection
-from segpipe.errors import InputError
-from segpipe.schema import ORDER_LINES, TICKETS
+from segpipe.core.schema import ORDER_LINES, TICKETS
+from segpipe.engines.duckdb import Connection
 
 _HASHES = "forgotten_hashes"
 _FOUND = "forgotten_customers"

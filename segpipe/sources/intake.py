@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.engine import Connection, EngineError
-from segpipe.errors import InputError
-from segpipe.source.files import InputFile
-from segpipe.source.presets import Preset
-from segpipe.source.read import Part, open_parts
-from segpipe.source.rejects import Broken, Reject, count_reasons, take_broken, take_refused
+from segpipe.core.errors import InputError
+from segpipe.engines.duckdb import Connection, EngineError
+from segpipe.sources.files import InputFile
+from segpipe.sources.presets import Preset
+from segpipe.sources.read import Part, open_parts
+from segpipe.sources.rejects import Broken, Reject, count_reasons, take_broken, take_refused
 
 
 @dataclass(frozen=True)

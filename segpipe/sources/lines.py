@@ -11,20 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segpipe.config import SourceSettings
-from segpipe.engine import Connection, literal, scratch_folder
-from segpipe.errors import GateError, InputError
-from segpipe.report import SourceInfo
-from segpipe.schema import AMOUNT, ORDER_LINES
-from segpipe.source.files import InputFile, find_files, refuse_overwriting
-from segpipe.source.intake import PartRead, Refused, collect_refused, ingest
-from segpipe.source.orders import filled_lines
-from segpipe.source.presets import Preset, load_presets
-from segpipe.source.read import Part
-from segpipe.source.rejects import write_rejects
-from segpipe.source.summary import Outcome, count_outcome, summarise
-from segpipe.source.tickets import TicketsRead, read_tickets
-from segpipe.source.typed import typed_lines
+from segpipe.core.errors import GateError, InputError
+from segpipe.core.report import SourceInfo
+from segpipe.core.schema import AMOUNT, ORDER_LINES
+from segpipe.core.settings import SourceSettings
+from segpipe.engines.duckdb import Connection, literal, scratch_folder
+from segpipe.sources.files import InputFile, find_files, refuse_overwriting
+from segpipe.sources.intake import PartRead, Refused, collect_refused, ingest
+from segpipe.sources.orders import filled_lines
+from segpipe.sources.presets import Preset, load_presets
+from segpipe.sources.read import Part
+from segpipe.sources.rejects import write_rejects
+from segpipe.sources.summary import Outcome, count_outcome, summarise
+from segpipe.sources.tickets import TicketsRead, read_tickets
+from segpipe.sources.typed import typed_lines
 
 _LINES = ORDER_LINES.name
 _TYPED = "source_lines"  # lines that need their order's other lines to be understood

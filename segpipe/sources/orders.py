@@ -6,11 +6,11 @@ same lines, with blanks filled by order id and the order's discount and refund s
 
 from __future__ import annotations
 
-from segpipe.engine import literal
-from segpipe.schema import AMOUNT
-from segpipe.source.presets import Preset
-from segpipe.source.recognise import Mapping
-from segpipe.source.typed import BREAK, GUEST, UNCHARGED
+from segpipe.core.schema import AMOUNT
+from segpipe.engines.duckdb import literal
+from segpipe.sources.presets import Preset
+from segpipe.sources.recognise import Mapping
+from segpipe.sources.typed import BREAK, GUEST, UNCHARGED
 
 _FILLED = {  # canonical name → columns of a typed line
     "customer_id": ("customer_id",),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.errors import InputError
-from segpipe.resources import resource
+from segpipe.core.errors import InputError
+from segpipe.core.resources import resource
 
 # Ways to compute line_amount where the file has no such column.
 FORMULAS: dict[str, tuple[str, ...]] = {

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.engine import Connection, EngineError, literal, quote
-from segpipe.errors import InputError
-from segpipe.source.dialect import read_dialect
-from segpipe.source.files import InputFile, to_utf8
-from segpipe.source.presets import Preset
-from segpipe.source.recognise import Mapping, recognise
-from segpipe.source.sheets import read_sheets
+from segpipe.core.errors import InputError
+from segpipe.engines.duckdb import Connection, EngineError, literal, quote
+from segpipe.sources.dialect import read_dialect
+from segpipe.sources.files import InputFile, to_utf8
+from segpipe.sources.presets import Preset
+from segpipe.sources.recognise import Mapping, recognise
+from segpipe.sources.sheets import read_sheets
 
 ERRORS_TABLE = "source_reject_errors"
 SCANS_TABLE = "source_reject_scans"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from segpipe.errors import InputError
-from segpipe.source.presets import FORMULAS, Preset, normalised
+from segpipe.core.errors import InputError
+from segpipe.sources.presets import FORMULAS, Preset, normalised
 
 
 @dataclass(frozen=True)

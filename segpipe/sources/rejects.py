@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.engine import Connection
-from segpipe.errors import InputError
-from segpipe.source.files import REJECTS_ENDING, blocks, open_bytes
-from segpipe.source.read import ERRORS_TABLE, SCANS_TABLE, Part
-from segpipe.source.typed import BREAK
+from segpipe.core.errors import InputError
+from segpipe.engines.duckdb import Connection
+from segpipe.sources.files import REJECTS_ENDING, blocks, open_bytes
+from segpipe.sources.read import ERRORS_TABLE, SCANS_TABLE, Part
+from segpipe.sources.typed import BREAK
 
 MAX_WRITTEN = 100_000  # a file; the counts are always whole
 _MAX_VALUE = 1000

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segpipe.source.lines import finished_lines
-from segpipe.source.presets import Preset
-from segpipe.source.recognise import Mapping
-from segpipe.source.tickets import TICKET_COLUMNS, TICKETS_PRESET, typed_tickets
-from segpipe.source.typed import typed_lines
+from segpipe.sources.lines import finished_lines
+from segpipe.sources.presets import Preset
+from segpipe.sources.recognise import Mapping
+from segpipe.sources.tickets import TICKET_COLUMNS, TICKETS_PRESET, typed_tickets
+from segpipe.sources.typed import typed_lines
 
 LINE_COLUMNS = (  # of a packed line, in this order
     "customer_id",

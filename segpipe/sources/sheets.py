@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from python_calamine import CalamineError, CalamineWorkbook
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 _BATCH = 50_000
 

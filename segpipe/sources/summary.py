@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.engine import Connection
-from segpipe.report import SourceInfo
-from segpipe.schema import ORDER_LINES
-from segpipe.source.read import Part
-from segpipe.source.typed import BLANK, BREAK, GUEST, UNCHARGED
+from segpipe.core.report import SourceInfo
+from segpipe.core.schema import ORDER_LINES
+from segpipe.engines.duckdb import Connection
+from segpipe.sources.read import Part
+from segpipe.sources.typed import BLANK, BREAK, GUEST, UNCHARGED
 
 _LINES = ORDER_LINES.name
 

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.config import SourceSettings
-from segpipe.engine import Connection, literal
-from segpipe.errors import InputError
-from segpipe.schema import TICKETS
-from segpipe.source.files import expand, find_files
-from segpipe.source.intake import Refused, collect_refused, ingest
-from segpipe.source.presets import Preset
-from segpipe.source.read import Part
-from segpipe.source.recognise import Mapping
-from segpipe.source.typed import BREAK, GUEST, identifier, in_range, timestamp_of, trimmed
+from segpipe.core.errors import InputError
+from segpipe.core.schema import TICKETS
+from segpipe.core.settings import SourceSettings
+from segpipe.engines.duckdb import Connection, literal
+from segpipe.sources.files import expand, find_files
+from segpipe.sources.intake import Refused, collect_refused, ingest
+from segpipe.sources.presets import Preset
+from segpipe.sources.read import Part
+from segpipe.sources.recognise import Mapping
+from segpipe.sources.typed import BREAK, GUEST, identifier, in_range, timestamp_of, trimmed
 
 _TABLE = TICKETS.name
 TICKETS_PRESET = Preset(

@@ -6,10 +6,10 @@ NULL for a line that counts, else blank, guest, uncharged, or a reason and the t
 
 from __future__ import annotations
 
-from segpipe.engine import literal
-from segpipe.schema import AMOUNT
-from segpipe.source.presets import FORMULAS, ORDER_NUMBERS, Preset
-from segpipe.source.recognise import Mapping
+from segpipe.core.schema import AMOUNT
+from segpipe.engines.duckdb import literal
+from segpipe.sources.presets import FORMULAS, ORDER_NUMBERS, Preset
+from segpipe.sources.recognise import Mapping
 
 BREAK = "chr(31)"  # between a reason and the text it is about
 GUEST = "guest"

@@ -8,13 +8,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import call
 
 from segpipe import postgres
-from segpipe.errors import DatabaseError, InputError
-from segpipe.keys import ApiKey, authenticated, hash_of, new_token
-from segpipe.load.keys import create_key, list_keys, read_active_keys, revoke_key
+from segpipe.access.api_keys import ApiKey, authenticated, hash_of, new_token
+from segpipe.access.key_table import create_key, list_keys, read_active_keys, revoke_key
+from segpipe.core.errors import DatabaseError, InputError
 from segpipe.postgres import Connection
+from tests.support.commands import call
 
 TOKEN = "segpipe_5_" + "aB3-_" * 8 + "xyz"
 SHOP = ApiKey(5, "shop", "read", 60, hash_of(TOKEN))

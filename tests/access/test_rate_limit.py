@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.rate import RateLimit
+from segpipe.access.rate_limit import RateLimit
 
 KEY = 7
 ASK = """

@@ -10,16 +10,16 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from conftest import Rows
-from moving import APRIL, AXES, MARCH, TREND, VALUE, Customer, Shop
-from running import AXIS_NAMES, FEW_KS, call, shop_lines, write_shop
-from test_explain import AXIS, REFERENCE
 
-from segpipe import answers, load, postgres
-from segpipe.errors import InputError
-from segpipe.load import RunFacts, SegmentDefinition
-from segpipe.model import Model
+from segpipe import answers, postgres, publishing, runs
+from segpipe.core.errors import InputError
+from segpipe.model.document import Model
 from segpipe.postgres import Connection
+from segpipe.runs import RunFacts, SegmentDefinition
+from tests.conftest import Rows
+from tests.model.test_explain import AXIS, REFERENCE
+from tests.support.commands import AXIS_NAMES, FEW_KS, call, shop_lines, write_shop
+from tests.support.moving_customers import APRIL, AXES, MARCH, TREND, VALUE, Customer, Shop
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def test_the_run_in_force_is_the_newest_that_was_not_withdrawn(shop: Shop) -> No
     run = answers.in_force(shop.database, "default")
     assert run
     assert (run.run_id, run.as_of, run.n_customers, run.input_hash) == (2, APRIL, 1, None)
-    load.start_run(shop.database, "default", RunFacts(as_of=APRIL))
+    runs.start_run(shop.database, "default", RunFacts(as_of=APRIL))
     assert answers.in_force(shop.database, "default") == run
-    load.rollback(shop.database, "default")
+    publishing.rollback(shop.database, "default")
     back = answers.in_force(shop.database, "default")
     assert back
     assert (back.run_id, back.n_customers) == (1, 2)
@@ -114,7 +114,7 @@ def test_a_profile_tells_the_customer_and_the_run(shop: Shop) -> None:
 
 def _define(shop: Shop, states: dict[str, str]) -> None:
     """Definitions of the run in force: whale is a segment, and one state an axis."""
-    run_id = load.latest_published(shop.database, shop.store_id)
+    run_id = runs.latest_published(shop.database, shop.store_id)
     for axis in AXES:
         for number, name in ((1, "whale"), (-1, states[axis])):
             row = SegmentDefinition(axis, number, name, "segment" if number > 0 else "state", "")
@@ -197,8 +197,8 @@ def test_a_run_of_the_pipeline_is_told_whole(
 def test_an_axis_of_a_users_own_is_told_as_far_as_it_is_stored(
     database: Connection, rows: Rows
 ) -> None:
-    run_id = load.start_run(database, "default")
-    load.publish(
+    run_id = runs.start_run(database, "default")
+    publishing.publish(
         database,
         run_id,
         "default",

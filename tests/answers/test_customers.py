@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from moving import APRIL, MARCH, TREND, VALUE, Customer, Shop
 
-from segpipe import answers, migrate, postgres
+from segpipe import answers, postgres
 from segpipe.answers import ORDERS, OutdatedCursorError
-from segpipe.errors import InputError
-from segpipe.postgres import Connection, fetch_dicts
+from segpipe.core.errors import InputError
+from segpipe.postgres import Connection, fetch_dicts, migrate
+from tests.support.moving_customers import APRIL, MARCH, TREND, VALUE, Customer, Shop
 
 NAMES = ("whale", "mid_tier", "rare")
 

@@ -9,16 +9,16 @@ from statistics import mean, median
 from typing import Any
 
 import pytest
-from moving import MARCH, Customer, Shop
-from running import FEW_KS, call, profiles, shop_lines, write_shop
 
-from segpipe import load, postgres
+from segpipe import postgres, runs
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.axes import Eligibility
 from segpipe.features import Reference
-from segpipe.model import AxisModel, Model, Segment, model_of
+from segpipe.model.document import AxisModel, Model, Segment, model_of
+from segpipe.model.preprocessing import FeatureScale
 from segpipe.postgres import Connection
-from segpipe.scale import FeatureScale
+from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
+from tests.support.moving_customers import MARCH, Customer, Shop
 
 COLUMNS = {
     "recency": "days_since_last_purchase",
@@ -106,7 +106,7 @@ def test_everybody_of_a_run_is_answered_as_the_profile_says(
     found = profiles(database_url)
     assert min(row["lifetime_value"] for row in found) == -15
     with postgres.connect(database_url) as connection:
-        model = model_of(load.read_model(connection, 1))
+        model = model_of(runs.read_model(connection, 1))
         numbers = {s.name: s.segment_id for s in model.axes[-1].segments}
         for row in found:
             answer = assign_rfm(model, *(row[column] for column in COLUMNS.values()))

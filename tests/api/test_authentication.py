@@ -8,11 +8,11 @@ import socket
 from typing import Any
 
 import pytest
-from serving import Served, module_url, served
 
 from segpipe import postgres
+from segpipe.access.key_table import create_key
 from segpipe.api.examples import CUSTOMER, MINIMAL
-from segpipe.load.keys import create_key
+from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 PATHS = (

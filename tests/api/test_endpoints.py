@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from running import AXIS_NAMES
-from serving import Served, module_url, served
 
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
+from tests.support.commands import AXIS_NAMES
+from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 PROFILE_KEYS = {

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from hostile import ASSIGN, INJECTIONS, MANY, PLAIN, WRONG, Hostile, bodies
-from live import wait_for
-from running import AXIS_NAMES
-from serving import Answer, Served, module_url, served
-
 from segpipe import postgres
 from segpipe.api.examples import MINIMAL
+from tests.support.commands import AXIS_NAMES
+from tests.support.hostile_bodies import ASSIGN, INJECTIONS, MANY, PLAIN, WRONG, Hostile, bodies
+from tests.support.live_database import wait_for
+from tests.support.services import Answer, Served, module_url, served
 
 __all__ = ["module_url", "served"]
 N_BODIES, N_CONNECTIONS = 10_000, 24

@@ -8,12 +8,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from live import wait_for
-from serving import Served, module_url, publish, served
-
-from segpipe import load, postgres
+from segpipe import postgres, publishing, runs
+from segpipe.access.key_table import create_key, revoke_key
 from segpipe.api.examples import MINIMAL
-from segpipe.load.keys import create_key, revoke_key
+from tests.support.live_database import wait_for
+from tests.support.services import Served, module_url, publish, served
 
 __all__ = ["module_url", "served"]
 
@@ -31,7 +30,7 @@ def test_runs_and_rollbacks_go_live_without_a_restart_and_never_mixed(
 ) -> None:
     model = tmp_path / "model.json"
     with postgres.connect(module_url) as connection:
-        model.write_text(json.dumps(load.read_model(connection, 1)), encoding="utf-8")
+        model.write_text(json.dumps(runs.read_model(connection, 1)), encoding="utf-8")
     assert run_of(served) == 1
     before = served.get("/segments/customer/c0001").document
     is_over = Event()
@@ -41,7 +40,7 @@ def test_runs_and_rollbacks_go_live_without_a_restart_and_never_mixed(
             publish(module_url, tmp_path, 60, 2, "--model", model, "--force")
             wait_for(lambda: run_of(served) == 2)
             with postgres.connect(module_url) as connection:
-                load.rollback(connection, "default")
+                publishing.rollback(connection, "default")
             wait_for(lambda: run_of(served) == 1)
         finally:
             is_over.set()
@@ -102,7 +101,7 @@ def test_a_customer_is_stored_and_found(served: Served) -> None:
 def test_nobody_is_stored_while_a_run_is_at_work(served: Served, module_url: str) -> None:
     with (
         postgres.connect(module_url) as connection,
-        load.hold_store(connection, "default", wait=False, told=print),
+        runs.hold_store(connection, "default", wait=False, told=print),
     ):
         busy = served.post("/segments/assign?persist=true", MINIMAL, key="write")
     assert (busy.status, busy.headers["retry-after"]) == (503, "1")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import schemathesis
-from serving import Served, module_url, served
+
+from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 PHASES = ("examples", "coverage", "fuzzing")

@@ -18,11 +18,21 @@ from threading import Event
 from typing import Any
 
 import pytest
-from live import own_home, wait_for
-from serving import Answer, Served, make_keys, module_url, publish, served, serving, shop_copy
 
-from segpipe import embedded, load, postgres
+from segpipe import postgres, publishing, runs
 from segpipe.api.examples import CUSTOMER, MINIMAL
+from segpipe.postgres import embedded
+from tests.support.live_database import own_home, wait_for
+from tests.support.services import (
+    Answer,
+    Served,
+    make_keys,
+    module_url,
+    publish,
+    served,
+    serving,
+    shop_copy,
+)
 
 __all__ = ["module_url", "served"]
 MOST_SESSIONS = 9  # eight to ask, one to watch
@@ -344,7 +354,7 @@ def is_worker(pid: int) -> bool:
 def test_a_run_and_a_rollback_under_load(served: Served, module_url: str, tmp_path: Path) -> None:
     model = tmp_path / "model.json"
     with postgres.connect(module_url) as connection:
-        model.write_text(json.dumps(load.read_model(connection, 1)), encoding="utf-8")
+        model.write_text(json.dumps(runs.read_model(connection, 1)), encoding="utf-8")
     sizes = served.get("/segments/stats").document["segment_distribution"]["rfm"]
     page = f"/segments/rfm/{max(sizes, key=sizes.__getitem__)}/customers?order=-lifetime_value"
     paths = (*READS[:4], page, "/segments/transitions")
@@ -352,7 +362,7 @@ def test_a_run_and_a_rollback_under_load(served: Served, module_url: str, tmp_pa
         publish(module_url, tmp_path, 60, 2, "--model", model, "--force")
         wait_for(lambda: assigned_by(served) == 2)
         with postgres.connect(module_url) as connection:
-            load.rollback(connection, "default")
+            publishing.rollback(connection, "default")
         wait_for(lambda: assigned_by(served) == 1)
         asked = load_on.end()
     assert {one.answer.status for one in asked} == {200}

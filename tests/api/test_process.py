@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from live import wait_for
-from running import call
-from serving import Served, make_keys, serving
 
-from segpipe import migrate
 from segpipe.api.examples import MINIMAL
+from segpipe.postgres import migrate
+from tests.support.commands import call
+from tests.support.live_database import wait_for
+from tests.support.services import Served, make_keys, serving
 
 
 def children_of(pid: int) -> list[int]:

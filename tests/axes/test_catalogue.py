@@ -13,8 +13,8 @@ from segpipe.axes.catalogue import read_axis
 from segpipe.axes.document import axes_markdown
 from segpipe.axes.record import Feature, Prototype
 from segpipe.axes.support import SUPPORT_HISTORY
-from segpipe.errors import InputError
-from segpipe.schema import INPUTS
+from segpipe.core.errors import InputError
+from segpipe.core.schema import INPUTS
 
 ALL = (*AXES, SUPPORT_HISTORY)
 ORDERS = frozenset(INPUTS) - {"tickets"}
@@ -145,7 +145,7 @@ def test_an_axis_without_its_inputs_tells_which_it_misses() -> None:
 
 
 def test_docs_axes_md_is_made_from_the_records() -> None:
-    written = Path(__file__).parents[1] / "docs" / "axes.md"
+    written = Path(__file__).parents[2] / "docs" / "axes.md"
     assert written.read_text(encoding="utf-8") == axes_markdown(), "run: make docs"
 
 

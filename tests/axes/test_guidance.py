@@ -7,9 +7,9 @@ import pytest
 from segpipe.axes import AXES, MEASURES, Axis, Eligibility
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.axes.figures import told
+from segpipe.axes.guidance import ANY_AXIS, described_state, guidance_for, guided_axes, guided_names
 from segpipe.axes.phrases import PHRASES
 from segpipe.axes.support import SUPPORT_HISTORY
-from segpipe.guidance import ANY_AXIS, described_state, guidance_for, guided_axes, guided_names
 
 ALL = (*AXES, SUPPORT_HISTORY, *map(read_axis, shipped_axes().values()))
 STATES_OF_ANY = ["unavailable", "no_structure"]

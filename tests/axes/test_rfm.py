@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from running import AXIS_NAMES, FEW_KS, call, profiles, shop_lines, write_shop
 
 from segpipe.axes import Axis, Feature, axes_for
 from segpipe.axes.catalogue import axis_path, read_axis, shipped_axes
-from segpipe.cluster import choose_partition
-from segpipe.config import ClusterSettings
-from segpipe.discover import Discovery, discover
-from segpipe.errors import InputError
-from segpipe.sample import Sample
+from segpipe.clustering.choose_k import choose_partition
+from segpipe.core.errors import InputError
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.sampling import Sample
+from tests.support.commands import AXIS_NAMES, FEW_KS, call, profiles, shop_lines, write_shop
 
 RFM = Path("rfm")
 SETTINGS = ClusterSettings(restarts=4)

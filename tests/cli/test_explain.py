@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 import pytest
-from conftest import Rows
-from running import AXIS_NAMES, FEW_KS, call, profiles, shop_lines, write_shop
-from test_explain import AXIS, REFERENCE
 
-from segpipe import load, postgres
-from segpipe.explain import explain
-from segpipe.model import Model, model_of
+from segpipe import postgres, publishing, runs
+from segpipe.model.document import Model, model_of
+from segpipe.model.explain import explain
 from segpipe.postgres import Connection
+from tests.conftest import Rows
+from tests.model.test_explain import AXIS, REFERENCE
+from tests.support.commands import AXIS_NAMES, FEW_KS, call, profiles, shop_lines, write_shop
 
 FIGURES = {"a": (30.0, 5.0), "b": (72.0, 4.0), "c": (1.0, 1.0)}  # days since the last order, orders
 NAMES = {"a": "near", "b": "far", "c": "one_time_buyer"}
@@ -23,10 +23,10 @@ NAMES = {"a": "near", "b": "far", "c": "one_time_buyer"}
 
 def _publish(database: Connection, rows: Rows, ids: str, store_id: str = "default") -> None:
     """A run of some of the customers of FIGURES, on the axis `recency` alone."""
-    run_id = load.start_run(database, store_id)
+    run_id = runs.start_run(database, store_id)
     days, orders = zip(*(FIGURES[name] for name in ids), strict=True)
     columns = {"customer_id": list(ids), "recency_days": days, "n_orders": orders}
-    load.publish(
+    publishing.publish(
         database,
         run_id,
         store_id,
@@ -57,9 +57,9 @@ def test_the_explanation_of_everybody_agrees_with_the_profile_of_a_run(
     assert outcome.status == 0, outcome.err
     kinds = set()
     with postgres.connect(database_url) as connection:
-        model = model_of(load.read_model(connection, 1))
+        model = model_of(runs.read_model(connection, 1))
         for profile in profiles(database_url):
-            measures = load.read_measures(connection, "default", 1, profile["customer_id"])
+            measures = publishing.read_measures(connection, "default", 1, profile["customer_id"])
             assert measures is not None
             for found in explain(model, measures):
                 assert found.name == profile["segment_memberships"][found.axis]

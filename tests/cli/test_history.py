@@ -7,17 +7,17 @@ import re
 import threading
 
 import pytest
-from conftest import AXES, Rows
-from running import call
 
-from segpipe import load, postgres
-from segpipe.load import lock_store
+from segpipe import postgres, publishing, runs
 from segpipe.postgres import Connection
+from segpipe.runs import lock_store
+from tests.conftest import AXES, Rows
+from tests.support.commands import call
 
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = load.start_run(database, store_id)
-    load.publish(database, run_id, store_id, [rows(ids, value=float(run_id))], axes=AXES)
+    run_id = runs.start_run(database, store_id)
+    publishing.publish(database, run_id, store_id, [rows(ids, value=float(run_id))], axes=AXES)
     return run_id
 
 
@@ -138,7 +138,7 @@ def test_who_holds_the_store_is_waited_for(
         holder.join()
     assert outcome.status == 0, outcome.err
     assert "holds store 'default'; waiting for its end" in outcome.err
-    assert load.show_customer(database, "default", "a") is None
+    assert runs.show_customer(database, "default", "a") is None
 
 
 def _is_held(database: Connection) -> bool:
@@ -158,7 +158,7 @@ def test_a_rollback_that_waited_for_a_run_does_not_take_that_one_back(
     with postgres.connect(database_url) as other:
 
         def publish_once_waited_for() -> None:
-            with load.hold_store(other, "default", wait=True, told=print):
+            with runs.hold_store(other, "default", wait=True, told=print):
                 held.set()
                 while not _waits(other):
                     pass
@@ -172,7 +172,7 @@ def test_a_rollback_that_waited_for_a_run_does_not_take_that_one_back(
         holder.join()
     assert outcome.status == 2
     assert "Run 3 was published while this waited; nothing was put back." in outcome.err
-    assert load.latest_published(database, "default") == 3
+    assert runs.latest_published(database, "default") == 3
 
 
 def _waits(database: Connection) -> bool:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import page_values as values
 import pytest
-from page_reading import Element, read_page
-from page_values import details_of
-from running import AXIS_NAMES, FEW_KS, call, shop_lines, write_shop
 
 from segpipe.cli.report import write_report
-from segpipe.load import fail_run, start_run
-from segpipe.load.records import RunTables
-from segpipe.load.runs import mark_published
+from segpipe.core.report import RunDetails
 from segpipe.postgres import Connection
-from segpipe.report import RunDetails
+from segpipe.runs import fail_run, start_run
+from segpipe.runs.ledger import mark_published
+from segpipe.runs.records import RunTables
+from tests.support import page_values as values
+from tests.support.commands import AXIS_NAMES, FEW_KS, call, shop_lines, write_shop
+from tests.support.page_reading import Element, read_page
+from tests.support.page_values import details_of
 
 
 def read(path: Path) -> Element:

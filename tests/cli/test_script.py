@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-DOOR = Path(__file__).resolve().parent.parent / "scripts" / "load_efficient_segments_to_db.py"
+DOOR = Path(__file__).resolve().parents[2] / "scripts" / "load_efficient_segments_to_db.py"
 
 
 def test_the_door_has_the_help_of_run_from_any_folder(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from segpipe.pairing import cheapest_pairs, dearest_pairs
+from segpipe.clustering.assignment_problem import cheapest_pairs, dearest_pairs
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 4), (6, 3), (3, 8), (20, 20), (12, 30)])

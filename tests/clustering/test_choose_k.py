@@ -12,12 +12,12 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.cluster import Partition, Usual, _best, choose_partition
-from segpipe.config import ClusterSettings
-from segpipe.discover import discover
-from segpipe.nearest import nearest, squared_distances
-from segpipe.report import CandidateInfo
-from segpipe.sample import Sample
+from segpipe.clustering.choose_k import Partition, Usual, _best, choose_partition
+from segpipe.clustering.distances import nearest, squared_distances
+from segpipe.core.report import CandidateInfo
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.discover import discover
+from segpipe.discovery.sampling import Sample
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(restarts=4)
@@ -89,7 +89,7 @@ def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
 
 
 def test_the_halves_agree_where_the_population_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segpipe.cluster.MIN_SPLIT", 60)
+    monkeypatch.setattr("segpipe.clustering.choose_k.MIN_SPLIT", 60)
     points, weights = _three_places()
     found = choose_partition(points, weights, TWO, seed=1)
     assert [candidate.reproducibility for candidate in found.candidates] == [1]
@@ -321,7 +321,7 @@ def test_every_axis_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.Monkey
         seen.update(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
         return Partition(None, None, (), "no structure", None, None)
 
-    monkeypatch.setattr("segpipe.discover.choose_partition", spied)
+    monkeypatch.setattr("segpipe.discovery.discover.choose_partition", spied)
     table = pa.table({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]})
     axis = Axis("own", "?", "marketing", (Feature("recency_days"),), ())
     with threadpool_limits(4):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segpipe.places import count_places, places_of
+from segpipe.clustering.distinct_rows import count_places, places_of
 
 
 def test_rows_that_coincide_share_a_place() -> None:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 from sklearn.cluster import KMeans
 
-from segpipe.kmeans import fit_centroids, fit_each, move_centroids
-from segpipe.nearest import nearest, squared_distances
+from segpipe.clustering.distances import nearest, squared_distances
+from segpipe.clustering.kmeans import fit_centroids, fit_each, move_centroids
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,9 +55,9 @@ def test_how_many_restarts_run_side_by_side_changes_nothing(
 ) -> None:
     points, weights = _points()
     together = fit_centroids(points, weights, 4, 6, seed=1)
-    monkeypatch.setattr("segpipe.kmeans._POINTS_AT_ONCE", 1)
+    monkeypatch.setattr("segpipe.clustering.kmeans._POINTS_AT_ONCE", 1)
     assert np.array_equal(fit_centroids(points, weights, 4, 6, seed=1), together)
-    monkeypatch.setattr("segpipe.kmeans._BLOCK_ROWS", 64)
+    monkeypatch.setattr("segpipe.clustering.kmeans._BLOCK_ROWS", 64)
     assert np.array_equal(fit_centroids(points, weights, 4, 6, seed=1), together)
 
 

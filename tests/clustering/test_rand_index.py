@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from segpipe.agreement import adjusted_rand, in_common
+from segpipe.clustering.rand_index import adjusted_rand, in_common
 
 
 @pytest.mark.parametrize(("k", "other_k"), [(2, 2), (3, 6), (6, 3), (1, 4), (4, 1), (20, 20)])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.metrics import silhouette_samples
 
-from segpipe.silhouette import silhouette_scores
+from segpipe.clustering.silhouette import silhouette_scores
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
@@ -109,5 +109,5 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     points, labels = _points()
     weights = np.random.default_rng(2).uniform(1, 30, len(points))
     whole = silhouette_scores(points, weights, [labels])
-    monkeypatch.setattr("segpipe.silhouette._BLOCK", 1)
+    monkeypatch.setattr("segpipe.clustering.silhouette._BLOCK", 1)
     assert silhouette_scores(points, weights, [labels]) == whole

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.config import (
+from segpipe.core.errors import InputError
+from segpipe.core.settings import (
     ClusterSettings,
     LoadSettings,
     RunSettings,
@@ -16,7 +17,6 @@ from segpipe.config import (
     home_path,
     load_settings,
 )
-from segpipe.errors import InputError
 
 
 @pytest.fixture

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pings import Listener, listening
-from running import ROOT, shop_lines, write_shop
 
-from segpipe import embedded
-from segpipe.load import hold_store
-from segpipe.postgres import Connection
+from segpipe.postgres import Connection, embedded
+from segpipe.runs import hold_store
+from tests.support.commands import ROOT, shop_lines, write_shop
+from tests.support.healthcheck_server import Listener, listening
 
 SCRIPT = ROOT / "scripts" / "monthly_resegment.sh"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"

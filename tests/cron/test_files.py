@@ -6,9 +6,9 @@ import re
 from dataclasses import fields, replace
 from pathlib import Path
 
-from segpipe.config import GateSettings, load_settings
+from segpipe.core.settings import GateSettings, load_settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "monthly_resegment.sh"
 
 

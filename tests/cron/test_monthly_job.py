@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.render import report_text
-from segpipe.report import FeatureInfo, LoadInfo, RunReport, SourceInfo
+from segpipe.core.report import FeatureInfo, LoadInfo, RunReport, SourceInfo
+from segpipe.reports.text import report_text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOOR = "scripts/load_efficient_segments_to_db.py"
 SCRIPT = ROOT / "scripts" / "monthly_resegment.sh"
 PUBLISHED = "Published run 7 of store default: 12 profiles (12 new, 0 updated)"

@@ -13,10 +13,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segpipe.axes import Axis, axes_for
-from segpipe.config import EngineSettings
-from segpipe.engine import Connection, literal, open_engine
+from segpipe.core.settings import EngineSettings
+from segpipe.datasets.synthetic import generate_order_lines
+from segpipe.engines.duckdb import Connection, literal, open_engine
 from segpipe.features import compute_features
-from segpipe.generate import generate_order_lines
 
 ORDER_INPUTS = frozenset({"discount", "refund", "product", "category", "channel", "time_of_day"})
 N_CUSTOMERS = 4_000

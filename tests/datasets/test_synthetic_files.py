@@ -13,8 +13,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from segpipe.errors import InputError
-from segpipe.generate import (
+from segpipe.core.errors import InputError
+from segpipe.datasets.synthetic import (
     PLANTED_AXES,
     PLANTED_WITH_TICKETS,
     GenerateInfo,
@@ -71,7 +71,7 @@ def test_gzip_and_parquet_hold_the_same_rows_as_csv(tmp_path: Path) -> None:
 def test_several_blocks_have_distinct_customers_and_orders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segpipe.generate.build.BLOCK_CUSTOMERS", 40)
+    monkeypatch.setattr("segpipe.datasets.synthetic.build.BLOCK_CUSTOMERS", 40)
     told: list[tuple[int, int]] = []
     info = generate_order_lines(
         tmp_path / "lines.parquet",

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
-from segpipe.cluster import Partition
-from segpipe.config import ClusterSettings
-from segpipe.discover import Discovery, discover, discover_axis
-from segpipe.sample import Sample
+from segpipe.clustering.choose_k import Partition
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.discover import Discovery, discover, discover_axis
+from segpipe.discovery.sampling import Sample
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(max_k=5, restarts=4)
@@ -101,7 +101,7 @@ def test_an_axis_has_a_seed_of_the_run_and_of_its_name(monkeypatch: pytest.Monke
         seen.append(seed)
         return Partition(None, None, (), "no structure", None, None)
 
-    monkeypatch.setattr("segpipe.discover.choose_partition", spied)
+    monkeypatch.setattr("segpipe.discovery.discover.choose_partition", spied)
     columns = {"n_orders": np.array([2.0, 5.0]), "recency_days": np.array([1.0, 2.0])}
     other = replace(AXIS, name="other")
     for axis, seed in ((AXIS, 1), (AXIS, 1), (AXIS, 2), (other, 1)):

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
-from segpipe.config import ClusterSettings
-from segpipe.discover import Discovery, discover
-from segpipe.identity import Overlap, find_overlap, match_segments, tell_events
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.report import SegmentEvent
-from segpipe.sample import Sample
-from segpipe.scale import FeatureScale
+from segpipe.core.report import SegmentEvent
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.identity import Overlap, find_overlap, match_segments, tell_events
+from segpipe.discovery.sampling import Sample
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.preprocessing import FeatureScale
 
 Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(restarts=4, min_reproducibility=-1)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import AXES, Axis, Claim, Feature, Prototype
-from segpipe.name import Evidence, SegmentName, described, figures, holds, name_segments
-from segpipe.scale import fit_scales, scale_matrix
+from segpipe.discovery.naming import Evidence, SegmentName, described, figures, holds, name_segments
+from segpipe.model.preprocessing import fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

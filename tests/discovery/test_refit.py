@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
-from core_fixtures import put_customers
 
 from segpipe.axes import Eligibility, Feature
-from segpipe.config import ClusterSettings, EngineSettings
-from segpipe.engine import Connection, open_engine
-from segpipe.refit import Population, refit, wanted_size
-from segpipe.scale import FeatureScale
+from segpipe.core.settings import ClusterSettings, EngineSettings
+from segpipe.discovery.refit import Population, refit, wanted_size
+from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.model.preprocessing import FeatureScale
+from tests.support.features import put_customers
 
 Floats = npt.NDArray[np.float64]
 FEATURES = (Feature("recency_days"),)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from core_fixtures import put_customers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.config import EngineSettings, SampleSettings
-from segpipe.engine import open_engine
-from segpipe.report import SampleInfo
-from segpipe.sample import Sample, allocate, draw_sample, stratum_sizes
+from segpipe.core.report import SampleInfo
+from segpipe.core.settings import EngineSettings, SampleSettings
+from segpipe.discovery.sampling import Sample, allocate, draw_sample, stratum_sizes
+from segpipe.engines.duckdb import open_engine
+from tests.support.features import put_customers
 
 
 def _drawn(

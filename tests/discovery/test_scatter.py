@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import Feature
-from segpipe.name import Evidence
-from segpipe.report import AxisScatter
-from segpipe.scale import fit_scales
-from segpipe.scatter import draw_scatter
+from segpipe.core.report import AxisScatter
+from segpipe.discovery.naming import Evidence
+from segpipe.discovery.scatter import draw_scatter
+from segpipe.model.preprocessing import fit_scales
 
 Floats = npt.NDArray[np.float64]
 FEATURES = (Feature("recency_days"), Feature("n_orders"), Feature("n_lines"))

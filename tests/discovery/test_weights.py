@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
-from core_fixtures import put_customers
 
 from segpipe.axes import Feature
-from segpipe.config import EngineSettings, SampleSettings
-from segpipe.engine import Connection, open_engine
-from segpipe.kmeans import fit_centroids
-from segpipe.name import Evidence
-from segpipe.nearest import nearest
-from segpipe.sample import draw_sample
-from segpipe.scale import fit_scales, scale_matrix
-from segpipe.silhouette import silhouette_scores
+from segpipe.clustering.distances import nearest
+from segpipe.clustering.kmeans import fit_centroids
+from segpipe.clustering.silhouette import silhouette_scores
+from segpipe.core.settings import EngineSettings, SampleSettings
+from segpipe.discovery.naming import Evidence
+from segpipe.discovery.sampling import draw_sample
+from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.model.preprocessing import fit_scales, scale_matrix
+from tests.support.features import put_customers
 
 Floats = npt.NDArray[np.float64]
 Figures = dict[str, float]

@@ -9,18 +9,26 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from live import Shop, assert_refused, make_model, make_shop, own_home, run_here
-from moving import Customer
-from running import AXIS_NAMES, ROOT
-from storing import assigned
 
-from segpipe import embedded, load, postgres
+from segpipe import postgres, publishing, runs
+from segpipe.access.api_keys import authenticated
+from segpipe.access.key_table import create_key, list_keys, read_active_keys, revoke_key
 from segpipe.core.assigned import Assigned
-from segpipe.errors import DatabaseError, InputError
-from segpipe.keys import authenticated
-from segpipe.load.keys import create_key, list_keys, read_active_keys, revoke_key
-from segpipe.load.persist import persist
-from segpipe.store import open_store
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.postgres import embedded
+from segpipe.postgres.database import open_store
+from segpipe.publishing.one_customer import persist
+from tests.support.assigned import assigned
+from tests.support.commands import AXIS_NAMES, ROOT
+from tests.support.live_database import (
+    Shop,
+    assert_refused,
+    make_model,
+    make_shop,
+    own_home,
+    run_here,
+)
+from tests.support.moving_customers import Customer
 
 DOCUMENT = ROOT / "docs" / "postgres.md"
 ROLES = ("segpipe", "marketer", "analyst", "service", "service_writer", "keykeeper")
@@ -225,10 +233,10 @@ def test_who_keeps_the_keys_does_nothing_else(shop: Shop, server: Server, statem
 def test_who_serves_reads_profiles_figures_and_keys(shop: Shop, server: Server) -> None:
     assert shop.in_force()
     with open_store(server.url("service")) as store:
-        profile = load.show_customer(store, "default", "c0001")
+        profile = runs.show_customer(store, "default", "c0001")
         assert profile is not None
-        assert load.read_measures(store, "default", profile["run_id"], "c0001")
-        assert load.read_model(store, load.latest_published(store, "default") or 0) is not None
+        assert publishing.read_measures(store, "default", profile["run_id"], "c0001")
+        assert runs.read_model(store, runs.latest_published(store, "default") or 0) is not None
         for table in ("current_profiles", "segment_definitions", "segment_transitions"):
             assert postgres.fetch_one(store, f"SELECT count(*) >= 0 FROM {table}") == (True,)
         with pytest.raises(DatabaseError, match="for lack of a privilege"):
@@ -241,17 +249,17 @@ def test_who_serves_stores_a_customer_only_where_that_was_granted(
     """Nothing of it is kept, for the other tests."""
     assert shop.in_force()
     with open_store(server.url("service_writer")) as store:
-        run_id = load.latest_published(store, "default") or 0
+        run_id = runs.latest_published(store, "default") or 0
         with store.transaction(force_rollback=True):
             persist(store, "default", run_id, newcomer())
-            found = load.show_customer(store, "default", "newcomer")
+            found = runs.show_customer(store, "default", "newcomer")
             assert found is not None
             assert found["lifetime_value"] == 100
         tables = postgres.fetch_dicts(store, MAY_STORE)
         assert tables
         assert all(row["may"] for row in tables), tables
     with open_store(server.url("service")) as store:
-        run_id = load.latest_published(store, "default") or 0
+        run_id = runs.latest_published(store, "default") or 0
         with pytest.raises(DatabaseError, match="for lack of a privilege"):
             persist(store, "default", run_id, newcomer())
 

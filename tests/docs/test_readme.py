@@ -10,11 +10,12 @@ from pathlib import Path
 
 import click
 import pytest
-from running import ROOT, segpipe, spawn
 
-from segpipe import embedded, postgres
+from segpipe import postgres
 from segpipe.cli.main import cli
-from segpipe.generate import generate_order_lines
+from segpipe.datasets.synthetic import generate_order_lines
+from segpipe.postgres import embedded
+from tests.support.commands import ROOT, segpipe, spawn
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = README.splitlines()

@@ -7,8 +7,9 @@ import shlex
 from urllib.parse import urlsplit
 
 import pytest
-from running import ROOT
-from serving import Served, module_url, served
+
+from tests.support.commands import ROOT
+from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 DOCUMENT = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")

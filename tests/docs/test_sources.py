@@ -6,11 +6,10 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from source_reading import read, write
+from segpipe.sources import Preset, load_presets
+from tests.support.sources import read, write
 
-from segpipe.source import Preset, load_presets
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "sources.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
 
 
 def _table() -> str:

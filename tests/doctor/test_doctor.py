@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import FEW_KS, HEADER, call, shop_lines, write_shop
 
-from segpipe.config import FeatureSettings, RunSettings, SourceSettings
+from segpipe.core.settings import FeatureSettings, RunSettings, SourceSettings
 from segpipe.doctor import Diagnosis, Finding, examine
 from segpipe.doctor.dates import lone_days, missing_months
 from segpipe.doctor.record import SEVERITIES, counted, share
-from segpipe.engine import EngineError
+from segpipe.engines.duckdb import EngineError
+from tests.support.commands import FEW_KS, HEADER, call, shop_lines, write_shop
 
 TODAY = date(2025, 7, 1)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import default_memory_mb, open_engine, scratch_folder
+from segpipe.core.schema import CUSTOMER_FEATURES
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.datasets.synthetic import generate_order_lines
+from segpipe.engines.duckdb import default_memory_mb, open_engine, scratch_folder
 from segpipe.features import compute_features
-from segpipe.generate import generate_order_lines
-from segpipe.schema import CUSTOMER_FEATURES
-from segpipe.source import read_order_lines
+from segpipe.sources import read_order_lines
 
 HOLDER = """
 import sys, time

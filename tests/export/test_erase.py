@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import AXES, Rows
 
-from segpipe import load, postgres
-from segpipe.errors import InputError
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import InputError
 from segpipe.export import FORMATS, export
 from segpipe.export.read import read_segments
 from segpipe.history import Forgetting, forget_customer
 from segpipe.postgres import Connection
+from tests.conftest import AXES, Rows
 
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = load.start_run(database, store_id)
-    load.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    run_id = runs.start_run(database, store_id)
+    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
     return run_id
 
 
@@ -60,8 +60,8 @@ def test_a_customer_of_an_old_export_only_is_found(
     _publish(database, rows, ["gone", "a"])
     export(database, tmp_path)
     for _ in range(4):
-        run_id = load.start_run(database, "default")
-        load.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
+        run_id = runs.start_run(database, "default")
+        publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
     database.execute("DELETE FROM customer_profiles WHERE customer_id = 'gone'")
     assert [file.n_records for file in _forget(database, "gone").files] == [1]
     assert "gone" not in (tmp_path / "profiles.jsonl").read_text()
@@ -78,7 +78,7 @@ def test_a_folder_that_is_gone_or_locked_is_told(
     files = {file.path: file.trouble for file in _forget(database, "a").files}
     assert files[tmp_path / "gone"] == "the folder is gone, or not reached from here"
     assert "not as it was written" in str(files[tmp_path / "spoilt" / "profiles.csv"])
-    assert load.show_customer(database, "default", "a") is None
+    assert runs.show_customer(database, "default", "a") is None
 
 
 def test_what_a_killed_export_left_goes(database: Connection, rows: Rows, tmp_path: Path) -> None:

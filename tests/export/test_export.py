@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import AXES, Rows
 from jsonschema import Draft202012Validator, ValidationError
-from running import FEW_KS, call, profiles, shop_lines, write_shop
 
-from segpipe import load, postgres
-from segpipe.errors import InputError
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import InputError
+from segpipe.core.resources import resource
+from segpipe.core.schema import METRICS
 from segpipe.export import FORMATS, export
 from segpipe.export.read import read_segments
 from segpipe.postgres import Connection
-from segpipe.resources import resource
-from segpipe.schema import METRICS
+from tests.conftest import AXES, Rows
+from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
 
 STRANGE = [
     "=1+1", "+49 170", "-5", "@x", "'quoted", "''", "007", "1e3", "0o17", "null", "~", "on",
@@ -55,8 +55,8 @@ def _table(path: Path) -> list[dict[str, str]]:
 def _publish(
     database: Connection, rows: Rows, ids: list[str], store_id: str = "default", value: float = 10.0
 ) -> int:
-    run_id = load.start_run(database, store_id)
-    load.publish(database, run_id, store_id, [rows(ids, value)], axes=AXES)
+    run_id = runs.start_run(database, store_id)
+    publishing.publish(database, run_id, store_id, [rows(ids, value)], axes=AXES)
     return run_id
 
 
@@ -194,9 +194,9 @@ def test_a_run_that_later_ones_changed_in_place_is_not_taken_for_theirs(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     first = _publish(database, rows, ["a"])
-    second = load.start_run(database, "default")
-    previous = load.PreviousRun(first, {}, is_repeated=True)
-    load.publish(database, second, "default", [rows(["b"])], axes=AXES, previous=previous)
+    second = runs.start_run(database, "default")
+    previous = runs.PreviousRun(first, {}, is_repeated=True)
+    publishing.publish(database, second, "default", [rows(["b"])], axes=AXES, previous=previous)
     third = _publish(database, rows, ["c"])
     with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {third}"):
         export(database, tmp_path, run=str(first))
@@ -214,8 +214,8 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
     for _ in range(3):
         newest = _publish(database, rows, ["a"])
     _publish(database, rows, ["a"], store_id="other")
-    failed = load.start_run(database, "default")
-    load.fail_run(database, failed, "source", "no file")
+    failed = runs.start_run(database, "default")
+    runs.fail_run(database, failed, "source", "no file")
     with pytest.raises(InputError, match=r"several stores \(default, other\)"):
         export(database, out)
     with pytest.raises(InputError, match="There is no run 99"):

@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from core_fixtures import ALL_INPUTS, AS_OF, Row, engine_of, features_of, fetched, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import AXES, MEASURES
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.features import compute_features, features_statement
+from tests.support.features import ALL_INPUTS, AS_OF, Row, engine_of, features_of, fetched, line
 
 FEW = settings(max_examples=3, deadline=None)  # each takes a second to plan
 CENTS = st.integers(0, 90_000).map(lambda cents: Decimal(cents) / 100)

@@ -1,6 +1,7 @@
 """Every measure of three customers against what was worked by hand.
 
-tests/golden/expected.csv holds the arithmetic beside each value; nothing in it was made by segpipe.
+tests/support/golden/expected.csv holds the arithmetic beside each value,
+and nothing in it was made by segpipe.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from core_fixtures import ALL_INPUTS, AS_OF, GOLDEN, fetched, golden_engine
 
 from segpipe.axes import MEASURES
+from segpipe.core.report import FeatureInfo
+from segpipe.core.schema import METRICS
 from segpipe.features import Reference, compute_features
-from segpipe.report import FeatureInfo
-from segpipe.schema import METRICS
+from tests.support.features import ALL_INPUTS, AS_OF, GOLDEN, fetched, golden_engine
 
 with (GOLDEN / "expected.csv").open(encoding="utf-8", newline="") as _file:
     EXPECTED = list(csv.DictReader(_file))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_fixtures import AS_OF, features_of, line
+
+from tests.support.features import AS_OF, features_of, line
 
 CHANNELS = {
     "Email": "email",

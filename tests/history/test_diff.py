@@ -7,14 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from moving import APRIL, MARCH, MAY, TREND, VALUE, Customer, Shop, batch_of
-from running import FEW_KS, call, shop_lines, write_shop
 
-from segpipe import load, postgres
-from segpipe.errors import InputError
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import InputError
 from segpipe.history import AxisDiff, diff_runs, diff_text
-from segpipe.load import RunFacts, SegmentDefinition
 from segpipe.postgres import Connection
+from segpipe.runs import RunFacts, SegmentDefinition
+from tests.support.commands import FEW_KS, call, shop_lines, write_shop
+from tests.support.moving_customers import APRIL, MARCH, MAY, TREND, VALUE, Customer, Shop, batch_of
 
 
 def _axis(axes: tuple[AxisDiff, ...], name: str) -> AxisDiff:
@@ -76,9 +76,9 @@ def test_moves_between_runs_of_two_branches_cannot_be_counted(database: Connecti
 
 def test_segments_are_matched_by_their_permanent_id(database: Connection) -> None:
     for names in (("low", "high"), ("high", "huge")):
-        run_id = load.start_run(database, "default", RunFacts(as_of=MARCH))
+        run_id = runs.start_run(database, "default", RunFacts(as_of=MARCH))
         customers = {"a": Customer(names[0]), "b": Customer(names[1], value=500.0)}
-        load.publish(
+        publishing.publish(
             database,
             run_id,
             "default",
@@ -106,7 +106,7 @@ def test_only_settings_and_versions_that_differ_are_told(database: Connection) -
             parameters={"sample": {"seed": seed, "size": 5000}, "is_forced": seed == 2},
             versions={"segpipe": version, "duckdb": "2"},
         )
-        load.fail_run(database, load.start_run(database, "default", facts), "load", "no room")
+        runs.fail_run(database, runs.start_run(database, "default", facts), "load", "no room")
     found = diff_runs(database, "1", "2")
     settings = [(change.name, change.before, change.after) for change in found.parameters]
     assert settings == [("is_forced", False, True), ("sample.seed", 1, 2)]
@@ -118,7 +118,7 @@ def test_only_settings_and_versions_that_differ_are_told(database: Connection) -
 
 def test_what_cannot_be_compared_is_refused(database: Connection) -> None:
     Shop(database).publish({"a": Customer()}, MARCH)
-    load.start_run(database, "other")
+    runs.start_run(database, "other")
     with pytest.raises(InputError, match="Run 1 is of store 'default', run 2 of store 'other'"):
         diff_runs(database, "1", "2")
     with pytest.raises(InputError, match="There is no run 9"):
@@ -132,7 +132,7 @@ def test_what_cannot_be_compared_is_refused(database: Connection) -> None:
 def test_the_newest_order_of_older_ledgers_is_that_of_the_report(database: Connection) -> None:
     Shop(database).publish({"a": Customer()}, MARCH)
     report = {"source": {"last_ordered_at": "2025-02-27 13:00:00"}}
-    load.record_report(database, 1, report)
+    runs.record_report(database, 1, report)
     assert diff_runs(database, "1", "1").before.last_order_on == date(2025, 2, 27)
 
 

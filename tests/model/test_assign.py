@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from core_fixtures import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 from scipy.spatial.distance import cdist
 
-from segpipe.assign import Tally, assign_axis, needed_measures
 from segpipe.axes import AXES, Eligibility
-from segpipe.config import ClusterSettings, EngineSettings, SampleSettings
-from segpipe.discover import discover
-from segpipe.engine import Connection, open_engine
+from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.core.settings import ClusterSettings, EngineSettings, SampleSettings
+from segpipe.discovery.discover import discover
+from segpipe.discovery.sampling import draw_sample
+from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.features import Reference, compute_features
-from segpipe.memberships import Since, assign_population
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.sample import draw_sample
-from segpipe.scale import FeatureScale
-from segpipe.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.model.assign import Tally, assign_axis, needed_measures
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.preprocessing import FeatureScale
+from segpipe.pipeline.memberships import Since, assign_population
+from tests.support.features import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 
 Floats = npt.NDArray[np.float64]
 N = 6000

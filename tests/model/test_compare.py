@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from moving import MARCH, Customer, Shop
-from running import FEW_KS, call, shop_lines, write_shop
 
 from segpipe import postgres
 from segpipe.axes import AXES, Eligibility
 from segpipe.features import Reference
-from segpipe.model import AxisModel, Model, Segment
+from segpipe.model.compare import rescored_axes, same_names, same_segments
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.preprocessing import FeatureScale
 from segpipe.postgres import Connection
-from segpipe.scale import FeatureScale
-from segpipe.transitions import rescored_axes, same_names, same_segments
+from tests.support.commands import FEW_KS, call, shop_lines, write_shop
+from tests.support.moving_customers import MARCH, Customer, Shop
 
 REFERENCE = Reference(MARCH, {}, 1.0, (), 30.0)
 

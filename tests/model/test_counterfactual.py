@@ -11,13 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from segpipe.assign import Tally, assign_axis
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.explain import explain
 from segpipe.features import Reference
-from segpipe.flip import smallest_flip
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.scale import FeatureScale, scale_matrix, transformed
+from segpipe.model.assign import Tally, assign_axis
+from segpipe.model.counterfactual import smallest_flip
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.explain import explain
+from segpipe.model.preprocessing import FeatureScale, scale_matrix, transformed
 
 # Measure, transform, and the bounds of the raw figures.
 FEATURES = (

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.axes import Claim, Eligibility
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.features import Reference
-from segpipe.model import AxisModel, Model, Segment, model_of, read_model, write_model
-from segpipe.scale import FeatureScale
+from segpipe.model.document import AxisModel, Model, Segment, model_of, read_model, write_model
+from segpipe.model.preprocessing import FeatureScale
 
 CLAIM = Claim("lifetime_value", "above", quantile=0.8)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)

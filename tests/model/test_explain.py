@@ -9,11 +9,11 @@ import pytest
 
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.steps import next_step, told_exactly
-from segpipe.errors import InputError
-from segpipe.explain import AxisExplanation, explain, explanation_lines
+from segpipe.core.errors import InputError
 from segpipe.features import Reference
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.scale import FeatureScale
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.explain import AxisExplanation, explain, explanation_lines
+from segpipe.model.preprocessing import FeatureScale
 
 REFERENCE = Reference(date(2025, 3, 1), {}, 1.0, (), 30.0)
 

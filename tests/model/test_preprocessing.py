@@ -13,7 +13,13 @@ from hypothesis.extra.numpy import arrays
 
 from segpipe.axes import Feature
 from segpipe.axes.record import Transform
-from segpipe.scale import FeatureScale, fit_scales, scale_matrix, transformed, weighted_quantile
+from segpipe.model.preprocessing import (
+    FeatureScale,
+    fit_scales,
+    scale_matrix,
+    transformed,
+    weighted_quantile,
+)
 
 Floats = npt.NDArray[np.float64]
 TRANSFORMS: st.SearchStrategy[Transform] = st.sampled_from(get_args(Transform))

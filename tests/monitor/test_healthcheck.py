@@ -9,14 +9,11 @@ from threading import Thread
 
 import click
 import pytest
-from pings import Answer, Listener, Ping, listening
-from running import call
 
 from segpipe.cli.main import cli
 from segpipe.cli.watch import Watchers, exit_status, watch
-from segpipe.errors import BusyError, GateError, InputError, SegpipeError, StageError
-from segpipe.monitor import redacted, tell, url_problem
-from segpipe.report import (
+from segpipe.core.errors import BusyError, GateError, InputError, SegpipeError, StageError
+from segpipe.core.report import (
     AgreementInfo,
     AxisInfo,
     FeatureInfo,
@@ -25,6 +22,9 @@ from segpipe.report import (
     SourceInfo,
     StageInfo,
 )
+from segpipe.monitor import redacted, tell, url_problem
+from tests.support.commands import call
+from tests.support.healthcheck_server import Answer, Listener, Ping, listening
 
 REPORT = RunReport(
     version="1",

@@ -10,12 +10,12 @@ from threading import Thread
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from running import ROOT
-from test_monitor import ERRORS, REPORT, free_url, run_ends, run_publishes_then
 
 from segpipe.cli.watch import Watchers, watch
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.monitor import Ending, write_metrics
+from tests.monitor.test_healthcheck import ERRORS, REPORT, free_url, run_ends, run_publishes_then
+from tests.support.commands import ROOT
 
 Labels = frozenset[tuple[str, str]]
 

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from pings import listening
 from prometheus_client.parser import text_string_to_metric_families
-from running import FEW_KS, call, shop_lines, write_shop
 
 from segpipe import postgres
+from tests.support.commands import FEW_KS, call, shop_lines, write_shop
+from tests.support.healthcheck_server import listening
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from running import call, shop_lines, write_shop
-from serving import Served, make_keys, publish, publish_file, serving
 
 from segpipe import postgres
+from tests.support.commands import call, shop_lines, write_shop
+from tests.support.services import Served, make_keys, publish, publish_file, serving
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import FEW_KS, HEADER, assert_whole, call, profiles, shop_lines, write_shop
 
 from segpipe import postgres
+from tests.support.commands import (
+    FEW_KS,
+    HEADER,
+    assert_whole,
+    call,
+    profiles,
+    shop_lines,
+    write_shop,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)) * 8
 

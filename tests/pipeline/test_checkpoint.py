@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from core_fixtures import ALL_INPUTS, AS_OF, Row, engine_of, line
 
-from segpipe.account import discovered_axes, scatter_points
-from segpipe.assign import Tally
 from segpipe.axes import AXES
-from segpipe.config import (
+from segpipe.core.errors import InputError
+from segpipe.core.report import SourceInfo
+from segpipe.core.settings import (
     AssignSettings,
     ClusterSettings,
     EngineSettings,
@@ -25,17 +24,27 @@ from segpipe.config import (
     SampleSettings,
     SourceSettings,
 )
-from segpipe.discover import discover
-from segpipe.engine import Connection, open_engine
-from segpipe.errors import InputError
+from segpipe.discovery.discover import discover
+from segpipe.discovery.refit import Population
+from segpipe.discovery.sampling import draw_sample
+from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.features import compute_features
-from segpipe.load import PublishedRun
-from segpipe.memberships import Since, assign_population, measure_batches
-from segpipe.model import Model
-from segpipe.refit import Population
-from segpipe.report import SourceInfo
-from segpipe.resume import Origin, Resumable, discard, find, forget, origin_of, restore, save
-from segpipe.sample import draw_sample
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model
+from segpipe.pipeline.checkpoint import (
+    Origin,
+    Resumable,
+    discard,
+    find,
+    forget,
+    origin_of,
+    restore,
+    save,
+)
+from segpipe.pipeline.memberships import Since, assign_population, measure_batches
+from segpipe.pipeline.summary import discovered_axes, scatter_points
+from segpipe.runs import PublishedRun
+from tests.support.features import ALL_INPUTS, AS_OF, Row, engine_of, line
 
 STORE = "schuhe & mehr"
 SETTINGS = RunSettings(cluster=ClusterSettings(max_k=3, restarts=2))
@@ -215,7 +224,9 @@ def test_who_is_forgotten_takes_all_of_it_along(
     assert not _files(home)
     forget(STORE, "c001")
     save(kept.engine, STORE, kept.found, None)
-    monkeypatch.setattr("segpipe.resume.shutil.rmtree", lambda *_, **__: None)  # as if not allowed
+    monkeypatch.setattr(
+        "segpipe.pipeline.checkpoint.shutil.rmtree", lambda *_, **__: None
+    )  # as if not allowed
     with pytest.raises(InputError, match=r"may hold figures of customer 'c001'.*remove it"):
         forget(STORE, "c001")
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.config import GateSettings
-from segpipe.errors import GateError
-from segpipe.gates import early_refusals, late_refusals, refuse
-from segpipe.load.facts import LastRun, read_last_run
+from segpipe.core.errors import GateError
+from segpipe.core.report import AgreementInfo, AxisInfo, SourceInfo
+from segpipe.core.settings import GateSettings
+from segpipe.pipeline.quality_gates import early_refusals, late_refusals, refuse
 from segpipe.postgres import Connection, Jsonb
-from segpipe.report import AgreementInfo, AxisInfo, SourceInfo
+from segpipe.runs.last_run import LastRun, read_last_run
 
 TODAY = date(2025, 8, 1)
 SETTINGS = GateSettings()

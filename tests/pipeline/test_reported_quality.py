@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import FEW_KS, call, profiles, shop_lines, write_shop
 
 from segpipe import postgres
+from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
 
 Report = dict[str, Any]
 

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import (
+
+from segpipe import postgres
+from segpipe.datasets.synthetic import generate_order_lines
+from tests.support.commands import (
     AXIS_NAMES,
     FEW_KS,
     ROOT,
@@ -25,9 +28,6 @@ from running import (
     spawn,
     write_shop,
 )
-
-from segpipe import postgres
-from segpipe.generate import generate_order_lines
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from segpipe import embedded, postgres
-from segpipe.errors import DatabaseError, InputError
-from segpipe.postgres import Connection
+from segpipe import postgres
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.postgres import Connection, embedded
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_passes_is_tried_again_and_told(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("segpipe.postgres.time.sleep", pauses.append)
+    monkeypatch.setattr("segpipe.postgres.connection.time.sleep", pauses.append)
     told: list[str] = []
     failures = [True] * 6
 
@@ -222,7 +222,7 @@ def test_what_passes_is_tried_again_and_told(
 
 
 def test_the_last_failure_is_raised(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segpipe.postgres.time.sleep", lambda _: None)
+    monkeypatch.setattr("segpipe.postgres.connection.time.sleep", lambda _: None)
     told: list[str] = []
     n_calls = 0
 

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import AXES, Rows
-from live import small_disk
 
-from segpipe import embedded, load, migrate, postgres
-from segpipe.errors import DatabaseError
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import DatabaseError
+from segpipe.postgres import embedded, migrate
+from tests.conftest import AXES, Rows
+from tests.support.live_database import small_disk
 
 
 @contextmanager
@@ -144,17 +145,19 @@ def test_a_full_disk_is_a_plain_error(
 def test_a_disk_that_fills_up_while_publishing_leaves_the_previous_run(rows: Rows) -> None:
     with small_disk("110m") as folder, postgres.connect(embedded.start(folder)) as database:
         migrate.upgrade(database)
-        run_id = load.start_run(database, "default")
-        load.publish(database, run_id, "default", [rows(["a"])], axes=AXES)
+        run_id = runs.start_run(database, "default")
+        publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES)
         large = (rows([f"c{n}" for n in range(start, start + 50_000)]) for start in range(9))
-        run_id = load.start_run(database, "default")
+        run_id = runs.start_run(database, "default")
         with pytest.raises(DatabaseError, match="disk of the database is full"):
-            load.publish(database, run_id, "default", large, axes=AXES)
-        load.fail_run(database, run_id, "load", "full")
+            publishing.publish(database, run_id, "default", large, axes=AXES)
+        runs.fail_run(database, run_id, "load", "full")
         found = database.execute("SELECT customer_id FROM customer_profiles").fetchall()
         assert found == [("a",)]
-        run_id = load.start_run(database, "default")
-        assert load.publish(database, run_id, "default", [rows(["a"])], axes=AXES).n_updated == 1
+        run_id = runs.start_run(database, "default")
+        assert (
+            publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES).n_updated == 1
+        )
 
 
 def test_the_status_of_an_empty_folder_starts_nothing(tmp_path: Path) -> None:

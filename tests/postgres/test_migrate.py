@@ -11,9 +11,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from segpipe import migrate, postgres
-from segpipe.errors import DatabaseError
-from segpipe.postgres import Connection
+from segpipe import postgres
+from segpipe.core.errors import DatabaseError
+from segpipe.postgres import Connection, migrate
 
 
 def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import AXES, Rows
 
-from segpipe import load
+from segpipe import publishing, runs
 from segpipe.postgres import Connection
-from segpipe.queries import read_query
+from segpipe.postgres.example_queries import read_query
+from tests.conftest import AXES, Rows
 
 BOTH = ("whales_who_wait_for_discounts", "declining_worth_keeping")
 N_RARE = 40
@@ -44,8 +44,8 @@ def large(database: Connection, rows: Rows) -> Connection:
         rows([f"r{n}" for n in range(N_RARE)], 900.0),
         rows([f"c{n}" for n in range(20_000)], 600.0, middle),
     ]
-    run_id = load.start_run(database, "default")
-    load.publish(database, run_id, "default", batches, axes=AXES)
+    run_id = runs.start_run(database, "default")
+    publishing.publish(database, run_id, "default", batches, axes=AXES)
     return database
 
 

@@ -11,8 +11,8 @@ from fastapi import HTTPException, Request
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from segpipe.api import body, protocol
-from segpipe.api.protocol import PatientProtocol
+from segpipe.api import body, http_protocol
+from segpipe.api.http_protocol import PatientProtocol
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
 
@@ -55,7 +55,7 @@ def talk(
 def test_a_head_that_does_not_arrive_is_answered(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(sent)
@@ -67,7 +67,7 @@ def test_a_head_that_does_not_arrive_is_answered(
 def test_the_second_head_of_a_connection_is_waited_for_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -79,7 +79,7 @@ def test_the_second_head_of_a_connection_is_waited_for_no_longer(
 
 
 def test_a_long_body_is_no_long_head() -> None:
-    size = 3 * protocol.LONGEST_HEAD
+    size = 3 * http_protocol.LONGEST_HEAD
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import (
+
+from segpipe import postgres
+from segpipe.postgres import embedded
+from tests.support.live_database import (
     Shop,
     assert_previous_then_next,
     assert_refused,
@@ -20,8 +23,6 @@ from live import (
     run_here,
     wait_for,
 )
-
-from segpipe import embedded, postgres
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from live import (
+
+from segpipe import postgres
+from segpipe.core.errors import DatabaseError
+from tests.support.live_database import (
     PASSWORD,
     assert_refused,
     make_model,
@@ -21,9 +24,6 @@ from live import (
     run_here,
     wait_for,
 )
-
-from segpipe import postgres
-from segpipe.errors import DatabaseError
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,23 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
-from conftest import AXES, Rows
-from running import FEW_KS, Outcome, call, shop_lines, write_shop
 
-from segpipe import load, postgres, resume
-from segpipe.errors import DatabaseError
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import DatabaseError
 from segpipe.export import FORMATS, export
 from segpipe.history import Forgetting, forget_customer
-from segpipe.load.forgotten import forgotten_hashes
+from segpipe.pipeline import checkpoint
 from segpipe.postgres import Connection, sql
+from segpipe.runs.forgotten import forgotten_hashes
+from tests.conftest import AXES, Rows
+from tests.support.commands import FEW_KS, Outcome, call, shop_lines, write_shop
 
 STRANGE = ["zz'q", 'zz"q', "zz%_q", "zz\\q", "zz\nq", "zz,q", "=zzq", "zzü\u2028q", "zz; DROP"]
 
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = load.start_run(database, store_id)
-    load.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    run_id = runs.start_run(database, store_id)
+    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
     return run_id
 
 
@@ -197,7 +198,7 @@ def test_without_a_terminal_it_must_be_told_yes(
     outcome = call(capsys, "forget", "a", "--database-url", postgres.location(database))
     assert outcome.status == 2
     assert "say --yes" in outcome.err
-    assert load.show_customer(database, "default", "a")
+    assert runs.show_customer(database, "default", "a")
 
 
 @pytest.mark.parametrize(("answer", "told"), [("n", "Nothing was removed."), ("y", "is forgotten")])
@@ -221,13 +222,13 @@ def test_on_a_terminal_it_asks(
         os.close(theirs)
     assert "Remove customer 'a' of store 'default' for good?" in done.stderr
     assert told in done.stdout
-    assert (load.show_customer(database, "default", "a") is None) == (answer == "y")
+    assert (runs.show_customer(database, "default", "a") is None) == (answer == "y")
 
 
 def test_a_customer_of_a_kept_run_only_is_found(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["gone", "a"])
-    run_id = load.start_run(database, "default")
-    load.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
+    run_id = runs.start_run(database, "default")
+    publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
     found = _forget(database, "gone")
     assert [erasure.n_rows for erasure in found.tables] == [1]
     assert found.tables[0].table.endswith(f"_r{first}")
@@ -237,10 +238,10 @@ def test_a_customer_of_a_kept_run_only_is_found(database: Connection, rows: Rows
 def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
     database: Connection, rows: Rows
 ) -> None:
-    def publish(value: float, ids: list[str], previous: load.PreviousRun | None) -> int:
-        run_id = load.start_run(database, "default")
+    def publish(value: float, ids: list[str], previous: runs.PreviousRun | None) -> int:
+        run_id = runs.start_run(database, "default")
         measures = {"customer_id": pa.array(ids), "n_orders": pa.array([value] * len(ids))}
-        load.publish(
+        publishing.publish(
             database,
             run_id,
             "default",
@@ -252,15 +253,15 @@ def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
         return run_id
 
     first = publish(10.0, ["zza", "zzb", "c"], None)
-    publish(20.0, ["zza", "c", "zznew"], load.PreviousRun(first, {}, is_repeated=True))
+    publish(20.0, ["zza", "c", "zznew"], runs.PreviousRun(first, {}, is_repeated=True))
     undone = ["customer_profiles_", "_undo"]
     for gone in ("zza", "zznew", "zzb"):
         tables = [erasure.table for erasure in _forget(database, gone).tables]
         assert len(tables) == 4 - (gone == "zzb")
         assert any(all(part in table for part in undone) for table in tables)
     assert _tables_with(database, "zz") == []
-    assert load.rollback(database, "default").n_profiles == 1
-    profile = load.show_customer(database, "default", "c")
+    assert publishing.rollback(database, "default").n_profiles == 1
+    profile = runs.show_customer(database, "default", "c")
     assert profile is not None
     assert profile["lifetime_value"] == 10.0
     assert _tables_with(database, "zz") == []
@@ -270,7 +271,7 @@ def test_what_is_kept_for_resume_goes(
     database: Connection, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "home"))
-    folder = resume._folder("default")  # noqa: SLF001 - where it is, is resume's own
+    folder = checkpoint._folder("default")  # noqa: SLF001 - where it is, is resume's own
     folder.mkdir(parents=True)
     (folder / "customer_features.parquet").write_text("a")
     _publish(database, rows, ["a"])
@@ -290,5 +291,5 @@ def test_a_foreign_key_against_it_is_told_and_nothing_is_removed(
     database.execute("INSERT INTO letters VALUES ('default', 'a')")
     with pytest.raises(DatabaseError, match=r"refers to customer 'a'.*letters"):
         _forget(database, "a")
-    assert load.show_customer(database, "default", "a")
+    assert runs.show_customer(database, "default", "a")
     assert '"a"' in (tmp_path / "profiles.jsonl").read_text()

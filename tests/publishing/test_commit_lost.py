@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from running import FEW_KS, segpipe, shop_lines, write_shop
 
 from segpipe import postgres
+from tests.support.commands import FEW_KS, segpipe, shop_lines, write_shop
 
 _PORT = 5432
 

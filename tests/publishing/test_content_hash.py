@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pyarrow as pa
-from conftest import AXES, Rows
 from hypothesis import given
 from hypothesis import strategies as st
-from moving import AXES as TWO_AXES
-from moving import MARCH, Customer, batch_of
 
-from segpipe.load.fingerprint import content_hashes
-from segpipe.schema import METRICS, strength_column
+from segpipe.core.schema import METRICS, strength_column
+from segpipe.publishing.content_hash import content_hashes
+from tests.conftest import AXES, Rows
+from tests.support.moving_customers import AXES as TWO_AXES
+from tests.support.moving_customers import MARCH, Customer, batch_of
 
 KNOWN = 1033256220706319221  # a change would have every row written once more
 IDS = [f"c{n}" for n in range(30)]

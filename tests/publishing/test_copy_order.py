@@ -8,8 +8,8 @@ from itertools import groupby
 import pyarrow as pa
 import pytest
 
-from segpipe.load import nearby
-from segpipe.load.nearby import by_segment
+from segpipe.publishing import nearby
+from segpipe.publishing.nearby import by_segment
 
 AXES = ("repurchase_behavior", "purchase_value", "loyalty_trajectory")
 

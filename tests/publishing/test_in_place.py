@@ -8,7 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from moving import (
+
+from segpipe import publishing, runs
+from segpipe.core.errors import GateError, InputError
+from segpipe.core.report import LoadInfo
+from segpipe.postgres import Connection, fetch_dicts
+from segpipe.publishing import SegmentCounts
+from segpipe.runs import PreviousRun
+from tests.support.moving_customers import (
     APRIL,
     AXES,
     MARCH,
@@ -23,12 +30,6 @@ from moving import (
     state_of,
     tables_of,
 )
-
-from segpipe import load
-from segpipe.errors import GateError, InputError
-from segpipe.load import PreviousRun, SegmentCounts
-from segpipe.postgres import Connection, fetch_dicts
-from segpipe.report import LoadInfo
 
 NAMES = ("whale", "mid_tier", "low_value")
 HISTORY = ("run_id", "last_updated", "created_at", "store_id", "absent_since_run_id")
@@ -159,8 +160,8 @@ def test_figures_of_who_is_deleted_go_and_come_back_with_the_run_before(
     shop.publish({"a": Customer(), "gone": Customer(n_orders=7)}, MARCH)
     before = state_of(database)
     second = shop.publish({"a": Customer()}, MARCH, absent="delete", is_repeated=True)
-    assert load.read_measures(database, "default", second.run_id, "gone") is None
-    load.rollback(database, "default")
+    assert publishing.read_measures(database, "default", second.run_id, "gone") is None
+    publishing.rollback(database, "default")
     assert state_of(database) == before
     assert before.measures["gone"] == {"n_orders": 7.0, "lifetime_value": 100.0}
 
@@ -173,7 +174,7 @@ def test_who_is_absent_keeps_figures_where_the_measures_are_others(
     for month in (APRIL, MAY):
         a = {"a": Customer()}
         shop.publish(a, month, measures=[measures_of(a, "gap_trend")], keep_runs=0)
-        assert load.read_measures(database, "default", 0, "absent") == {
+        assert publishing.read_measures(database, "default", 0, "absent") == {
             "n_orders": 7.0,
             "lifetime_value": 100.0,
             "gap_trend": None,
@@ -194,9 +195,9 @@ def test_a_run_that_is_refused_leaves_nothing(
         raise GateError("Too many whales.")
 
     customers = {f"c{n:03}": Customer("whale") for n in range(20)}
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     with pytest.raises(GateError):
-        load.publish(
+        publishing.publish(
             database,
             run_id,
             "default",
@@ -208,8 +209,8 @@ def test_a_run_that_is_refused_leaves_nothing(
         )
     assert seen == [{VALUE: {"whale": 1.0}, TREND: {"steady": 1.0}}]
     assert state_of(database) == before
-    load.fail_run(database, run_id, "gates", "refused")
-    with load.hold_store(database, "default", wait=False, told=print):
+    runs.fail_run(database, run_id, "gates", "refused")
+    with runs.hold_store(database, "default", wait=False, told=print):
         assert tables_of(database) == named_tables(database)
         assert len(tables_of(database)) == 2
     assert shop.publish(_population(30), MARCH, is_repeated=True).n_unchanged == 30
@@ -223,9 +224,9 @@ def test_what_is_not_a_number_is_refused(shop: Shop, database: Connection, colum
     place = batch.schema.get_field_index(column)
     is_count = column == "total_orders"
     wrong = pa.array([None], pa.int32()) if is_count else pa.array([float("nan")])
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     previous = PreviousRun(first.run_id, {}, is_repeated=True)
     batches = [batch.set_column(place, column, wrong)]
     with pytest.raises(InputError):
-        load.publish(database, run_id, "default", batches, axes=AXES, previous=previous)
+        publishing.publish(database, run_id, "default", batches, axes=AXES, previous=previous)
     assert state_of(database) == before

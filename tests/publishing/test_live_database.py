@@ -10,7 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live import (
+
+from segpipe import postgres
+from segpipe.postgres import embedded
+from tests.support.commands import Outcome
+from tests.support.live_database import (
     PASSWORD,
     Shop,
     assert_previous_then_next,
@@ -25,9 +29,6 @@ from live import (
     start,
     wait_for,
 )
-from running import Outcome
-
-from segpipe import embedded, postgres
 
 
 @pytest.fixture(scope="session")

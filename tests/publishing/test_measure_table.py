@@ -9,20 +9,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import AXES, Rows
-from core_fixtures import put_customers
-from test_explain import REFERENCE
 
-from segpipe import load, postgres
-from segpipe.assign import needed_measures
-from segpipe.config import EngineSettings
-from segpipe.engine import open_engine
-from segpipe.errors import DatabaseError
-from segpipe.load.measures import copy_rows
-from segpipe.memberships import measure_batches
-from segpipe.model import AxisModel, Model
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import DatabaseError
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import open_engine
+from segpipe.model.assign import needed_measures
+from segpipe.model.document import AxisModel, Model
+from segpipe.model.preprocessing import FeatureScale
+from segpipe.pipeline.memberships import measure_batches
 from segpipe.postgres import Connection
-from segpipe.scale import FeatureScale
+from segpipe.publishing.measure_table import copy_rows
+from tests.conftest import AXES, Rows
+from tests.model.test_explain import REFERENCE
+from tests.support.features import put_customers
 
 FIGURES = [0.1, -0.0, 1 / 3, 5e-324, 1.7976931348623157e308, -123456.789, None, 2.0**53 + 2]
 IDS = ["a", "tab\there", 'quote " and \\', "\\N", "\\.", "новый", "line\nfeed", "007"]
@@ -42,10 +42,10 @@ def _publish(
     absent: str = "keep",
 ) -> int:
     """A run of these customers, who have 1, 2, 3 … orders if not given otherwise."""
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     if measures is None:
         measures = [_batch(ids, n_orders=[float(n) for n, _ in enumerate(ids, 1)])]
-    load.publish(
+    publishing.publish(
         database,
         run_id,
         "default",
@@ -83,10 +83,10 @@ def test_every_figure_comes_back_as_it_was(database: Connection, rows: Rows) -> 
     batch = _batch(IDS, n_orders=FIGURES, gap_trend=FIGURES[::-1])
     run_id = _publish(database, rows, IDS, [batch.slice(0, 3), batch.slice(3)])
     for customer_id, first, second in zip(IDS, FIGURES, FIGURES[::-1], strict=True):
-        found = load.read_measures(database, "default", run_id, customer_id)
+        found = publishing.read_measures(database, "default", run_id, customer_id)
         assert repr(found) == repr({"n_orders": first, "gap_trend": second})
-    assert load.read_measures(database, "default", run_id, "nobody") is None
-    assert load.read_measures(database, "elsewhere", run_id, "a") is None
+    assert publishing.read_measures(database, "default", run_id, "nobody") is None
+    assert publishing.read_measures(database, "elsewhere", run_id, "a") is None
 
 
 def test_a_row_is_the_bytes_of_copys_binary_format() -> None:
@@ -117,15 +117,18 @@ def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
     for _ in range(3):
         last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0], gap_trend=[0.1])])
     assert first not in _tables(database)
-    found = load.read_measures(database, "default", first, "gone")
+    found = publishing.read_measures(database, "default", first, "gone")
     assert found == {"n_orders": 7.0, "gap_trend": None}
-    assert load.read_measures(database, "default", last, "a") == {"n_orders": 2.0, "gap_trend": 0.1}
+    assert publishing.read_measures(database, "default", last, "a") == {
+        "n_orders": 2.0,
+        "gap_trend": 0.1,
+    }
 
 
 def test_the_runs_own_figures_go_before_those_in_force(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[1.0])])
     second = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0])])
-    found = [load.read_measures(database, "default", run, "a") for run in (first, second)]
+    found = [publishing.read_measures(database, "default", run, "a") for run in (first, second)]
     assert found == [{"n_orders": 1.0}, {"n_orders": 2.0}]
 
 
@@ -143,9 +146,9 @@ def test_rows_that_are_updated_in_place_have_their_figures_too(
     database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
     for n_orders in (3.0, 4.0, 5.0):
         last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[n_orders])], n_orders)
-        found = load.read_measures(database, "default", last, "a")
+        found = publishing.read_measures(database, "default", last, "a")
         assert found == {"n_orders": n_orders}
-        assert load.read_measures(database, "default", first, "gone") == {"n_orders": 2.0}
+        assert publishing.read_measures(database, "default", first, "gone") == {"n_orders": 2.0}
     tables = database.execute(
         "SELECT measures_table, measures_undo_table FROM segmentation_runs ORDER BY run_id"
     ).fetchall()
@@ -162,7 +165,7 @@ def test_a_run_without_measures_has_no_table(database: Connection, rows: Rows) -
     assert _tables(database) == _ledger(database) == [first]
     runs.append(_publish(database, rows, ["a"], []))
     assert _tables(database) == _ledger(database) == []
-    assert load.read_measures(database, "default", runs[-1], "a") is None
+    assert publishing.read_measures(database, "default", runs[-1], "a") is None
     assert first < runs[0] < runs[-1]
 
 
@@ -176,7 +179,7 @@ def test_measures_that_fail_leave_the_previous_run_in_force(
     first = _publish(database, rows, ["a"])
     with pytest.raises(RuntimeError, match="no more"):
         _publish(database, rows, ["a"], failing())
-    assert load.latest_published(database, "default") == first
+    assert runs.latest_published(database, "default") == first
     assert _tables(database) == _ledger(database) == [first]
 
 
@@ -188,21 +191,21 @@ def test_the_timeouts_of_a_role_do_not_cut_the_measures_short(
         time.sleep(1.2)
         yield _batch(["b"], n_orders=[6.0])
 
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     url = database_url + "&options=-cstatement_timeout%3D1000"
     with postgres.connect(url) as theirs:
         batches = [rows(["a", "b"])]
-        load.publish(theirs, run_id, "default", batches, axes=AXES, measures=slow())
-    assert load.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
+        publishing.publish(theirs, run_id, "default", batches, axes=AXES, measures=slow())
+    assert publishing.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
 
 
 def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a", "gone"])
     database.execute(f"DROP TABLE {_name(database, first)}".encode())
-    assert load.read_measures(database, "default", first, "a") is None
+    assert publishing.read_measures(database, "default", first, "a") is None
     second = _publish(database, rows, ["a"])
-    assert load.read_measures(database, "default", second, "a") == {"n_orders": 1.0}
-    assert load.read_measures(database, "default", first, "gone") is None
+    assert publishing.read_measures(database, "default", second, "a") == {"n_orders": 1.0}
+    assert publishing.read_measures(database, "default", first, "gone") is None
 
 
 def test_the_measures_are_the_owners_alone_until_granted(database: Connection, rows: Rows) -> None:
@@ -212,7 +215,7 @@ def test_the_measures_are_the_owners_alone_until_granted(database: Connection, r
         database.execute("SET LOCAL ROLE pg_monitor")
         assert postgres.fetch_one(database, "SELECT count(*) FROM customer_profiles") == (1,)
         with pytest.raises(DatabaseError, match=f"permission denied.*_r{run_id}.*GRANT"):
-            load.read_measures(database, "default", run_id, "a")
+            publishing.read_measures(database, "default", run_id, "a")
 
 
 def test_the_batches_hold_what_the_model_needs() -> None:

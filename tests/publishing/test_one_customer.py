@@ -11,7 +11,21 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from moving import (
+
+from segpipe import answers, postgres, publishing, runs
+from segpipe.core.errors import BusyError, DatabaseError, InputError
+from segpipe.postgres import Connection
+from segpipe.publishing import NotInForceError, persist
+from tests.support.assigned import (
+    KINDS,
+    assert_counts_are_true,
+    assigned,
+    define,
+    profile,
+    shop,
+    store,
+)
+from tests.support.moving_customers import (
     APRIL,
     MARCH,
     MAY,
@@ -23,12 +37,6 @@ from moving import (
     state_of,
     tables_of,
 )
-from storing import KINDS, assert_counts_are_true, assigned, define, profile, shop, store
-
-from segpipe import answers, load, postgres
-from segpipe.errors import BusyError, DatabaseError, InputError
-from segpipe.load import NotInForceError, persist
-from segpipe.postgres import Connection
 
 __all__ = ["shop"]
 TIMES = ("created_at", "last_updated")
@@ -71,7 +79,7 @@ def test_a_known_customer_keeps_their_past_and_their_move_is_remembered(shop: Sh
     assert shop.remembered("a") == moved
     store(shop, "a", Customer("whale", value=901.0, n_orders=10), MAY)
     assert shop.remembered("a") == moved
-    assert load.read_measures(shop.database, "default", 1, "a") == {
+    assert publishing.read_measures(shop.database, "default", 1, "a") == {
         "n_orders": 10.0,
         "lifetime_value": 901.0,
     }
@@ -123,19 +131,19 @@ def test_only_the_run_in_force_takes_customers(shop: Shop) -> None:
         persist(shop.database, "default", 1, assigned("new", Customer()))
     with pytest.raises(InputError, match="as of 2025-03-01, and the run in force as of 2025-04-01"):
         persist(shop.database, "default", 2, assigned("new", Customer(), MARCH))
-    assert load.show_customer(shop.database, "default", "new") is None
+    assert runs.show_customer(shop.database, "default", "new") is None
 
 
 def test_a_run_at_work_is_not_waited_for(shop: Shop, database_url: str) -> None:
     shop.publish({"a": Customer()}, MARCH)
     with (
         _second(database_url) as other,
-        load.hold_store(other, "default", wait=False, told=lambda _: None),
+        runs.hold_store(other, "default", wait=False, told=lambda _: None),
         pytest.raises(BusyError, match="being written by a run"),
     ):
         store(shop, "new", Customer())
     with _second(database_url) as other, other.transaction():
-        load.lock_store(other, "another store")
+        runs.lock_store(other, "another store")
         store(shop, "new", Customer())
     assert profile(shop, "new")
 
@@ -159,7 +167,7 @@ def test_figures_that_are_missing_or_unknown_to_the_run_are_left_out(shop: Shop)
     shop.publish({"a": Customer()}, MARCH)
     told = replace(assigned("new", Customer()), measures={"n_orders": None, "of_tomorrow": 1.0})
     persist(shop.database, "default", 1, told)
-    assert load.read_measures(shop.database, "default", 1, "new") == {
+    assert publishing.read_measures(shop.database, "default", 1, "new") == {
         "n_orders": None,
         "lifetime_value": None,
     }
@@ -185,7 +193,7 @@ def test_columns_of_its_users_stay_as_they_are(shop: Shop) -> None:
 def test_who_alters_the_table_is_not_waited_for_long(
     shop: Shop, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["segpipe.load.persist"], "_LOCK_PATIENCE", "50ms")
+    monkeypatch.setattr(sys.modules["segpipe.publishing.one_customer"], "_LOCK_PATIENCE", "50ms")
     shop.publish({"a": Customer()}, MARCH)
     with _second(database_url) as other, other.transaction():
         other.execute("LOCK TABLE customer_profiles IN ACCESS EXCLUSIVE MODE")

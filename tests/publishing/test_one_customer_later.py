@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from moving import MARCH, VALUE, Customer, Shop, state_of
-from storing import assert_counts_are_true, define, profile, shop, store
 
-from segpipe import load
-from segpipe.errors import InputError
+from segpipe import publishing, runs
+from segpipe.core.errors import InputError
 from segpipe.history import forget_customer
+from tests.support.assigned import assert_counts_are_true, define, profile, shop, store
+from tests.support.moving_customers import MARCH, VALUE, Customer, Shop, state_of
 
 __all__ = ["shop"]
 
@@ -40,7 +40,7 @@ def test_the_next_run_without_the_customer_keeps_them_as_absent(
     assert info.n_absent_kept == 1
     row = profile(shop, "new")
     assert (row["absent_since_run_id"], row["run_id"]) == (2, 1)
-    assert load.read_measures(shop.database, "default", 1, "new")
+    assert publishing.read_measures(shop.database, "default", 1, "new")
     assert_counts_are_true(shop.database)
 
 
@@ -57,7 +57,7 @@ def test_a_rollback_takes_away_what_was_stored_since(shop: Shop, *, is_repeated:
         store(shop, name, Customer("low_value", value=3.0))
     store(shop, "b", Customer("whale", value=4.0))  # once more
     assert_counts_are_true(shop.database)
-    load.rollback(shop.database, "default")
+    publishing.rollback(shop.database, "default")
     assert state_of(shop.database) == before
     assert_counts_are_true(shop.database)
     store(shop, "late", Customer())
@@ -69,11 +69,11 @@ def test_a_rollback_keeps_what_was_stored_before_the_run(shop: Shop) -> None:
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)
     store(shop, "new", Customer())
     shop.publish({"a": Customer(), "new": Customer("whale")}, MARCH, is_repeated=True)
-    load.rollback(shop.database, "default")
+    publishing.rollback(shop.database, "default")
     assert profile(shop, "new")["segment_memberships"][VALUE] == "mid_tier"
     assert_counts_are_true(shop.database)
-    load.rollback(shop.database, "default")
-    assert load.show_customer(shop.database, "default", "new") is None
+    publishing.rollback(shop.database, "default")
+    assert runs.show_customer(shop.database, "default", "new") is None
     assert_counts_are_true(shop.database)
 
 
@@ -85,7 +85,7 @@ def test_a_forgotten_customer_is_gone_and_is_not_stored_again(shop: Shop) -> Non
     done = forget_customer(shop.database, "default", "new")
     # the profile, its measures, and both undos
     assert [erasure.n_rows for erasure in done.tables] == [1, 1, 1, 1]
-    assert load.show_customer(shop.database, "default", "new") is None
+    assert runs.show_customer(shop.database, "default", "new") is None
     before = state_of(shop.database)
     with pytest.raises(InputError, match="asked to be forgotten"):
         store(shop, "new", Customer())

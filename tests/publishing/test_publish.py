@@ -9,13 +9,13 @@ from datetime import date
 
 import pyarrow as pa
 import pytest
-from conftest import AXES, Rows
 
-from segpipe import load, postgres
-from segpipe.errors import DatabaseError, InputError
-from segpipe.load.fingerprint import content_hashes
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import DatabaseError, InputError
+from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection
-from segpipe.report import LoadInfo
+from segpipe.publishing.content_hash import content_hashes
+from tests.conftest import AXES, Rows
 
 
 def _publish(
@@ -25,8 +25,8 @@ def _publish(
     absent: str = "keep",
     patience_seconds: float = 120.0,
 ) -> LoadInfo:
-    run_id = load.start_run(database, store_id)
-    return load.publish(
+    run_id = runs.start_run(database, store_id)
+    return publishing.publish(
         database,
         run_id,
         store_id,
@@ -51,7 +51,7 @@ def _counts(info: LoadInfo) -> tuple[int, int, int, int, int]:
 def _profile(
     database: Connection, customer_id: str, store_id: str = "default"
 ) -> dict[str, object]:
-    profile = load.show_customer(database, store_id, customer_id)
+    profile = runs.show_customer(database, store_id, customer_id)
     assert profile
     return profile
 
@@ -114,7 +114,7 @@ def test_a_second_run_keeps_created_at_and_who_is_absent(database: Connection, r
 def test_absent_customers_go_where_that_is_asked(database: Connection, rows: Rows) -> None:
     _publish(database, [rows(["stays", "goes"])])
     assert _counts(_publish(database, [rows(["stays"])], absent="delete")) == (1, 0, 1, 0, 1)
-    assert load.show_customer(database, "default", "goes") is None
+    assert runs.show_customer(database, "default", "goes") is None
 
 
 def test_an_empty_file_keeps_everybody(database: Connection, rows: Rows) -> None:
@@ -127,17 +127,17 @@ def test_an_empty_file_keeps_everybody(database: Connection, rows: Rows) -> None
 def test_two_earlier_tables_are_kept_and_older_ones_are_dropped(
     database: Connection, rows: Rows
 ) -> None:
-    runs = [_publish(database, [rows(["a"])]).run_id for _ in range(4)]
+    numbers = [_publish(database, [rows(["a"])]).run_id for _ in range(4)]
     tables = database.execute(
         "SELECT relname FROM pg_class WHERE relname LIKE 'customer_profiles%r%' AND relkind = 'r'"
         " ORDER BY oid"
     ).fetchall()
-    assert [name.rpartition("_r")[2] for (name,) in tables] == [str(run) for run in runs[-3:]]
-    listed = load.list_runs(database)
-    assert [run["run_id"] for run in listed] == runs[::-1]
-    assert [run["previous_run_id"] for run in listed] == [*runs[-2::-1], None]
+    assert [name.rpartition("_r")[2] for (name,) in tables] == [str(run) for run in numbers[-3:]]
+    listed = runs.list_runs(database)
+    assert [run["run_id"] for run in listed] == numbers[::-1]
+    assert [run["previous_run_id"] for run in listed] == [*numbers[-2::-1], None]
     assert [run["profiles_table"] is None for run in listed] == [False, False, False, True]
-    assert load.latest_published(database, "default") == runs[-1]
+    assert runs.latest_published(database, "default") == numbers[-1]
 
 
 HOSTILE = [
@@ -176,9 +176,9 @@ def test_any_customer_id_comes_back_as_it_was(database: Connection, rows: Rows) 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_segment_name_comes_back_as_it_was(database: Connection, rows: Rows, name: str) -> None:
     batch = rows(["a"], segments={"purchase_value": name})
-    definition = load.SegmentDefinition("purchase_value", 3, name, "segment", "d", {"f": 1.5}, 0.5)
-    run_id = load.start_run(database, "default")
-    load.publish(
+    definition = runs.SegmentDefinition("purchase_value", 3, name, "segment", "d", {"f": 1.5}, 0.5)
+    run_id = runs.start_run(database, "default")
+    publishing.publish(
         database, run_id, "default", [batch], axes=AXES, definitions=[definition], model={"a": 1}
     )
     segments = _profile(database, "a")["segment_memberships"]
@@ -225,27 +225,27 @@ def test_two_stores_live_side_by_side(database: Connection, rows: Rows) -> None:
 
 def test_a_model_comes_back_to_the_letter(database: Connection, rows: Rows) -> None:
     model = {"z": [1e300, 1e16, -0.0, 0.1, 1.0, 5e-324], "a": {"ü": None, "b": True}}
-    run_id = load.start_run(database, "default")
-    load.publish(database, run_id, "default", [rows(["a"])], axes=AXES, model=model)
-    assert json.dumps(load.read_model(database, run_id)) == json.dumps(model)
-    assert load.read_model(database, -1) is None
+    run_id = runs.start_run(database, "default")
+    publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, model=model)
+    assert json.dumps(runs.read_model(database, run_id)) == json.dumps(model)
+    assert runs.read_model(database, -1) is None
 
 
 def test_the_ledger_tells_what_became_of_a_run(database: Connection) -> None:
-    facts = load.RunFacts(as_of=date(2024, 1, 2), seed=42, parameters={"a": 1})
-    run_id = load.start_run(database, "default", facts)
-    load.record_facts(database, run_id, load.RunFacts(rows_read=7, parameters={"b": 2}))
-    load.record_report(database, run_id, {"ü": 1})
-    load.fail_run(database, run_id, "cluster", "It's \0 broken.")
-    (run,) = load.list_runs(database, "default")
+    facts = runs.RunFacts(as_of=date(2024, 1, 2), seed=42, parameters={"a": 1})
+    run_id = runs.start_run(database, "default", facts)
+    runs.record_facts(database, run_id, runs.RunFacts(rows_read=7, parameters={"b": 2}))
+    runs.record_report(database, run_id, {"ü": 1})
+    runs.fail_run(database, run_id, "cluster", "It's \0 broken.")
+    (run,) = runs.list_runs(database, "default")
     assert (run["status"], run["failed_stage"], run["error"]) == (
         "failed",
         "cluster",
         "It's  broken.",
     )
     assert (run["as_of"], run["seed"], run["rows_read"]) == (date(2024, 1, 2), 42, 7)
-    assert load.list_runs(database, "other") == []
-    assert load.latest_published(database, "default") is None
+    assert runs.list_runs(database, "other") == []
+    assert runs.latest_published(database, "default") is None
     stored = database.execute("SELECT parameters, report FROM segmentation_runs").fetchall()
     assert stored == [({"a": 1, "b": 2}, {"ü": 1})]
 
@@ -262,7 +262,7 @@ def test_what_is_not_a_number_is_never_published(database: Connection, rows: Row
         wrong = batch.set_column(batch.schema.get_field_index(name), name, values)
         with pytest.raises(InputError):
             _publish(database, [wrong])
-    assert load.latest_published(database, "default") is None
+    assert runs.latest_published(database, "default") is None
 
 
 def test_a_failure_in_the_batches_leaves_the_previous_run(database: Connection, rows: Rows) -> None:
@@ -287,7 +287,7 @@ def test_a_backend_killed_in_the_middle_leaves_the_previous_run(
 ) -> None:
     _publish(database, [rows(["a"], value=1.0)])
     with postgres.connect(database_url) as victim:
-        run_id = load.start_run(victim, "default")
+        run_id = runs.start_run(victim, "default")
 
         def batches() -> Iterator[pa.RecordBatch]:
             yield rows([f"c{n}" for n in range(10_000)])
@@ -301,9 +301,9 @@ def test_a_backend_killed_in_the_middle_leaves_the_previous_run(
             yield rows([f"d{n}" for n in range(10_000)])
 
         with pytest.raises(DatabaseError, match="connection was lost"):
-            load.publish(victim, run_id, "default", batches(), axes=AXES)
+            publishing.publish(victim, run_id, "default", batches(), axes=AXES)
     assert database.execute("SELECT customer_id FROM customer_profiles").fetchall() == [("a",)]
-    load.fail_run(database, run_id, "load", "killed")
+    runs.fail_run(database, run_id, "load", "killed")
     assert _counts(_publish(database, [rows(["a"])])) == (1, 0, 1, 0, 0)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from conftest import AXES, Rows
 
-from segpipe import load, migrate, postgres
-from segpipe.errors import DatabaseError
-from segpipe.postgres import Connection
-from segpipe.report import LoadInfo
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import DatabaseError
+from segpipe.core.report import LoadInfo
+from segpipe.postgres import Connection, migrate
+from tests.conftest import AXES, Rows
 
 LETTERS = (
     "CREATE TABLE letters (store_id varchar(100), customer_id varchar(100),"
@@ -23,9 +23,9 @@ LETTERS = (
 def _publish(
     database: Connection, rows: Rows, ids: list[str], value: float = 1.0, absent: str = "keep"
 ) -> LoadInfo:
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     batches = [rows(ids, value)]
-    return load.publish(database, run_id, "default", batches, axes=AXES, absent=absent)
+    return publishing.publish(database, run_id, "default", batches, axes=AXES, absent=absent)
 
 
 def test_indexes_and_grants_of_their_own_survive(database: Connection, rows: Rows) -> None:
@@ -86,7 +86,7 @@ def test_rows_are_updated_in_place_where_the_partition_must_stay(
         ("goes", first.run_id, 1.0),
         ("stays", second.run_id, 2.0),
     ]
-    stays = load.show_customer(database, "default", "stays")
+    stays = runs.show_customer(database, "default", "stays")
     assert stays
     assert [(stays["created_at"],)] == created
     third = _publish(database, rows, ["stays", "comes"], 3.0, absent="delete")
@@ -105,11 +105,11 @@ def test_a_reader_who_never_lets_go_stops_the_run_and_not_the_others(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
     _publish(database, rows, ["a"])
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
     with postgres.connect(database_url) as reader, reader.transaction():
         reader.execute("SELECT * FROM customer_profiles")
         with pytest.raises(DatabaseError, match="previous one stays in force"):
-            load.publish(
+            publishing.publish(
                 database, run_id, "default", [rows(["a"], 2.0)], axes=AXES, patience_seconds=0
             )
         found = postgres.fetch_one(reader, "SELECT lifetime_value FROM customer_profiles")
@@ -127,7 +127,7 @@ def test_a_second_run_of_the_same_store_waits_for_the_first(
             infos.append(_publish(other, rows, ["a", "b"], 2.0))
 
     with database.transaction():
-        load.lock_store(database, "default")
+        runs.lock_store(database, "default")
         thread = threading.Thread(target=publish_too)
         thread.start()
         _wait_for_a_waiting_lock(database_url)
@@ -157,8 +157,8 @@ def test_two_stores_publish_at_once(database: Connection, database_url: str, row
 
         with postgres.connect(database_url) as connection:
             for _ in range(2):
-                run_id = load.start_run(connection, store_id)
-                load.publish(connection, run_id, store_id, batches(), axes=AXES)
+                run_id = runs.start_run(connection, store_id)
+                publishing.publish(connection, run_id, store_id, batches(), axes=AXES)
 
     threads = [threading.Thread(target=publish, args=[name]) for name in ("north", "south")]
     for thread in threads:
@@ -178,14 +178,14 @@ def test_roles_may_read_or_publish_as_they_were_granted(
     try:
         with postgres.connect(database_url.replace("postgres@", f"{role}@")) as reader:
             _publish(database, rows, ["a"], 2.0)
-            assert load.show_customer(reader, "default", "a")
+            assert runs.show_customer(reader, "default", "a")
             with pytest.raises(DatabaseError, match=f"GRANT postgres TO {role}"):
-                load.start_run(reader, "default")
+                runs.start_run(reader, "default")
             with pytest.raises(DatabaseError, match="lack of a privilege"):
-                load.list_runs(reader)
+                runs.list_runs(reader)
             database.execute(f"ALTER TABLE customer_profiles OWNER TO {role}".encode())
             with pytest.raises(DatabaseError, match="GRANT CREATE ON SCHEMA public"):
-                load.start_run(reader, "default")
+                runs.start_run(reader, "default")
     finally:
         database.execute(
             f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}".encode()
@@ -195,7 +195,7 @@ def test_roles_may_read_or_publish_as_they_were_granted(
 def test_a_database_without_tables_names_the_command(database_url: str) -> None:
     missing = pytest.raises(DatabaseError, match="segpipe db upgrade")
     with postgres.connect(database_url) as connection, missing:
-        load.start_run(connection, "default")
+        runs.start_run(connection, "default")
 
 
 def test_the_defaults_of_a_role_do_not_cut_a_publication_short(

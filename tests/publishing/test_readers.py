@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from moving import MARCH, Customer, Shop
-
-from segpipe import load, postgres
+from segpipe import postgres, publishing
 from segpipe.postgres import Connection, fetch_one
+from tests.support.moving_customers import MARCH, Customer, Shop
 
 IN_FORCE = (
     "(SELECT run_id FROM segmentation_runs WHERE store_id = 'default' AND status = 'published'"
@@ -123,7 +122,7 @@ def test_readers_see_one_state_or_another(database: Connection, database_url: st
             note()
             _let_them_read(logs)
         for _ in range(2):  # by a swap, and by the rows of the run in place
-            load.rollback(database, "default")
+            publishing.rollback(database, "default")
             note()
             _let_them_read(logs)
     assert [run_id for run_id, _ in states] == [1, 2, 3, 4, 3, 2]
@@ -168,6 +167,6 @@ def test_ledger_and_profiles_change_in_one_transaction(
         after = _one_statement(reader)
         assert after[0] != before[0]
         with database.transaction(force_rollback=True):
-            load.rollback(database, "default")
+            publishing.rollback(database, "default")
             assert fetch_one(database, STATE) == before
         assert _one_statement(reader) == after

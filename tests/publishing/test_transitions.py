@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moving import APRIL, AXES, MARCH, MAY, TREND, VALUE, Customer, Shop, batch_of
 
-from segpipe import load
-from segpipe.errors import DatabaseError
-from segpipe.load import PreviousRun
+from segpipe import publishing, runs
+from segpipe.core.errors import DatabaseError
+from segpipe.core.report import TransitionInfo
 from segpipe.postgres import Connection, Jsonb
-from segpipe.report import TransitionInfo
+from segpipe.runs import PreviousRun
+from tests.support.moving_customers import (
+    APRIL,
+    AXES,
+    MARCH,
+    MAY,
+    TREND,
+    VALUE,
+    Customer,
+    Shop,
+    batch_of,
+)
 
 
 @pytest.fixture
@@ -190,7 +200,7 @@ def test_the_sums_are_those_of_the_profiles(shop: Shop, database: Connection) ->
         """,
         [list(AXES)],
     ).fetchall()
-    read = load.read_transitions(database, info.run_id).transitions
+    read = runs.read_transitions(database, info.run_id).transitions
     told = [(t.axis, t.from_segment, t.to_segment, t.n_customers) for t in read]
     assert sorted(told) == [row[:4] for row in found]
     values = {row[:3]: row[4] for row in found}
@@ -216,7 +226,7 @@ def test_a_row_of_an_earlier_version_keeps_what_it_says(shop: Shop, database: Co
 
 
 def test_what_is_read_in_several_pieces_is_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segpipe.load.known._PIECE_BYTES", 300)
+    monkeypatch.setattr("segpipe.publishing.previous_rows._PIECE_BYTES", 300)
     ids = [f"c{n}" for n in range(50)]
     for as_of, k in ((MARCH, 3), (APRIL, 5)):
         info = shop.publish({c: Customer(f"s{n % k}") for n, c in enumerate(ids)}, as_of)
@@ -248,13 +258,13 @@ def test_rows_that_are_updated_in_place_remember_too(shop: Shop, database: Conne
 
 def test_a_run_that_another_one_overtook_is_refused(shop: Shop, database: Connection) -> None:
     first = shop.publish({"a": Customer()}, MARCH)
-    late = load.start_run(database, "default")
+    late = runs.start_run(database, "default")
     second = shop.publish({"a": Customer("whale")}, APRIL)
     for previous in (PreviousRun(first.run_id, {}), None):
         with pytest.raises(
             DatabaseError, match=f"run {second.run_id} is in force now.*run it again"
         ):
-            load.publish(
+            publishing.publish(
                 database,
                 late,
                 "default",
@@ -262,7 +272,7 @@ def test_a_run_that_another_one_overtook_is_refused(shop: Shop, database: Connec
                 axes=AXES,
                 previous=previous,
             )
-    profile = load.show_customer(database, "default", "a")
+    profile = runs.show_customer(database, "default", "a")
     assert profile
     assert profile["segment_memberships"][VALUE] == "whale"
-    assert load.latest_published(database, "default") == second.run_id
+    assert runs.latest_published(database, "default") == second.run_id

@@ -12,27 +12,27 @@ from typing import Any
 
 import pytest
 
-from segpipe.api.request import CustomerIn
-from segpipe.assign import Tally
+from segpipe.api.request_models import CustomerIn
 from segpipe.axes import AXES
-from segpipe.config import (
+from segpipe.core.progress import Quiet
+from segpipe.core.schema import METRICS, strength_column
+from segpipe.core.settings import (
     ClusterSettings,
     FeatureSettings,
     RunSettings,
     SampleSettings,
     SourceSettings,
 )
-from segpipe.engine import open_engine
+from segpipe.datasets.synthetic import generate_order_lines
+from segpipe.engines.duckdb import open_engine
 from segpipe.features import compute_features
-from segpipe.generate import generate_order_lines
-from segpipe.memberships import assign_population
-from segpipe.model import Model, read_model
+from segpipe.model.assign import Tally
+from segpipe.model.document import Model, read_model
 from segpipe.parity import documents, draw_customers
-from segpipe.pipeline import run
-from segpipe.progress import Quiet
+from segpipe.pipeline.memberships import assign_population
+from segpipe.pipeline.run import run
 from segpipe.realtime import Assigned, Refused, assign_customers, customer_of, open_rollup
-from segpipe.schema import METRICS, strength_column
-from segpipe.source import read_order_lines
+from segpipe.sources import read_order_lines
 
 Row = dict[str, str]
 Change = Callable[[list[Row]], list[Row]]

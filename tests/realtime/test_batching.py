@@ -10,13 +10,13 @@ from threading import Event
 from typing import Any, cast
 
 import pytest
-from live import wait_for
 
 from segpipe.answers import InForce
-from segpipe.api import queue as queue_module
-from segpipe.api.queue import MOST_WAITING, AssignQueue, OverloadedError
-from segpipe.api.snapshot import Snapshot
 from segpipe.realtime import Customer
+from segpipe.realtime import batching as queue_module
+from segpipe.realtime.batching import MOST_WAITING, AssignQueue, OverloadedError
+from segpipe.realtime.snapshot import Snapshot
+from tests.support.live_database import wait_for
 
 
 def snapshot(run_id: int, closed: list[int]) -> Snapshot:

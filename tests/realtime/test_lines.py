@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from segpipe.config import EngineSettings
 from segpipe.core.identifiers import as_in_a_file
-from segpipe.engine import open_engine
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import open_engine
 from segpipe.realtime import Customer, Item, Order
 from segpipe.realtime.lines import line_rows, unknown_order
-from segpipe.source.request import LINE_COLUMNS
-from segpipe.source.typed import identifier, trimmed
+from segpipe.sources.request import LINE_COLUMNS
+from segpipe.sources.typed import identifier, trimmed
 
 JUNE, JULY = "2025-06-01T10:00:00", "2025-07-01"
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from segpipe.config import ClusterSettings, RunSettings, SampleSettings, SourceSettings
-from segpipe.generate import generate_order_lines
-from segpipe.model import Model, read_model
-from segpipe.pipeline import run
-from segpipe.progress import Quiet
+from segpipe.core.progress import Quiet
+from segpipe.core.settings import ClusterSettings, RunSettings, SampleSettings, SourceSettings
+from segpipe.datasets.synthetic import generate_order_lines
+from segpipe.model.document import Model, read_model
+from segpipe.pipeline.run import run
 from segpipe.realtime import Assigned, Refused, Rollup, assign_customers, customer_of, open_rollup
 from segpipe.realtime.assign import observation_date
 

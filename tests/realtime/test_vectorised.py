@@ -10,12 +10,12 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.assign import Tally, assign_axis
 from segpipe.axes import Eligibility
 from segpipe.features import Reference
-from segpipe.model import UNAVAILABLE, AxisModel, Model, Segment
-from segpipe.realtime.axes import Axes
-from segpipe.scale import FeatureScale, scale_matrix
+from segpipe.model.assign import Tally, assign_axis
+from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
+from segpipe.model.preprocessing import FeatureScale, scale_matrix
+from segpipe.realtime.vectorised import Axes
 
 MEASURES = ("n_orders", "recency_days", "lifetime_value", "price_spread")
 TRANSFORMS = ("identity", "log", "signed_log")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import segpipe.page
+import segpipe.reports.html
 from segpipe.axes import MEASURES
-from segpipe.page import charts, words
-from segpipe.page.heat import deviation, step_of
-from segpipe.page.ticks import Edge, edge_of, linear_values, tick_label
+from segpipe.reports.html import charts, wording
+from segpipe.reports.html.heat import deviation, step_of
+from segpipe.reports.html.ticks import Edge, edge_of, linear_values, tick_label
 
-CSS = (Path(segpipe.page.__file__).parent / "page.css").read_text(encoding="utf-8")
+CSS = (Path(segpipe.reports.html.__file__).parent / "page.css").read_text(encoding="utf-8")
 ROOM = 48.0  # characters along a chart's lower edge
 TRANSFORMS = st.sampled_from(["identity", "log", "signed_log"])
 
@@ -132,5 +132,5 @@ def test_colours_stand_out_from_the_card_and_text_can_be_read_on_them(theme: str
 
 def test_a_share_is_never_rounded_to_nobody_or_to_everybody() -> None:
     shares = (0, 0.0004, 0.051, 0.26, 0.9951, 0.99999, 1)
-    told = [words.percent(share) for share in shares]
+    told = [wording.percent(share) for share in shares]
     assert told == ["0%", "<0.1%", "5.1%", "26%", "99.5%", "99.9%", "100%"]

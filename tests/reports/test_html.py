@@ -7,13 +7,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import page_values as values
 import pytest
-from page_reading import Element, read_page
-from page_values import details_of, report_of
 
-from segpipe.page import page_html
-from segpipe.report import AxisInfo, AxisScatter, CandidateInfo
+from segpipe.core.report import AxisInfo, AxisScatter, CandidateInfo
+from segpipe.reports.html import page_html
+from tests.support import page_values as values
+from tests.support.page_reading import Element, read_page
+from tests.support.page_values import details_of, report_of
 
 HOSTILE = "\"><script>alert('x')</script>&<img src=x onerror=alert(1)>"
 

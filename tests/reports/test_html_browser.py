@@ -14,12 +14,12 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
-import page_values as values
 import pytest
-from page_values import details_of, report_of
 
 from segpipe.axes import MEASURES
-from segpipe.page import page_html
+from segpipe.reports.html import page_html
+from tests.support import page_values as values
+from tests.support.page_values import details_of, report_of
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -35,7 +35,7 @@ OPTIONS = (
     "--window-size=1400,1000",
 )  # fmt: skip
 
-LOOK = Path(__file__).with_name("page_look.js")
+LOOK = Path(values.__file__).with_name("page_look.js")
 
 
 @dataclass(frozen=True)

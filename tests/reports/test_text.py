@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from page_values import LOAD, REPORT
 
-from segpipe.render import report_text
+from segpipe.reports.text import report_text
+from tests.support.page_values import LOAD, REPORT
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from moving import MARCH, Customer, Shop, named_tables, state_of, tables_of
 
-from segpipe import load, postgres
-from segpipe.errors import InputError
+from segpipe import postgres, publishing
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, fetch_one
+from tests.support.moving_customers import MARCH, Customer, Shop, named_tables, state_of, tables_of
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_as_many_earlier_runs_are_kept_as_were_asked_for(
     runs = _publish(shop, 5, keep_runs)
     assert _endings(database) == _tables(*runs[-keep_runs - 1 :])
     assert tables_of(database) == named_tables(database)
-    kept = load.prune(database, "default", 9)
-    assert kept == load.Pruned(tuple(runs[-2 : -keep_runs - 2 : -1]), 0)
+    kept = publishing.prune(database, "default", 9)
+    assert kept == publishing.Pruned(tuple(runs[-2 : -keep_runs - 2 : -1]), 0)
 
 
 @pytest.mark.parametrize("keep_runs", [0, 1, 2, 3])
@@ -76,25 +76,25 @@ def test_pruning_frees_what_it_says(shop: Shop, database: Connection) -> None:
     _publish(other, 2, 2)
     before, of_other = state_of(database), state_of(database, "other")
     n_bytes = _size(database, tables_of(database))
-    pruned = load.prune(database, "default", 2)
+    pruned = publishing.prune(database, "default", 2)
     assert pruned.kept == (runs[2], runs[1])
     assert pruned.freed_bytes == n_bytes - _size(database, tables_of(database)) > 0
-    assert load.prune(database, "default", 2).freed_bytes == 0
-    assert load.prune(database, "default", 0).kept == ()
+    assert publishing.prune(database, "default", 2).freed_bytes == 0
+    assert publishing.prune(database, "default", 0).kept == ()
     assert tables_of(database) == named_tables(database)
     assert (state_of(database), state_of(database, "other")) == (before, of_other)
     with pytest.raises(InputError, match="is kept"):
-        load.rollback(database, "default")
-    assert load.rollback(database, "other").withdrawn == (6,)
+        publishing.rollback(database, "default")
+    assert publishing.rollback(database, "other").withdrawn == (6,)
 
 
 def test_pruning_drops_the_undo_of_the_oldest_run_that_stays(
     shop: Shop, database: Connection
 ) -> None:
     _publish(shop, 3, 3, is_repeated=True)
-    assert load.prune(database, "default", 1).freed_bytes > 0
+    assert publishing.prune(database, "default", 1).freed_bytes > 0
     assert _endings(database) == sorted([*_tables(1), "measures_r3_undo", "profiles_r3_undo"])
-    assert load.rollback(database, "default").in_force == 2
+    assert publishing.rollback(database, "default").in_force == 2
     assert _endings(database) == _tables(1)
 
 
@@ -102,12 +102,12 @@ def test_fewer_than_none_cannot_be_kept(shop: Shop, database: Connection) -> Non
     _publish(shop, 2, 2)
     before = tables_of(database)
     with pytest.raises(InputError, match="-1 earlier runs cannot be kept; give 0 or more"):
-        load.prune(database, "default", -1)
+        publishing.prune(database, "default", -1)
     assert tables_of(database) == before
 
 
 def test_a_store_without_runs_has_nothing_to_prune(database: Connection) -> None:
-    assert load.prune(database, "nowhere", 0) == load.Pruned((), 0)
+    assert publishing.prune(database, "nowhere", 0) == publishing.Pruned((), 0)
 
 
 def test_what_is_in_use_waits_for_the_next_time(
@@ -121,9 +121,9 @@ def test_what_is_in_use_waits_for_the_next_time(
     database.execute(f"CREATE VIEW theirs AS SELECT * FROM {first}".encode())
     with postgres.connect(database_url) as reader, reader.transaction():
         reader.execute(f"SELECT * FROM {second}".encode())
-        assert load.prune(database, "default", 0).freed_bytes > 0  # the measures
+        assert publishing.prune(database, "default", 0).freed_bytes > 0  # the measures
         assert {first, second} <= tables_of(database) == named_tables(database)
     database.execute("DROP VIEW theirs")
-    assert load.prune(database, "default", 0).freed_bytes > 0
+    assert publishing.prune(database, "default", 0).freed_bytes > 0
     assert _endings(database) == _tables(3)
     assert tables_of(database) == named_tables(database)

@@ -10,7 +10,12 @@ from contextlib import ExitStack, contextmanager
 
 import pyarrow as pa
 import pytest
-from moving import (
+
+from segpipe import postgres, publishing, runs
+from segpipe.core.errors import BusyError, DatabaseError
+from segpipe.postgres import Connection, fetch_one
+from segpipe.runs.store_lock import sweep
+from tests.support.moving_customers import (
     AXES,
     MARCH,
     Customer,
@@ -22,17 +27,12 @@ from moving import (
     tables_of,
 )
 
-from segpipe import load, postgres
-from segpipe.errors import BusyError, DatabaseError
-from segpipe.load.lock import sweep
-from segpipe.postgres import Connection, fetch_one
-
 HOLD = """
 import sys, time
-from segpipe import load, postgres
+from segpipe import postgres, publishing, runs
 with postgres.connect(sys.argv[1]) as connection:
-    with load.hold_store(connection, "default", wait=False, told=print):
-        load.record_stage(connection, load.start_run(connection, "default"), "cluster")
+    with runs.hold_store(connection, "default", wait=False, told=print):
+        runs.record_stage(connection, runs.start_run(connection, "default"), "cluster")
         print("held", flush=True)
         time.sleep(600)
 """
@@ -50,7 +50,7 @@ def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
     def wait() -> None:
         with (
             postgres.connect(url) as other,
-            load.hold_store(other, "default", wait=True, told=told.append),
+            runs.hold_store(other, "default", wait=True, told=told.append),
         ):
             holds.set()
 
@@ -73,11 +73,11 @@ def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
 def test_a_second_one_waits_and_is_told(database: Connection, database_url: str) -> None:
     told: list[str] = []
     held = ExitStack()
-    held.enter_context(load.hold_store(database, "default", wait=True, told=_nobody))
-    run_id = load.start_run(database, "default")
+    held.enter_context(runs.hold_store(database, "default", wait=True, told=_nobody))
+    run_id = runs.start_run(database, "default")
     with _waiting(database_url, told) as holds:
         assert not holds.is_set()
-        load.fail_run(database, run_id, "load", "done")
+        runs.fail_run(database, run_id, "load", "done")
         held.close()
     (text,) = told
     assert text.startswith(f"Run {run_id}, at work since 20")
@@ -86,18 +86,18 @@ def test_a_second_one_waits_and_is_told(database: Connection, database_url: str)
 
 def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url: str) -> None:
     with (
-        load.hold_store(database, "default", wait=False, told=_nobody),
+        runs.hold_store(database, "default", wait=False, told=_nobody),
         postgres.connect(database_url) as other,
     ):
-        run_id = load.start_run(database, "default")
-        again = load.hold_store(other, "default", wait=False, told=_nobody)
+        run_id = runs.start_run(database, "default")
+        again = runs.hold_store(other, "default", wait=False, told=_nobody)
         busy = pytest.raises(BusyError, match=f"Run {run_id}, at work since .*without --no-wait")
         with busy as refused, again:
             pass
         assert refused.value.exit_status == 75
-        assert [run["status"] for run in load.list_runs(database)] == ["running"]
-        load.fail_run(database, run_id, "load", "done")
-        nameless = load.hold_store(other, "default", wait=False, told=_nobody)
+        assert [run["status"] for run in runs.list_runs(database)] == ["running"]
+        runs.fail_run(database, run_id, "load", "done")
+        nameless = runs.hold_store(other, "default", wait=False, told=_nobody)
         with pytest.raises(BusyError, match="Another segpipe holds store 'default'"), nameless:
             pass
 
@@ -105,18 +105,18 @@ def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url
 def test_two_stores_are_held_side_by_side(database: Connection, database_url: str) -> None:
     with (
         postgres.connect(database_url) as other,
-        load.hold_store(database, "north", wait=False, told=_nobody),
-        load.hold_store(other, "south", wait=False, told=_nobody),
+        runs.hold_store(database, "north", wait=False, told=_nobody),
+        runs.hold_store(other, "south", wait=False, told=_nobody),
     ):
         pass
 
 
 def test_who_fails_lets_go(database: Connection, database_url: str) -> None:
     with postgres.connect(database_url) as other:
-        failing = load.hold_store(other, "default", wait=False, told=_nobody)
+        failing = runs.hold_store(other, "default", wait=False, told=_nobody)
         with pytest.raises(ZeroDivisionError), failing:
             raise ZeroDivisionError
-        with load.hold_store(database, "default", wait=False, told=_nobody):
+        with runs.hold_store(database, "default", wait=False, told=_nobody):
             pass
 
 
@@ -128,11 +128,11 @@ def test_a_sweep_that_fails_lets_go(
 
     with postgres.connect(database_url) as other:
         with monkeypatch.context() as patched:
-            patched.setattr("segpipe.load.lock.sweep", failing)
-            held = load.hold_store(other, "default", wait=False, told=_nobody)
+            patched.setattr("segpipe.runs.store_lock.sweep", failing)
+            held = runs.hold_store(other, "default", wait=False, told=_nobody)
             with pytest.raises(DatabaseError), held:
                 pass
-        with load.hold_store(database, "default", wait=False, told=_nobody):
+        with runs.hold_store(database, "default", wait=False, told=_nobody):
             pass
 
 
@@ -142,7 +142,7 @@ def test_a_holder_whose_backend_is_killed_blocks_nobody(
     told: list[str] = []
     with (
         postgres.connect(database_url) as victim,
-        load.hold_store(victim, "default", wait=False, told=_nobody),
+        runs.hold_store(victim, "default", wait=False, told=_nobody),
         _waiting(database_url, told) as holds,
     ):
         database.execute("SELECT pg_terminate_backend(%s)", [victim.info.backend_pid])
@@ -164,7 +164,7 @@ def test_a_holder_that_is_killed_blocks_nobody_and_its_run_is_told(
         finally:
             holder.kill()
     assert "Run 1, at work since" in told[0]
-    (run,) = load.list_runs(database)
+    (run,) = runs.list_runs(database)
     assert (run["status"], run["failed_stage"]) == ("failed", "cluster")
     assert "killed" in run["error"]
     assert run["finished_at"] is not None
@@ -174,18 +174,18 @@ def test_dead_runs_are_swept_with_what_they_left(database: Connection) -> None:
     shop = Shop(database)
     shop.publish({"a": Customer()}, MARCH)
     before = state_of(database)
-    others = load.start_run(database, "other")
-    early, late, own = (load.start_run(database, "default") for _ in range(3))
-    load.record_stage(database, late, "load")
+    others = runs.start_run(database, "other")
+    early, late, own = (runs.start_run(database, "default") for _ in range(3))
+    runs.record_stage(database, late, "load")
     left = f"customer_measures_0123456789_r{late}"
     database.execute(f"CREATE TABLE {left} AS SELECT 'a' AS customer_id".encode())
     database.execute(
         "UPDATE segmentation_runs SET measures_table = %s WHERE run_id = %s", [left, late]
     )
-    with load.hold_store(database, "default", wait=False, told=_nobody, own_run_id=own):
+    with runs.hold_store(database, "default", wait=False, told=_nobody, own_run_id=own):
         pass
     found = {
-        run["run_id"]: (run["status"], run["failed_stage"]) for run in load.list_runs(database)
+        run["run_id"]: (run["status"], run["failed_stage"]) for run in runs.list_runs(database)
     }
     assert found == {
         1: ("published", None),
@@ -201,7 +201,7 @@ def test_dead_runs_are_swept_with_what_they_left(database: Connection) -> None:
 
 def test_what_is_in_use_is_swept_the_next_time(database: Connection, database_url: str) -> None:
     customers = {"a": Customer()}
-    run_id = load.start_run(database, "default")
+    run_id = runs.start_run(database, "default")
 
     def failing() -> Iterator[pa.RecordBatch]:
         yield batch_of(customers, MARCH)
@@ -209,8 +209,8 @@ def test_what_is_in_use_is_swept_the_next_time(database: Connection, database_ur
 
     measures = [measures_of(customers)]
     with pytest.raises(ZeroDivisionError):
-        load.publish(database, run_id, "default", failing(), axes=AXES, measures=measures)
-    load.fail_run(database, run_id, "load", "broken")
+        publishing.publish(database, run_id, "default", failing(), axes=AXES, measures=measures)
+    runs.fail_run(database, run_id, "load", "broken")
     (left,) = tables_of(database)
     with postgres.connect(database_url) as reader, reader.transaction():
         reader.execute(f"SELECT * FROM {left}".encode())  # as pg_dump does for hours

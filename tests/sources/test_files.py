@@ -7,9 +7,9 @@ import gzip
 from pathlib import Path
 
 import pytest
-from source_reading import HEADER, read, write
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from tests.support.sources import HEADER, read, write
 
 ROW = "a,1,2024-05-06,1"
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import AXES, Rows
 
-from segpipe import load
-from segpipe.config import EngineSettings
+from segpipe import publishing, runs
+from segpipe.core.errors import InputError
 from segpipe.core.forgotten import Forgotten, hash_of
-from segpipe.engine import Connection as Engine
-from segpipe.engine import open_engine
-from segpipe.errors import InputError
-from segpipe.forgotten import remove_forgotten
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import Connection as Engine
+from segpipe.engines.duckdb import open_engine
 from segpipe.history import forget_customer
 from segpipe.postgres import Connection
+from segpipe.sources.forgotten import remove_forgotten
+from tests.conftest import AXES, Rows
 
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = load.start_run(database, store_id)
-    load.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    run_id = runs.start_run(database, store_id)
+    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
     return run_id
 
 

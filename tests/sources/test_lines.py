@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from source_reading import HEADER, read, write
 
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import open_engine
-from segpipe.errors import InputError
-from segpipe.schema import INPUTS, ORDER_LINES
-from segpipe.source import read_order_lines
+from segpipe.core.errors import InputError
+from segpipe.core.schema import INPUTS, ORDER_LINES
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.engines.duckdb import open_engine
+from segpipe.sources import read_order_lines
+from tests.support.sources import HEADER, read, write
 
 
 def test_the_table_has_the_columns_of_the_schema(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from source_reading import Reading, read, write
+
+from tests.support.sources import Reading, read, write
 
 SHOPIFY = (
     "Name,Email,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Code,"

@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from source_reading import HEADER, read, write
 
-from segpipe.errors import InputError
-from segpipe.source import load_presets
+from segpipe.core.errors import InputError
+from segpipe.sources import load_presets
+from tests.support.sources import HEADER, read, write
 
 RETAIL = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 RETAIL_II = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"

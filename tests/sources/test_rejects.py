@@ -6,12 +6,12 @@ import random
 from pathlib import Path
 
 import pytest
-from source_reading import HEADER, read, rejects_of, write
 
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import open_engine
-from segpipe.errors import GateError, InputError
-from segpipe.source import read_order_lines
+from segpipe.core.errors import GateError, InputError
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.engines.duckdb import open_engine
+from segpipe.sources import read_order_lines
+from tests.support.sources import HEADER, read, rejects_of, write
 
 ROW = "a,1,2024-05-06,1"
 WIDE = f"{HEADER},quantity,discount_amount,refund_amount,unit_price"

@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from source_reading import read
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from tests.support.sources import read
 
 RETAIL_II = ("Invoice", "StockCode", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country")
 

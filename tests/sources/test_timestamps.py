@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from source_reading import HEADER, read, write
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
+from tests.support.sources import HEADER, read, write
 
 
 def _stamps(tmp_path: Path, text: str, timezone: str = "UTC") -> tuple[str, str]:

@@ -7,13 +7,23 @@ from datetime import date
 from typing import Any
 
 import pytest
-from moving import AXES, MARCH, TREND, VALUE, Customer, Shop, batch_of, measures_of
 
-from segpipe import load
+from segpipe import runs
 from segpipe.core.assigned import Assigned
-from segpipe.load import SegmentDefinition, persist
+from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.schema import METRICS
+from segpipe.publishing import persist
+from segpipe.runs import SegmentDefinition
+from tests.support.moving_customers import (
+    AXES,
+    MARCH,
+    TREND,
+    VALUE,
+    Customer,
+    Shop,
+    batch_of,
+    measures_of,
+)
 
 KINDS = {VALUE: ("whale", "mid_tier", "low_value"), TREND: ("steady", "declining", "too_early")}
 
@@ -44,7 +54,7 @@ def assigned(
 
 def define(shop: Shop) -> None:
     """Give the run in force its definitions, which `Shop` leaves out."""
-    run_id = load.latest_published(shop.database, shop.store_id)
+    run_id = runs.latest_published(shop.database, shop.store_id)
     rows = [
         SegmentDefinition(axis, number, name, "segment", name)
         for axis, names in KINDS.items()
@@ -58,13 +68,13 @@ def define(shop: Shop) -> None:
 
 
 def store(shop: Shop, customer_id: str, customer: Customer, as_of: date = MARCH) -> None:
-    run_id = load.latest_published(shop.database, shop.store_id)
+    run_id = runs.latest_published(shop.database, shop.store_id)
     assert run_id
     persist(shop.database, shop.store_id, run_id, assigned(customer_id, customer, as_of))
 
 
 def profile(shop: Shop, customer_id: str) -> dict[str, Any]:
-    found = load.show_customer(shop.database, shop.store_id, customer_id)
+    found = runs.show_customer(shop.database, shop.store_id, customer_id)
     assert found
     return found
 
@@ -78,7 +88,7 @@ def _recounted(database: Connection) -> dict[tuple[str, str], tuple[int, float]]
 
 
 def assert_counts_are_true(database: Connection, store_id: str = "default") -> None:
-    run_id = load.latest_published(database, store_id)
+    run_id = runs.latest_published(database, store_id)
     rows = database.execute(
         "SELECT axis, segment, n_customers, lifetime_value FROM segment_counts WHERE run_id = %s",
         [run_id],

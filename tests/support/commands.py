@@ -18,7 +18,7 @@ from segpipe import postgres
 from segpipe.axes import AXES
 from segpipe.cli import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 AXIS_NAMES = [axis.name for axis in AXES]
 FEW_KS = ("--max-k", "3")  # where the segments themselves are not what is tested
 HEADER = (

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import FEW_KS, Outcome, shop_lines, write_shop
 
-from segpipe import embedded, postgres
+from segpipe import postgres
 from segpipe.cli import main
-from segpipe.postgres import Connection
+from segpipe.postgres import Connection, embedded
+from tests.support.commands import FEW_KS, Outcome, shop_lines, write_shop
 
 PASSWORD = "hush"  # of a server that trusts its socket and asks for none
 _KEY = 77  # of the advisory lock that a held run waits for

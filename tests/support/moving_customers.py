@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from segpipe import load
-from segpipe.load import PreviousRun
+from segpipe import publishing, runs
+from segpipe.core.report import LoadInfo
+from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.report import LoadInfo
-from segpipe.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.runs import PreviousRun
 
 VALUE, TREND = AXES = ("purchase_value", "loyalty_trajectory")
 MARCH, APRIL, MAY = date(2025, 3, 1), date(2025, 4, 1), date(2025, 5, 1)
@@ -81,9 +81,9 @@ def state_of(database: Connection, store_id: str = "default") -> State:
         "SELECT * FROM customer_profiles WHERE store_id = %s ORDER BY customer_id",
         [store_id],
     )
-    run_id = load.latest_published(database, store_id)
+    run_id = runs.latest_published(database, store_id)
     measures = {
-        name: load.read_measures(database, store_id, run_id or 0, name)
+        name: publishing.read_measures(database, store_id, run_id or 0, name)
         for name in (row["customer_id"] for row in profiles)
     }
     return State(run_id, profiles, measures)
@@ -127,9 +127,9 @@ class Shop:
         is_repeated: bool = False,
         measures: Iterable[pa.RecordBatch] | None = None,
     ) -> LoadInfo:
-        previous = load.latest_published(self.database, self.store_id)
-        run_id = load.start_run(self.database, self.store_id, load.RunFacts(as_of=as_of))
-        self.last = load.publish(
+        previous = runs.latest_published(self.database, self.store_id)
+        run_id = runs.start_run(self.database, self.store_id, runs.RunFacts(as_of=as_of))
+        self.last = publishing.publish(
             self.database,
             run_id,
             self.store_id,
@@ -145,7 +145,7 @@ class Shop:
 
     def remembered(self, customer_id: str) -> tuple[dict[str, str], dict[str, str], str]:
         """previous_segments, segment_since and first_seen_on."""
-        profile = load.show_customer(self.database, self.store_id, customer_id)
+        profile = runs.show_customer(self.database, self.store_id, customer_id)
         assert profile
         first_seen = profile["first_seen_on"].isoformat()
         return profile["previous_segments"], profile["segment_since"], first_seen

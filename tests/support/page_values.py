@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.axes import Eligibility
-from segpipe.features import Reference
-from segpipe.model import AxisModel, Model, Segment
-from segpipe.report import (
+from segpipe.core.report import (
     AgreementInfo,
     AxisInfo,
     AxisScatter,
@@ -26,7 +24,9 @@ from segpipe.report import (
     TransitionInfo,
     plain_values,
 )
-from segpipe.scale import FeatureScale
+from segpipe.features import Reference
+from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.preprocessing import FeatureScale
 
 # log(1 + 0) = 0 and log(1 + 8102) = 9: the shop's median 53.598 lies at log(1 + 53.598) = 4.
 VALUE = FeatureScale("lifetime_value", "log", 53.598150033144236, 0.0, 9.0, 4.0, 2.0)

@@ -19,11 +19,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from live import run_here, wait_for
-from running import FEW_KS, shop_lines, write_shop
 
 from segpipe import postgres
-from segpipe.load.keys import create_key
+from segpipe.access.key_table import create_key
+from tests.support.commands import FEW_KS, shop_lines, write_shop
+from tests.support.live_database import run_here, wait_for
 
 
 @dataclass(frozen=True)

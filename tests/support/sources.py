@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.config import EngineSettings, SourceSettings
-from segpipe.engine import open_engine
-from segpipe.report import SourceInfo
-from segpipe.source import read_order_lines
+from segpipe.core.report import SourceInfo
+from segpipe.core.settings import EngineSettings, SourceSettings
+from segpipe.engines.duckdb import open_engine
+from segpipe.sources import read_order_lines
 
 HEADER = "customer_id,order_id,ordered_at,line_amount"
 

@@ -15,20 +15,20 @@ from fastapi.responses import JSONResponse, Response
 from segpipe.answers import NotInForceError, persist
 from segpipe.answers.plain import plain
 from segpipe.answers.profile import confidence
-from segpipe.api.access import seen_of
-from segpipe.api.asked import refusals, state_of
+from segpipe.api.access_log import seen_of
 from segpipe.api.body import MANY, ONE, admitted, read_body
+from segpipe.api.dependencies import refusals, state_of
+from segpipe.api.errors import MEANWHILE, problem, unavailable
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
 from segpipe.api.openapi import request_body
-from segpipe.api.problem import MEANWHILE, problem, unavailable
-from segpipe.api.request import BatchIn, CustomerIn
-from segpipe.api.shapes import AssignedProfile
-from segpipe.api.snapshot import Snapshot
-from segpipe.api.state import State
+from segpipe.api.request_models import BatchIn, CustomerIn
+from segpipe.api.response_models import AssignedProfile
+from segpipe.api.worker import State
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 from segpipe.postgres import Connection
 from segpipe.realtime import Customer, customer_of
+from segpipe.realtime.snapshot import Snapshot
 
 router = APIRouter(tags=["assign"])
 NDJSON = "application/x-ndjson"

@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers import explain_customer, read_profile
-from segpipe.api.asked import Axes, CustomerId, json_or, no_customer, refusals, state_of
-from segpipe.api.shapes import Explanation, Profile
-from segpipe.errors import InputError
+from segpipe.api.dependencies import Axes, CustomerId, json_or, no_customer, refusals, state_of
+from segpipe.api.response_models import Explanation, Profile
+from segpipe.core.errors import InputError
 
 router = APIRouter(tags=["customers"])
 

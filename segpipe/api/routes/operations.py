@@ -9,11 +9,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from segpipe.answers import in_force
-from segpipe.api.asked import refusals, state_of
-from segpipe.api.figures import CONTENT_TYPE
+from segpipe.api.dependencies import refusals, state_of
+from segpipe.api.errors import NO_RUN, unavailable
+from segpipe.api.metrics import CONTENT_TYPE
 from segpipe.api.page import docs_page
-from segpipe.api.problem import NO_RUN, unavailable
-from segpipe.api.shapes import Health, Ready
+from segpipe.api.response_models import Health, Ready
 
 router = APIRouter(tags=["operations"])
 

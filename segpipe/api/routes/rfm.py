@@ -9,16 +9,16 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
-from segpipe.api.asked import no_customer, refusals, state_of
 from segpipe.api.body import ONE, admitted, read_body
+from segpipe.api.dependencies import no_customer, refusals, state_of
+from segpipe.api.errors import MEANWHILE, unavailable
 from segpipe.api.examples import RFM, RFM_CUSTOMER
 from segpipe.api.openapi import request_body
-from segpipe.api.problem import MEANWHILE, unavailable
-from segpipe.api.request import RfmCustomerIn, RfmIn
-from segpipe.api.shapes import RfmOut
-from segpipe.api.snapshot import Snapshot
-from segpipe.api.state import State
-from segpipe.model import Model
+from segpipe.api.request_models import RfmCustomerIn, RfmIn
+from segpipe.api.response_models import RfmOut
+from segpipe.api.worker import State
+from segpipe.model.document import Model
+from segpipe.realtime.snapshot import Snapshot
 
 router = APIRouter(tags=["rfm"])
 

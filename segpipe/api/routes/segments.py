@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 
 from segpipe.answers import list_customers, list_runs, read_axes, read_stats, read_transitions_of
 from segpipe.answers.cursor import read_cursor, refuse_other
-from segpipe.api.asked import Axes, Name, json_or, refusals, state_of
-from segpipe.api.problem import NO_RUN, invalid, unavailable
-from segpipe.api.shapes import AxesOut, CustomersOut, RunsOut, Stats, TransitionsOut
-from segpipe.errors import InputError
+from segpipe.api.dependencies import Axes, Name, json_or, refusals, state_of
+from segpipe.api.errors import NO_RUN, invalid, unavailable
+from segpipe.api.response_models import AxesOut, CustomersOut, RunsOut, Stats, TransitionsOut
+from segpipe.core.errors import InputError
 
 router = APIRouter(tags=["segments"])
 Order = Literal[

@@ -1,7 +1,7 @@
 """Synthetic order lines with planted behaviour, so that the truth is known."""
 
-from segpipe.generate.build import UNTIL, GenerateInfo, generate_order_lines
-from segpipe.generate.truth import PLANTED_AXES, PLANTED_WITH_TICKETS, planted_axes
+from segpipe.datasets.synthetic.build import UNTIL, GenerateInfo, generate_order_lines
+from segpipe.datasets.synthetic.truth import PLANTED_AXES, PLANTED_WITH_TICKETS, planted_axes
 
 __all__ = [
     "PLANTED_AXES",

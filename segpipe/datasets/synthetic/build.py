@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.errors import InputError
-from segpipe.generate import catalogue
-from segpipe.generate.lines import Lines, make_lines
-from segpipe.generate.orders import make_orders
-from segpipe.generate.tickets import TicketSpan, make_tickets
-from segpipe.generate.traits import Ints, draw_traits
-from segpipe.generate.truth import planted_axes, truth_table, without_structure
-from segpipe.generate.write import Write, check_path, open_writer
+from segpipe.core.errors import InputError
+from segpipe.datasets.synthetic import catalogue
+from segpipe.datasets.synthetic.lines import Lines, make_lines
+from segpipe.datasets.synthetic.orders import make_orders
+from segpipe.datasets.synthetic.tickets import TicketSpan, make_tickets
+from segpipe.datasets.synthetic.traits import Ints, draw_traits
+from segpipe.datasets.synthetic.truth import planted_axes, truth_table, without_structure
+from segpipe.datasets.synthetic.write import Write, check_path, open_writer
 
 UNTIL = date(2025, 6, 30)
 BLOCK_CUSTOMERS = 20_000

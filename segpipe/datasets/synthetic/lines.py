@@ -9,10 +9,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from segpipe.generate import traits as t
-from segpipe.generate.catalogue import N_DEPARTMENTS, N_LUXURIES, N_PRODUCTS, N_USUAL, price_cents
-from segpipe.generate.orders import Orders
-from segpipe.generate.traits import Flags, Ints, Traits
+from segpipe.datasets.synthetic import traits as t
+from segpipe.datasets.synthetic.catalogue import (
+    N_DEPARTMENTS,
+    N_LUXURIES,
+    N_PRODUCTS,
+    N_USUAL,
+    price_cents,
+)
+from segpipe.datasets.synthetic.orders import Orders
+from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
 
 _WINDOW = 41  # a customer's products of a category lie so near each other in number, and in price
 _WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ

@@ -11,8 +11,8 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.generate import traits as t
-from segpipe.generate.traits import Flags, Ints, Traits
+from segpipe.datasets.synthetic import traits as t
+from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
 
 Floats = npt.NDArray[np.float64]
 

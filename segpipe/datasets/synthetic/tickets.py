@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from segpipe.generate.orders import Floats, Orders
-from segpipe.generate.traits import Ints, Traits
+from segpipe.datasets.synthetic.orders import Floats, Orders
+from segpipe.datasets.synthetic.traits import Ints, Traits
 
 CHANNELS = ("email", "chat", "phone", "self_service")
 _PRIORITIES = ("low", "normal", "high")

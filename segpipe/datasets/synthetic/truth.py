@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from segpipe.errors import InputError
-from segpipe.generate.traits import Flags, Ints, Traits
+from segpipe.core.errors import InputError
+from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
 
 PLANTED_AXES = (
     "purchase_frequency",

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 Write = Callable[[pa.Table], None]

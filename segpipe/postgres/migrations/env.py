@@ -1,4 +1,4 @@
-"""Alembic's entry: renders the migrations as one SQL script, which segpipe.migrate runs."""
+"""Alembic's entry: renders the migrations as one SQL script, which `postgres.migrate` runs."""
 
 from __future__ import annotations
 

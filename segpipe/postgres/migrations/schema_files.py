@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy
 from alembic import op
 
-from segpipe.resources import resource
+from segpipe.core.resources import resource
 
 
 def execute_file(name: str) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe.axes import Eligibility, axes_for
-from segpipe.guidance import described_state
-from segpipe.page import words
-from segpipe.page.charts import (
+from segpipe.axes.guidance import described_state
+from segpipe.core.report import SegmentEvent
+from segpipe.core.schema import INPUTS
+from segpipe.reports.html import wording
+from segpipe.reports.html.charts import (
     ScatterChart,
     SilhouetteChart,
     colour_of,
@@ -20,10 +22,8 @@ from segpipe.page.charts import (
     scatter_chart,
     silhouette_chart,
 )
-from segpipe.page.heat import HeatMap, heat_map
-from segpipe.page.ticks import known_measure
-from segpipe.report import SegmentEvent
-from segpipe.schema import INPUTS
+from segpipe.reports.html.heat import HeatMap, heat_map
+from segpipe.reports.html.ticks import known_measure
 
 _MOST_MOVES = 12  # shown of an axis
 
@@ -125,29 +125,29 @@ def axis_view(
     sizes = _sizes(axis, model, segments, n_customers)
     return AxisView(
         name=axis["name"],
-        title=words.axis_title(axis["name"]),
+        title=wording.axis_title(axis["name"]),
         question=questions.get(axis["name"]),
         group=axis["group"],
         verdict=axis["verdict"],
-        verdict_said=words.verdict_sentences(axis),
+        verdict_said=wording.verdict_sentences(axis),
         n_clusters=axis["n_clusters"],
         silhouette=axis["silhouette"],
-        agreement=words.agreement_percent(agreement),
-        agreement_said=words.agreement_sentence(agreement) if agreement else None,
+        agreement=wording.agreement_percent(agreement),
+        agreement_said=wording.agreement_sentence(agreement) if agreement else None,
         sizes=sizes,
         has_values=any(size.value_share is not None for size in sizes),
         trials=tuple(_trial(candidate, axis["n_clusters"]) for candidate in candidates),
-        choice=words.choice_sentence(axis),
+        choice=wording.choice_sentence(axis),
         silhouettes=silhouette_chart(candidates, axis["n_clusters"]),
         null_silhouette=_null(candidates, axis["n_clusters"]),
         heat=heat_map(model, label_of),
         scatter=scatter_chart(scatter, scales, names, label_of),
-        kept=words.kept_sentence(events),
+        kept=wording.kept_sentence(events),
         events=tuple(f"{SegmentEvent(**e).told}." for e in events if e["kind"] != "kept"),
         moves=moves[:_MOST_MOVES],
         n_moved=sum(move.n_customers for move in moves),
         n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),
-        notes=words.notes_of(axis, label_of),
+        notes=wording.notes_of(axis, label_of),
     )
 
 
@@ -205,7 +205,7 @@ def _trial(candidate: Mapping[str, Any], n_clusters: int | None) -> Trial:
     return Trial(
         n_clusters=candidate["n_clusters"],
         silhouette=f"{candidate['silhouette']:.2f}",
-        smallest=words.percent(candidate["smallest_share"]),
+        smallest=wording.percent(candidate["smallest_share"]),
         halves="–" if halves is None else f"{halves:.2f}",
         outcome="chosen" if is_chosen else outcome,
         is_chosen=is_chosen,
@@ -229,6 +229,6 @@ def _moves(transitions: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
     sizes = {way: sum(causes.values()) for way, causes in counts.items()}
     largest = max(sizes.values(), default=1)
     return tuple(
-        Move(*way, sizes[way], values[way], words.causes_said(counts[way]), sizes[way] / largest)
+        Move(*way, sizes[way], values[way], wording.causes_said(counts[way]), sizes[way] / largest)
         for way in sorted(counts, key=lambda way: (-sizes[way], way))
     )

@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from segpipe.page import charts, words
-from segpipe.page.sections import AxisView, axis_view
+from segpipe.reports.html import charts, wording
+from segpipe.reports.html.axis_section import AxisView, axis_view
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = words.percent
-    environment.filters["breakable"] = words.breakable
+    environment.filters["percent"] = wording.percent
+    environment.filters["breakable"] = wording.breakable
     return environment
 
 
@@ -90,7 +90,7 @@ def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
         Fact("Customers", f"{features['n_customers']:,}"),
         Fact("Orders", f"{features['n_orders']:,}"),
         Fact("Rows read", f"{source['n_rows_read']:,}"),
-        Fact("Rows rejected", f"{rejected:,} ({words.percent(share)})" if rejected else "none"),
+        Fact("Rows rejected", f"{rejected:,} ({wording.percent(share)})" if rejected else "none"),
     ]
     if load:
         facts.insert(0, Fact("Run", str(load["run_id"])))
@@ -131,7 +131,7 @@ def _causes(load: Mapping[str, Any] | None) -> str:
     counts: dict[str, int] = {}
     for moved in (load or {}).get("transitions", []):
         counts[moved["cause"]] = counts.get(moved["cause"], 0) + moved["n_customers"]
-    return words.causes_said(counts)
+    return wording.causes_said(counts)
 
 
 def _rejected(source: Mapping[str, Any]) -> list[Fact]:

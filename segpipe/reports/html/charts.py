@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.page.ticks import Edge, Tick, edge_of, linear_values
+from segpipe.reports.html.ticks import Edge, Tick, edge_of, linear_values
 
 WIDTH, HEIGHT = 440, 320
 LEFT, RIGHT, TOP, BOTTOM = 58, 424, 22, 270  # of the plot within the drawing

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from segpipe.axes.figures import told
-from segpipe.page.ticks import known_measure
-from segpipe.scale import transformed
+from segpipe.model.preprocessing import transformed
+from segpipe.reports.html.ticks import known_measure
 
 _STEPS = (0.25, 0.75, 1.25, 1.75)  # standard deviations at which the next colour begins
 

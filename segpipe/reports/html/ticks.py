@@ -15,7 +15,7 @@ import numpy as np
 
 from segpipe.axes import MEASURES, Measure
 from segpipe.axes.figures import told
-from segpipe.scale import transformed
+from segpipe.model.preprocessing import transformed
 
 _LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0))  # of a decade, from coarse to fine
 _DECADES = range(-3, 10)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from segpipe.errors import InputError
+from segpipe.core.errors import InputError
 
 
 def refuse_page_path(path: Path, option: str, in_use: Iterable[Path] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segpipe.migrations.schema_files import execute_file
+from segpipe.postgres.migrations.schema_files import execute_file
 
 revision = "0004"
 down_revision = "0003"

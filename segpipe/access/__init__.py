@@ -1,0 +1,1 @@
+"""Who may ask the service: API keys, the table that holds them, and the rate of requests."""

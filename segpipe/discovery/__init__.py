@@ -1,0 +1,1 @@
+"""Discovery: the weighted sample → the axes of a model."""

@@ -1,0 +1,1 @@
+"""The run: every stage in the order in which the data flows."""
