@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from segpipe import publishing, runs
-from segpipe.answers.plain import plain
 from segpipe.core.errors import InputError
+from segpipe.core.plain import plain_values
 from segpipe.model.document import model_of
 from segpipe.model.explain import explain, explanation_lines
 from segpipe.postgres import Connection
@@ -51,7 +51,7 @@ def explain_profile(
         "as_of": model.reference.as_of.isoformat(),
         "axes": [
             {
-                **plain(asdict(found)),
+                **plain_values(asdict(found)),
                 "text": explanation_lines(found),
                 "in_profile": profile["segment_memberships"].get(found.axis),
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segpipe.answers.plain import plain
+from segpipe.core.plain import plain_values
 from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, plain_errors
 from segpipe.runs.current_run import IN_FORCE, run_document
@@ -48,7 +48,7 @@ def read_profile(connection: Connection, store_id: str, customer_id: str) -> dic
     return {
         "customer_id": customer_id,
         "store_id": store_id,
-        "as_of": plain(as_of),
+        "as_of": plain_values(as_of),
         "segment_memberships": told["segment_memberships"],
         "dominant_segments": told["dominant_segments"],
         "membership_strengths": strengths,
@@ -58,8 +58,8 @@ def read_profile(connection: Connection, store_id: str, customer_id: str) -> dic
         "written_by_run_id": written_by,
         "previous_segments": told["previous_segments"],
         "segment_since": told["segment_since"],
-        "first_seen_on": plain(told["first_seen_on"]),
-        "last_updated": plain(told["last_updated"]),
+        "first_seen_on": plain_values(told["first_seen_on"]),
+        "last_updated": plain_values(told["last_updated"]),
         "is_absent": is_absent,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from segpipe import runs
-from segpipe.answers.plain import plain
+from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection
 from segpipe.runs.current_run import in_force, snapshot
 
@@ -35,7 +35,7 @@ def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[st
         run = in_force(connection, store_id)
         rows = runs.list_runs(connection, store_id, limit)
     return {
-        "runs": [{name: plain(row[name]) for name in _TOLD} for row in rows],
+        "runs": [{name: plain_values(row[name]) for name in _TOLD} for row in rows],
         "run": run.document() if run else None,
     }
 
@@ -54,5 +54,5 @@ def read_transitions_of(
         if wanted is None:
             return None
         found = runs.read_transitions(connection, wanted, store_id, axes)
-    told: dict[str, Any] = plain(asdict(found))
+    told: dict[str, Any] = plain_values(asdict(found))
     return {**told, "run": run.document() if run else None}

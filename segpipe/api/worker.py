@@ -25,8 +25,7 @@ from segpipe.api.settings import ServeSettings
 from segpipe.core.errors import BusyError, DatabaseError, SegpipeError
 from segpipe.postgres import Connection, ServerError, is_denied, is_transient, pool
 from segpipe.postgres.session_watchdog import Patience
-from segpipe.realtime.batching import AssignQueue
-from segpipe.realtime.snapshot import Snapshot, open_snapshot
+from segpipe.realtime.batching import AssignQueue, Snapshot, open_snapshot
 from segpipe.runs import read_model
 
 T = TypeVar("T")

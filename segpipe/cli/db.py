@@ -6,7 +6,7 @@ import os
 
 import click
 
-_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+from segpipe.cli.options import database_url_option
 
 
 @click.group()
@@ -18,7 +18,7 @@ def db() -> None:
 
 
 @db.command()
-@_URL
+@database_url_option
 def upgrade(database_url: str | None) -> None:
     """Bring the tables to the newest schema.
 
@@ -32,7 +32,7 @@ def upgrade(database_url: str | None) -> None:
 
 
 @db.command()
-@_URL
+@database_url_option
 def status(database_url: str | None) -> None:
     """Tell where the database is, and how its schema stands.
 
@@ -59,7 +59,7 @@ def status(database_url: str | None) -> None:
 
 
 @db.command()
-@_URL
+@database_url_option
 def url(database_url: str | None) -> None:
     """Print the URL and nothing else; the embedded server is started if need be.
 
@@ -96,7 +96,7 @@ def stop() -> None:
 
 
 @db.command()
-@_URL
+@database_url_option
 def shell(database_url: str | None) -> None:
     """Open psql on the database.
 

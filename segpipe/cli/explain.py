@@ -7,18 +7,16 @@ from typing import Any
 
 import click
 
-from segpipe.cli.runs import find_profile
-
-_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+from segpipe.cli.options import customer_store_option, database_url_option, json_option
+from segpipe.cli.show import find_profile
 
 
 @click.command()
 @click.argument("customer")
 @click.option("--axis", "axes", multiple=True, metavar="NAME", help="Of this axis; repeatable.")
-@click.option("--store-id", help="Where several stores have the customer.")
-@_URL
-@_JSON
+@customer_store_option
+@database_url_option
+@json_option
 def explain(
     customer: str,
     axes: tuple[str, ...],

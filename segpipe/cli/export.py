@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from segpipe.cli.options import database_url_option, store_option
+
 
 @click.command()
 @click.option(
@@ -25,9 +27,9 @@ import click
     metavar="DIR",
     help="Folder of the files; made where it is missing.",
 )
-@click.option("--store-id", help="Where several stores have been published.")
+@store_option
 @click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@database_url_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 def export(
     formats: tuple[str, ...],

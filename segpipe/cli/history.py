@@ -7,16 +7,21 @@ import sys
 
 import click
 
-_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
-_STORE = click.option("--store-id", help="Where several stores have been published.")
+from segpipe.cli.options import (
+    customer_store_option,
+    database_url_option,
+    json_option,
+    notify,
+    store_option,
+)
 
 
 @click.command()
 @click.argument("before")
 @click.argument("after")
-@_STORE
-@_URL
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@store_option
+@database_url_option
+@json_option
 def diff(
     before: str, after: str, store_id: str | None, database_url: str | None, *, as_json: bool
 ) -> None:
@@ -28,7 +33,7 @@ def diff(
     """
     from dataclasses import asdict
 
-    from segpipe.core.report import plain_values
+    from segpipe.core.plain import plain_values
     from segpipe.history import diff_runs, diff_text
     from segpipe.postgres.database import open_store
 
@@ -42,8 +47,8 @@ def diff(
 
 @click.command()
 @click.argument("run", required=False)
-@_STORE
-@_URL
+@store_option
+@database_url_option
 def rollback(run: str | None, store_id: str | None, database_url: str | None) -> None:
     """Put an earlier run back in force: RUN, or else the one before the present one.
 
@@ -58,7 +63,7 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
 
     with open_store(database_url) as store:
         of_store, run_id = store_of_run(store, run or "latest", store_id)
-        with runs.hold_store(store, of_store, wait=True, told=_tell):
+        with runs.hold_store(store, of_store, wait=True, told=notify):
             now = runs.latest_published(store, of_store)
             if run is None and now != run_id:
                 msg = f"Run {now} was published while this waited; nothing was put back."
@@ -73,9 +78,9 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
 
 @click.command()
 @click.argument("customer")
-@click.option("--store-id", help="Where several stores have the customer.")
+@customer_store_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_URL
+@database_url_option
 def forget(customer: str, store_id: str | None, database_url: str | None, *, yes: bool) -> None:
     """Remove a person from profiles, kept runs and exports, and leave them out from now on.
 
@@ -85,8 +90,9 @@ def forget(customer: str, store_id: str | None, database_url: str | None, *, yes
     Example: segpipe forget 15362 --yes
     """
     from segpipe.core.errors import InputError
-    from segpipe.history import forget_customer, forgetting_text, store_of_customer
     from segpipe.postgres.database import open_store
+    from segpipe.privacy import forget_customer, store_of_customer
+    from segpipe.privacy.text import forgetting_text
 
     if not yes and not sys.stdin.isatty():
         msg = f"This would remove customer {customer!r} for good, and there is no terminal to ask"
@@ -97,8 +103,4 @@ def forget(customer: str, store_id: str | None, database_url: str | None, *, yes
         if not yes and not click.confirm(asked, err=True):
             click.echo("Nothing was removed.")
             return
-        click.echo(forgetting_text(forget_customer(store, of_store, customer, _tell)))
-
-
-def _tell(text: str) -> None:
-    click.echo(f"segpipe: {text}", err=True)
+        click.echo(forgetting_text(forget_customer(store, of_store, customer, notify)))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segpipe.cli.options import database_url_option, json_option, notify
+
 if TYPE_CHECKING:
     from segpipe.access.api_keys import Scope
-
-_URL = click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
 
 
 @click.group()
@@ -37,7 +37,7 @@ def keys() -> None:
     show_default=True,
     help="Requests a minute, which may also come at once.",
 )
-@_URL
+@database_url_option
 def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | None) -> None:
     """Make a key for NAME and print its token, this once.
 
@@ -52,20 +52,20 @@ def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | No
         key, token = create_key(store, name, scope, rate_per_minute)
     click.echo(token)
     told = f"key {key.key_id} of {name!r}: {scope}, {rate_per_minute:,} requests a minute"
-    _tell(f"{told}. Its token is shown this once; keep it as you keep a password.")
+    notify(f"{told}. Its token is shown this once; keep it as you keep a password.")
 
 
 @keys.command("list")
-@_URL
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@database_url_option
+@json_option
 def list_command(database_url: str | None, *, as_json: bool) -> None:
     """List the keys, also those revoked; never a token.
 
     Example: segpipe keys list
     """
     from segpipe.access.key_table import list_keys
+    from segpipe.core.text import table_text
     from segpipe.postgres.database import open_store
-    from segpipe.reports.text import table_text
 
     with open_store(database_url) as store:
         rows = list_keys(store)
@@ -90,7 +90,7 @@ def list_command(database_url: str | None, *, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("name")
-@_URL
+@database_url_option
 def revoke(name: str, database_url: str | None) -> None:
     """End the active key of NAME; a running service refuses it within seconds.
 
@@ -101,8 +101,4 @@ def revoke(name: str, database_url: str | None) -> None:
 
     with open_store(database_url) as store:
         key_id = revoke_key(store, name)
-    _tell(f"key {key_id} of {name!r} is revoked.")
-
-
-def _tell(text: str) -> None:
-    click.echo(f"segpipe: {text}", err=True)
+    notify(f"key {key_id} of {name!r} is revoked.")

@@ -22,8 +22,10 @@ from segpipe.cli.keys import keys
 from segpipe.cli.parity import parity
 from segpipe.cli.report import report
 from segpipe.cli.run import demo, run
-from segpipe.cli.runs import runs, show, sql
+from segpipe.cli.runs import runs
 from segpipe.cli.serve import keep_heap_whole, serve
+from segpipe.cli.show import show
+from segpipe.cli.sql import sql
 from segpipe.cli.transitions import transitions
 from segpipe.core.errors import SegpipeError
 

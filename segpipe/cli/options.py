@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path)
 Command = Callable[..., Any]
+database_url_option = click.option(
+    "--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL."
+)
+store_option = click.option("--store-id", help="Where several stores have been published.")
+customer_store_option = click.option("--store-id", help="Where several stores have the customer.")
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _INPUT = (
     click.option(
         "--csv-path",
@@ -80,3 +86,8 @@ def settings_of(options: dict[str, Any], more: dict[str, dict[str, Any]]) -> Run
     if not settings.source.paths:
         raise InputError("No input was named; give --csv-path FILE, or paths under [source].")
     return settings
+
+
+def notify(text: str) -> None:
+    """Print a line about the command itself to standard error, where no result goes."""
+    click.echo(f"segpipe: {text}", err=True)

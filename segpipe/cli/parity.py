@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segpipe.cli.options import input_options, settings_of
+from segpipe.cli.options import input_options, json_option, settings_of
 
 if TYPE_CHECKING:
     from segpipe.core.settings import RunSettings
@@ -28,7 +28,7 @@ _SHOWN = 20
     "--url", default="http://127.0.0.1:5001", show_default=True, help="Of the running service."
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def parity(
     *,
     customers: int,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segpipe.cli.options import database_url_option, store_option
+
 if TYPE_CHECKING:
     from segpipe.core.report import RunReport
 
@@ -14,15 +16,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run")
 @click.option("--out", type=click.Path(path_type=Path), help="File.  [default: report-RUN.html]")
-@click.option("--store-id", help="Where several stores have been published.")
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@store_option
+@database_url_option
 def report(run: str, out: Path | None, store_id: str | None, database_url: str | None) -> None:
     """Write the page of a run, a number of `segpipe runs` or latest, to be read in a browser.
 
     Example: segpipe report latest --out report.html
     """
     from segpipe.postgres.database import open_store
-    from segpipe.reports.html import page_html, refuse_page_path, write_page
+    from segpipe.reports.html import page_html
+    from segpipe.reports.html.build import refuse_page_path, write_page
     from segpipe.runs import find_run, read_run_page
 
     if out:
@@ -42,7 +45,8 @@ def write_report(run_report: RunReport, path: Path, database_url: str | None) ->
     """
     from segpipe.core.errors import DatabaseError, InputError
     from segpipe.postgres.database import open_store
-    from segpipe.reports.html import page_html, write_page
+    from segpipe.reports.html import page_html
+    from segpipe.reports.html.build import write_page
     from segpipe.runs import read_run_page
 
     told, details = run_report.to_dict(), {}

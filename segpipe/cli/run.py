@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segpipe.cli.options import FILE, input_options, settings_of
+from segpipe.cli.options import FILE, database_url_option, input_options, settings_of
 from segpipe.cli.watch import Watchers, refuse_watchers, watch
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     help="Fit of everybody that the sample's is held against.  [default: refit]",
 )
 @click.option("--batch-size", type=int, help="Customers assigned at a time.  [default: 5000]")
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@database_url_option
 @click.option("--store-id", help="Shop whose profiles are replaced.  [default: default]")
 @click.option(
     "--absent",
@@ -106,7 +106,7 @@ def run(
 
 
 @click.command()
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@database_url_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 def demo(database_url: str | None, *, quiet: bool) -> None:
     """Run the main job on 1,469,307 real order lines, and query the result.
@@ -173,7 +173,7 @@ def _refuse_outputs(
 ) -> None:
     """Raise InputError, before any work, where no page can be written, or over a file in use."""
     from segpipe.core.errors import InputError
-    from segpipe.reports.html import refuse_page_path
+    from segpipe.reports.html.build import refuse_page_path
     from segpipe.sources.files import expand
 
     if report_path is None and metrics_path is None:
@@ -233,7 +233,7 @@ def _show(report: RunReport, *, as_json: bool) -> None:
 
 def _show_queries(database_url: str | None) -> None:
     """Three example queries with what they find in the run just published."""
-    from segpipe.cli.runs import query_text
+    from segpipe.cli.sql import query_text
     from segpipe.postgres.database import open_store
 
     with open_store(database_url) as store:

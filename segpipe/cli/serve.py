@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segpipe.cli.options import database_url_option
+
 if TYPE_CHECKING:
     from segpipe.access.api_keys import ApiKey
     from segpipe.answers import InForce
@@ -33,7 +35,7 @@ _CREATE = "make one with `segpipe keys create NAME`"
     help="Processes; one a core.",
 )
 @click.option("--store-id", help="Shop to serve, where there are several.")
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
+@database_url_option
 def serve(
     host: str, port: int, workers: int, store_id: str | None, database_url: str | None
 ) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segpipe.cli.options import database_url_option, json_option, store_option
+
 if TYPE_CHECKING:
     from segpipe.runs import RunTransitions, Transition
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--axis", "axes", multiple=True, metavar="NAME", help="Repeatable; else all.")
 @click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
-@click.option("--store-id", help="Where several stores have been published.")
+@store_option
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Rows an axis; not of the JSON.",
 )
-@click.option("--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@database_url_option
+@json_option
 def transitions(
     axes: tuple[str, ...],
     run: str,
@@ -43,7 +45,7 @@ def transitions(
     """
     from dataclasses import asdict
 
-    from segpipe.core.report import plain_values
+    from segpipe.core.plain import plain_values
     from segpipe.postgres.database import open_store
     from segpipe.runs import find_run, read_transitions
 
@@ -58,7 +60,7 @@ def transitions(
 
 
 def _text(found: RunTransitions, limit: int) -> str:
-    from segpipe.reports.text import table_text
+    from segpipe.core.text import table_text
 
     run = f"Run {found.run_id} of store {found.store_id}, as of {found.as_of}"
     if found.previous_run_id is None:

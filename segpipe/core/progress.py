@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
+
+from segpipe.core.report import StageInfo
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -132,3 +135,24 @@ def open_progress(*, is_quiet: bool) -> Iterator[Progress]:
         )
         LOG.setLevel(logging.INFO)
         yield PlainLines()
+
+
+class Stages:
+    """Times the stages, tells the progress of each, and knows which one is at work."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.tell: Callable[[str], None] | None = None  # who else is to know of each stage
+        self.current = "settings"
+        self.timed: list[StageInfo] = []
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time the block as the stage `name`."""
+        self.current = name
+        self.progress.stage(name)
+        if self.tell:
+            self.tell(name)
+        started = perf_counter()
+        yield
+        self.timed.append(StageInfo(name, perf_counter() - started))

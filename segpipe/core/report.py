@@ -10,6 +10,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from segpipe.core.plain import plain_values
+
 _EVENTS = {  # kind of a segment's event → what is told, and with the others' names
     "kept": ("{segment} is as before", ""),
     "renamed": ("{segment} has a new name", ", before: {others}"),
@@ -217,16 +219,3 @@ class RunReport:
         assert isinstance(plain, dict)  # noqa: S101 - asdict of a record
         del plain["details"]
         return plain
-
-
-def plain_values(value: Any) -> Any:  # noqa: ANN401 - any value of a record
-    """The value as JSON knows it: sets sorted, dates and paths as text."""
-    if isinstance(value, dict):
-        return {str(key): plain_values(item) for key, item in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    if isinstance(value, list | tuple):
-        return [plain_values(item) for item in value]
-    if isinstance(value, date | Path):
-        return str(value)
-    return value

@@ -7,26 +7,16 @@ refused with the known ones listed, so that a typing error never runs with a def
 from __future__ import annotations
 
 import os
-import tomllib
-from dataclasses import dataclass, field, fields, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segpipe.core.errors import InputError
+from segpipe.core.toml_records import _read_toml, _refuse, _with_values
 
-StageSettings = TypeVar("StageSettings")
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")
-_KINDS: dict[str, tuple[type | UnionType, str]] = {  # annotation → accepted, in words
-    "int": (int, "a whole number"),
-    "bool": (bool, "true or false"),
-    "float": (int | float, "a number"),
-    "str": (str, "text"),
-    "date": (date, "a date such as 2025-06-30"),
-    "Path": (str | Path, "a path"),
-}
 
 
 @dataclass(frozen=True)
@@ -222,43 +212,6 @@ def _merged(
         given = {key: value for key, value in values.items() if value is not None}
         merged.setdefault(stage, {}).update(given)
     return merged
-
-
-def _with_values(current: StageSettings, stage: str, values: dict[str, Any]) -> StageSettings:
-    known = {f.name: str(f.type) for f in fields(current)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            _refuse(f"key in [{stage}]", key, set(known))
-    typed = {key: _typed(f"{stage}.{key}", value, known[key]) for key, value in values.items()}
-    return replace(current, **typed)  # type: ignore[type-var]
-
-
-def _typed(name: str, value: Any, kind: str) -> Any:  # noqa: ANN401 - TOML values have any type
-    """Value as the annotation `kind` wants it; TOML knows neither paths nor tuples."""
-    if "tuple" in kind:
-        items = value if isinstance(value, list | tuple) else (value,)
-        return tuple(_typed(name, item, "Path" if "Path" in kind else "str") for item in items)
-    wanted = kind.split(" ", maxsplit=1)[0]
-    accepted, told = _KINDS[wanted]
-    is_other = isinstance(value, bool) != (wanted == "bool") or isinstance(value, datetime)
-    if not isinstance(value, accepted) or is_other:
-        raise InputError(f"{name} is {value!r}; expected {told}.")
-    made: dict[str, Any] = {"Path": Path, "float": float}
-    return made[wanted](value) if wanted in made else value
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"The settings file {path} cannot be read ({error.strerror}); name an existing file."
-        raise InputError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The settings file {path} is not TOML: {error}.") from error
-
-
-def _refuse(what: str, found: str, known: set[str]) -> None:
-    raise InputError(f"Unknown {what}: {found!r}. Known: {', '.join(sorted(known))}.")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

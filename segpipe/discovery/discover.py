@@ -29,8 +29,7 @@ from segpipe.discovery.refit import Population, refit
 from segpipe.discovery.sampling import Sample
 from segpipe.discovery.scatter import draw_scatter
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
-from segpipe.model.eligible import eligible_rows
-from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix
+from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 NO_STRUCTURE = "no_structure"

@@ -16,8 +16,7 @@ from segpipe.clustering.assignment_problem import dearest_pairs
 from segpipe.clustering.distances import nearest
 from segpipe.core.report import SegmentEvent
 from segpipe.model.document import AxisModel, Segment
-from segpipe.model.eligible import eligible_rows
-from segpipe.model.preprocessing import FeatureScale, scale_matrix
+from segpipe.model.preprocessing import FeatureScale, eligible_rows, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

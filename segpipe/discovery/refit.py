@@ -22,8 +22,7 @@ from segpipe.core.report import AgreementInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import ClusterSettings
 from segpipe.engines.duckdb import Connection, quote
-from segpipe.model.eligible import eligible_rows
-from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix
+from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]

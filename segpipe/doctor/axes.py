@@ -16,12 +16,12 @@ from segpipe.clustering.choose_k import MIN_SPLIT
 from segpipe.core.report import SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import RunSettings
+from segpipe.core.text import percent_of
 from segpipe.discovery.sampling import draw_sample
 from segpipe.doctor.columns import INPUT_WORDS, advice_for, column_of
-from segpipe.doctor.record import AxisHealth, share
+from segpipe.doctor.record import AxisHealth
 from segpipe.engines.duckdb import Connection, quote
-from segpipe.model.eligible import eligible_rows
-from segpipe.model.preprocessing import fit_scales
+from segpipe.model.preprocessing import eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
 Floats = npt.NDArray[np.float64]
@@ -137,6 +137,6 @@ def _few(
         told = f"under {MIN_SPLIT} eligible customers in the sample ({n_sampled:,})"
         return (told,), ("Raise --sample-size.",)
     if n_eligible < FEW_ELIGIBLE * n_customers:
-        told = f"{share(n_eligible, n_customers)} of the customers are eligible"
+        told = f"{percent_of(n_eligible, n_customers)} of the customers are eligible"
         return (f"{told}, the others {states}",), ("Nothing, if the shop is like that.",)
     return (), ()

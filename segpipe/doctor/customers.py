@@ -9,8 +9,9 @@ from typing import Any
 
 from segpipe.core.report import FeatureInfo, SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS
+from segpipe.core.text import counted, percent_of
 from segpipe.doctor.lines import KNOWN_ORDERS
-from segpipe.doctor.record import Finding, counted, share
+from segpipe.doctor.record import Finding
 from segpipe.engines.duckdb import Connection
 
 _CUSTOMERS = CUSTOMER_FEATURES.name
@@ -39,7 +40,7 @@ def customer_findings(
 def _single_orders(engine: Connection, features: FeatureInfo) -> Finding:
     (n_single,) = _row(engine, f"SELECT count(*) FILTER (total_orders = 1) FROM {_CUSTOMERS}")
     n = features.n_customers
-    found = f"Customers with one order only: {n_single:,} of {n:,} ({share(n_single, n)})."
+    found = f"Customers with one order only: {n_single:,} of {n:,} ({percent_of(n_single, n)})."
     if n_single < _MANY_SINGLE * n:
         return Finding("ok", "one_order", found)
     advice = (
@@ -93,7 +94,7 @@ def _largest(engine: Connection, features: FeatureInfo) -> list[Finding]:
     (customer, n_orders), (_, n_next) = rows
     if n_orders < max(_LARGE_CUSTOMER * features.n_orders, _FAR_ABOVE * n_next):
         return []
-    told = share(n_orders, features.n_orders)
+    told = percent_of(n_orders, features.n_orders)
     found = f"Customer {customer!r} alone has {n_orders:,} orders, {told} of all."
     advice = "An id for walk-ins or tests? Leave it blank, or name it in guest_ids of a preset."
     return [Finding("warning", "largest_customer", found, advice)]
@@ -106,7 +107,9 @@ def _tickets(engine: Connection, source: SourceInfo) -> Finding:
         f"WHERE customer_id NOT IN (SELECT customer_id FROM {_CUSTOMERS})",
     )
     n = source.n_tickets
-    found = f"Tickets of nobody who ordered: {n_strangers:,} of {n:,} ({share(n_strangers, n)})."
+    found = (
+        f"Tickets of nobody who ordered: {n_strangers:,} of {n:,} ({percent_of(n_strangers, n)})."
+    )
     if n_strangers < _MANY_STRANGERS * n:
         return Finding("ok", "tickets", found)
     advice = "Do both files name customers by the same id? They do not count otherwise."

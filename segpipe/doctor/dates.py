@@ -11,8 +11,9 @@ from itertools import pairwise
 
 from segpipe.core.report import FeatureInfo, SourceInfo
 from segpipe.core.settings import RunSettings
+from segpipe.core.text import counted, percent_of
 from segpipe.doctor.lines import KNOWN_ORDERS
-from segpipe.doctor.record import Finding, counted, share
+from segpipe.doctor.record import Finding
 from segpipe.engines.duckdb import Connection
 
 Days = list[tuple[date, int]]  # ascending, with orders
@@ -169,7 +170,7 @@ def _times(engine: Connection, source: SourceInfo) -> Finding:
     ).fetchall()[0]
     if n < _STAMP_SHARE * total or n < _MIN_STAMPED:
         return Finding("ok", "times", "Orders have times of day.")
-    found = f"{counted(n, 'order')} ({share(n, total)}) at {stamp} to the second."
+    found = f"{counted(n, 'order')} ({percent_of(n, total)}) at {stamp} to the second."
     advice = "Dates without a time beside others with one? Export the time of all."
     if stamp != time(0):
         advice = "Dates that became times in another zone? Export them in the shop's --timezone."

@@ -9,7 +9,8 @@ from typing import Any
 
 from segpipe.core.report import SourceInfo
 from segpipe.core.schema import ORDER_LINES
-from segpipe.doctor.record import Finding, counted, share
+from segpipe.core.text import counted, percent_of
+from segpipe.doctor.record import Finding
 from segpipe.engines.duckdb import Connection
 from segpipe.sources.lines import Intake
 from segpipe.sources.rejects import Reject
@@ -61,7 +62,7 @@ def order_findings(engine: Connection, source: SourceInfo) -> list[Finding]:
     )
     findings = []
     if n_free:
-        found = f"{counted(n_free, 'line')} ({share(n_free, n_lines)}) at a price of zero."
+        found = f"{counted(n_free, 'line')} ({percent_of(n_free, n_lines)}) at a price of zero."
         advice = "Gifts, samples and freebies stay as lines of their order; repair real gaps."
         severity = "warning" if n_free >= _MANY_FREE * n_lines else "note"
         findings.append(Finding(severity, "prices", found, advice))
@@ -71,8 +72,8 @@ def order_findings(engine: Connection, source: SourceInfo) -> list[Finding]:
         (n_orders,) = _row(engine, f"SELECT count(DISTINCT order_id) FROM {KNOWN_ORDERS}")
         n = source.n_shared_orders
         found = (
-            f"{counted(n, 'order id')} ({share(n, n_orders)}) under more than one customer; each "
-            f"customer's lines are taken as an order of their own."
+            f"{counted(n, 'order id')} ({percent_of(n, n_orders)}) under more than one customer;"
+            " each customer's lines are taken as an order of their own."
         )
         advice = "Where numbers start anew, by branch or year, put that before the number."
         severity = "warning" if n >= _MANY_SHARED * n_orders else "note"
@@ -94,7 +95,7 @@ def _rejects(intake: Intake) -> Finding:
         told.append(f"{reason} ({n:,}{_example(first, several=several)})")
     n_rejected = refused.reasons.total()
     found = (
-        f"{n_rejected:,} of {outcome.n_rows:,} rows ({share(n_rejected, outcome.n_rows)}) "
+        f"{n_rejected:,} of {outcome.n_rows:,} rows ({percent_of(n_rejected, outcome.n_rows)}) "
         f"cannot be read: {', '.join(told)}."
     )
     return Finding("warning", "rejects", found, "Repair them, or set their form in a preset.")
@@ -111,9 +112,8 @@ def _example(first: Reject | None, *, several: bool) -> str:
 def _guests(n_guests: int, n_rows: int) -> Finding:
     if not n_guests:
         return Finding("ok", "guests", "Every line names its customer.")
-    found = (
-        f"{counted(n_guests, 'line')} ({share(n_guests, n_rows)}) of guests, without a customer id."
-    )
+    share = percent_of(n_guests, n_rows)
+    found = f"{counted(n_guests, 'line')} ({share}) of guests, without a customer id."
     advice = (
         "Guests are counted, not segmented; if the shop knows their e-mail or phone, map that "
         "column to customer_id besides."
@@ -153,7 +153,7 @@ def _copies(engine: Connection) -> list[Finding]:
     n_copies = n_lines - n_distinct
     if not n_copies:
         return [Finding("ok", "duplicates", "No two lines are identical.")] if n_lines else []
-    told = f"{counted(n_copies, 'line')} ({share(n_copies, n_lines)}) identical to another"
+    told = f"{counted(n_copies, 'line')} ({percent_of(n_copies, n_lines)}) identical to another"
     if n_copies < _MANY_COPIES * n_lines:
         return [Finding("ok", "duplicates", f"{told}, as two of one thing are; that is normal.")]
     advice = "Too many for two of one thing: was a part exported twice, or a table joined twice?"

@@ -5,25 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from segpipe.core.report import FeatureInfo, SourceInfo, plain_values
+from segpipe.core.plain import plain_values
+from segpipe.core.report import FeatureInfo, SourceInfo
 
 SEVERITIES = ("refused", "warning", "note", "ok")  # worst first
 STATES = ("unavailable", "degraded", "available")
-
-
-def counted(n: int, word: str) -> str:
-    """The number with its word: 1 line, 2 lines."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
-def share(part: float, whole: float) -> str:
-    """Part of the whole in percent, never rounded to none or all."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 0.1:
-        return "under 0.1%"
-    if 99.9 < percent < 100:
-        return "over 99.9%"
-    return f"{percent:.1f}%".replace(".0%", "%")
 
 
 @dataclass(frozen=True)

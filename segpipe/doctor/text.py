@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from segpipe.doctor.record import STATES, AxisHealth, Diagnosis, counted, share
-from segpipe.reports.text import table_text
+from segpipe.core.text import counted, percent, table_text
+from segpipe.doctor.record import STATES, AxisHealth, Diagnosis
 
 _WIDTH = 100
 _INDENT = 10
@@ -59,7 +59,7 @@ def _axes_table(axes: tuple[AxisHealth, ...]) -> str:
             axis.name,
             axis.state,
             f"{axis.n_eligible:,}",
-            share(axis.eligible_share, 1),
+            percent(axis.eligible_share),
             "; ".join(axis.reasons),
         )
         for axis in axes

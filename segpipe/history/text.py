@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from segpipe.core.text import counted, table_text
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
-from segpipe.privacy.forget import Forgetting
-from segpipe.reports.text import table_text
 
 _NONE = "-"
 _WIDTH = 36  # of a name or a setting's value; the whole of it is in the JSON
@@ -25,37 +24,6 @@ def diff_text(diff: RunDiff) -> str:
         _segments(diff.axes),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def forgetting_text(found: Forgetting) -> str:
-    """What was removed where and what was not, without a newline at its end."""
-    again = " had been forgotten before; what was left is gone now" if found.tables else ""
-    again = again or " had been forgotten before"
-    told = again if found.was_forgotten else " is forgotten"
-    lines = [f"Customer {found.customer_id} of store {found.store_id}{told}."]
-    removed = [(erasure.table, _counted(erasure.n_rows, "row")) for erasure in found.tables]
-    removed += [
-        (str(file.path), _counted(file.n_records, "record"))
-        for file in found.files
-        if file.n_records
-    ]
-    if found.is_clean:
-        lines.append("Nothing of them was found.")
-    else:
-        lines += ["Removed from:", *_indented(table_text(("", ""), removed).splitlines()[1:])]
-    troubles = [f"{file.path}: {file.trouble}." for file in found.files if file.trouble]
-    lines += ["Not reached:", *_indented([*troubles, *found.unreached])]
-    lines.append("Sizes of segments, moves and definitions are sums over all customers, and stay.")
-    lines.append("Later runs leave them out: a salted hash of the id is kept for that alone.")
-    return "\n".join(lines)
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _sides(before: RunSide, after: RunSide) -> str:
@@ -115,7 +83,7 @@ def _moves(diff: RunDiff) -> str:
         for cause, n_moves in (axis.moves or {}).items():
             by_cause[cause] = by_cause.get(cause, 0) + n_moves
     told = ", ".join(f"{n:,} by {cause}" for cause, n in by_cause.items())
-    text = f"{_counted(sum(by_cause.values()), 'move')} between segments: {told}."
+    text = f"{counted(sum(by_cause.values()), 'move')} between segments: {told}."
     if len(diff.steps) > 1:
         runs = ", ".join(map(str, diff.steps))
         text += f"\nAdded up over the runs {runs}: who moved twice counts twice, and who came back"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import MEASURES
-from segpipe.axes.steps import next_step
+from segpipe.axes.figures import next_step
 from segpipe.clustering.distances import squared_distances
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import AxisModel

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.axes.figures import phrase_for, said, told
-from segpipe.axes.steps import told_exactly
+from segpipe.axes.figures import phrase_for, said, told, told_exactly
 from segpipe.clustering.distances import squared_distances
 from segpipe.core.errors import InputError
 from segpipe.model.assign import Tally, assign_axis

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.axes import Feature
+from segpipe.axes import Eligibility, Feature
 
 Floats = npt.NDArray[np.float64]
 WINSOR_TAIL = 0.01  # of the eligible population, at each end
@@ -120,3 +120,14 @@ def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
     if deviation <= 1e-9 * max(1.0, abs(mean)):
         return None
     return FeatureScale(feature.measure, feature.transform, fill, low, high, mean, deviation)
+
+
+def eligible_rows(
+    columns: Mapping[str, Floats], rules: Sequence[Eligibility]
+) -> npt.NDArray[np.bool_]:
+    """True for customers whom every rule admits; shape (n,)."""
+    n_rows = len(next(iter(columns.values())))
+    eligible = np.ones(n_rows, dtype=np.bool_)
+    for rule in rules:
+        eligible &= columns[rule.measure] >= rule.at_least  # missing admits nobody
+    return eligible

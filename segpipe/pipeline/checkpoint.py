@@ -21,7 +21,8 @@ from typing import Any
 from segpipe import __version__
 from segpipe.axes.catalogue import axis_path
 from segpipe.core.errors import InputError
-from segpipe.core.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo, plain_values
+from segpipe.core.plain import plain_values
+from segpipe.core.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES, METRICS, TICKETS
 from segpipe.core.settings import RunSettings, home_path
 from segpipe.engines.duckdb import Connection, EngineError, literal, quote

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from segpipe import __version__
 from segpipe.axes import axes_for
 from segpipe.core.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
-from segpipe.core.progress import Progress
+from segpipe.core.progress import Progress, Stages
 from segpipe.core.report import (
     AxisInfo,
     FeatureInfo,
@@ -31,7 +31,6 @@ from segpipe.core.report import (
     SourceInfo,
 )
 from segpipe.core.settings import RunSettings
-from segpipe.core.stages import Stages
 from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection as Engine
 from segpipe.engines.duckdb import EngineError, open_engine

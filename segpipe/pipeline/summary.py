@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from segpipe.axes.guidance import described_state, guidance_for
-from segpipe.core.report import AxisInfo, plain_values
+from segpipe.core.plain import plain_values
+from segpipe.core.report import AxisInfo
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.runs import SegmentDefinition

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from segpipe import __version__
 from segpipe.core.errors import InputError, SegpipeError
 from segpipe.core.forgotten import Forgotten
-from segpipe.core.report import plain_values
+from segpipe.core.plain import plain_values
 from segpipe.core.settings import RunSettings
 from segpipe.model.document import Model, model_of
 from segpipe.postgres import Connection

@@ -7,8 +7,10 @@ dictionary entry, strengths come from a table of the 10,001 texts from 0 to 1.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ import pyarrow.compute as pc
 
 from segpipe.core.errors import InputError
 from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import Words
 from segpipe.publishing.content_hash import content_hashes, strength_steps
 
@@ -155,3 +158,54 @@ def _escape_all(texts: pa.Array) -> pa.Array:
     for found, written in _ESCAPES:
         texts = pc.replace_substring(texts, found, written)
     return texts
+
+
+def send(
+    connection: Connection, statement: sql.Composed, parts: Iterable[memoryview | bytes]
+) -> int:
+    """Rows that `COPY … FROM STDIN` took in; `parts` are in the format that it names."""
+    with connection.cursor() as cursor:
+        with ThreadPoolExecutor(1) as sender, cursor.copy(statement) as copy:
+            sending: Future[None] | None = None
+            for part in parts:
+                if sending:
+                    sending.result()
+                sending = sender.submit(copy.write, part)
+            if sending:
+                sending.result()
+        return cursor.rowcount
+
+
+_SORTED_ROWS = 50_000  # sorted at a time, some 15 MB, while the server reads those before
+
+
+_SORTED_FIRST = ("purchase_value", "loyalty_trajectory", "price_sensitivity")  # asked for most
+
+
+def sort_by_segment(
+    batches: Iterable[pa.RecordBatch], axes: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the batches; within some that come one after another, by segment."""
+    keys = [
+        *(axis for axis in _SORTED_FIRST if axis in axes),
+        *(a for a in axes if a not in _SORTED_FIRST),
+    ]
+    some: list[pa.RecordBatch] = []
+    n_rows = 0
+    for batch in chain(batches, [None]):
+        if batch is not None:
+            some.append(batch)
+            n_rows += batch.num_rows
+        if some and (batch is None or n_rows >= _SORTED_ROWS):
+            yield from _sorted(some, keys)
+            some, n_rows = [], 0
+
+
+def _sorted(batches: list[pa.RecordBatch], keys: Sequence[str]) -> list[pa.RecordBatch]:
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    if not table.num_rows:
+        return batches
+    codes = [table[key].chunk(0).indices.to_numpy(zero_copy_only=False) for key in keys]
+    order = np.lexsort(codes[::-1])  # by the first key first, ties as they came
+    found: list[pa.RecordBatch] = table.take(pa.array(order)).to_batches()
+    return found

@@ -18,10 +18,9 @@ from segpipe.core.schema import COLUMNS, COPIED, ORIGINAL, SENT
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import Rows, Words
 from segpipe.publishing.content_hash import content_hashes
-from segpipe.publishing.copy import copy_lines
+from segpipe.publishing.copy import copy_lines, send
 from segpipe.publishing.measure_table import update_measures
 from segpipe.publishing.previous_rows import read_known
-from segpipe.publishing.send import send
 from segpipe.publishing.task import Publication, Written
 from segpipe.publishing.transitions import Moves, follow
 from segpipe.runs.partition import Parent, Partition, table_of

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.postgres import Connection, another, plain_errors, sql
-from segpipe.publishing.send import send
+from segpipe.publishing.copy import send
 from segpipe.publishing.task import Publication
 from segpipe.runs.partition import Parent, Partition, table_of
 from segpipe.runs.store_lock import settle

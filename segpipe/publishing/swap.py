@@ -13,11 +13,9 @@ import pyarrow as pa
 
 from segpipe.core.schema import COLUMNS, SENT
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.copy import copy_lines
+from segpipe.publishing.copy import copy_lines, send, sort_by_segment
 from segpipe.publishing.measure_table import carry_measures, write_measures
-from segpipe.publishing.nearby import by_segment
 from segpipe.publishing.previous_rows import KnownCustomers, read_known
-from segpipe.publishing.send import send
 from segpipe.publishing.task import Publication, Written
 from segpipe.publishing.transitions import Moves, follow
 from segpipe.runs.partition import Exchange, Partition, settle_copied
@@ -40,7 +38,7 @@ def build_rows(
         known = read_known(connection, exchange.old, task.axes)
         moves = Moves(known, task.previous, task.as_of)
         n_rows = _copy(
-            connection, exchange.new, _lines(by_segment(batches, task.axes), moves, task), SENT
+            connection, exchange.new, _lines(sort_by_segment(batches, task.axes), moves, task), SENT
         )
         settle_copied(connection, exchange.new)
         kept = writing.result()

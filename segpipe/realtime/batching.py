@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Condition, Thread
+from typing import Any
 
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.core.errors import SegpipeError
-from segpipe.realtime import Customer, assign_by_day
-from segpipe.realtime.snapshot import Snapshot
+from segpipe.model.document import Model, model_of
+from segpipe.realtime import Customer, Rollup, assign_by_day, open_rollup
+from segpipe.runs.current_run import InForce
 
 Answers = list[Assigned | Refused]
 AT_ONCE = 200  # customers who wait alone, an execution
@@ -170,3 +173,22 @@ def _assigned(jobs: Sequence[_Job], between: Callable[[], None]) -> Answers:
         answers |= found
         between()
     return [answers[index] for index in range(len(customers))]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run with its model, ready to assign; nothing in it changes."""
+
+    run: InForce
+    model: Model | None  # None: the run kept none, and nobody can be assigned
+    rollup: Rollup | None
+    closing: ExitStack = field(repr=False)
+
+
+def open_snapshot(run: InForce, document: dict[str, Any] | None) -> Snapshot:
+    """The run with its statements prepared, which takes half a second."""
+    closing = ExitStack()
+    if document is None:
+        return Snapshot(run, None, None, closing)
+    model = model_of(document, f"of run {run.run_id}")
+    return Snapshot(run, model, closing.enter_context(open_rollup(model)), closing)

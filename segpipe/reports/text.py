@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from segpipe.core.report import AxisInfo, CandidateInfo, RunReport
+from segpipe.core.text import percent, percent_floor, table_text
 
 
 def report_text(report: RunReport) -> str:
@@ -20,22 +19,6 @@ def report_text(report: RunReport) -> str:
         _stages_table(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def table_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Columns side by side; numbers to the right, everything else to the left."""
-    body = [[_cell(value) for value in row] for row in rows]
-    raw = [head, *body]
-    widths = [max(len(row[i]) for row in raw) for i in range(len(head))]
-    numeric = [bool(body) and all(_is_number(row[i]) for row in body) for i in range(len(head))]
-    lines = []
-    for row in raw:
-        cells = [
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, numeric, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def _head(report: RunReport) -> str:
@@ -88,7 +71,7 @@ def _axes_table(axes: Sequence[AxisInfo]) -> str:
             axis.verdict,
             axis.n_clusters or "-",
             "-" if axis.silhouette is None else f"{axis.silhouette:.2f}",
-            ", ".join(f"{name} {_share(share)}" for name, share in axis.shares.items()),
+            ", ".join(f"{name} {percent(share)}" for name, share in axis.shares.items()),
         )
         for axis in axes
     ]
@@ -110,7 +93,7 @@ def _choices_table(axes: Sequence[AxisInfo]) -> str:
                 axis.name,
                 *(_score(scores.get(k), is_chosen=k == axis.n_clusters) for k in ks),
                 f"{nulls[0]:.2f}" if nulls else "-",
-                _agreement(axis),
+                percent_floor(axis.agreement.share) if axis.agreement else "-",
                 axis.choice or axis.reason or "",
             )
         )
@@ -128,13 +111,6 @@ def _score(candidate: CandidateInfo | None, *, is_chosen: bool) -> str:
         return ""
     told = f"{candidate.silhouette:.2f}"
     return f"({told})" if candidate.passed_over else f" {told}*" if is_chosen else f" {told} "
-
-
-def _agreement(axis: AxisInfo) -> str:
-    """Rounded down, so that 100 % is everybody."""
-    if axis.agreement is None:
-        return "-"
-    return f"{math.floor(axis.agreement.share * 10_000 + 1e-9) / 100:.2f}%"
 
 
 def _changes(report: RunReport) -> str:
@@ -196,17 +172,3 @@ def _stages_table(report: RunReport) -> str:
     rows.append(("total", f"{sum(stage.seconds for stage in report.stages):.2f}"))
     memory = f"Peak memory {report.peak_memory_mb:,.0f} MB; model {report.model_hash[:12]}"
     return table_text(("Stage", "Seconds"), rows) + "\n\n" + memory
-
-
-def _share(share: float) -> str:
-    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
-
-
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of a database row
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return "" if value is None else str(value)
-
-
-def _is_number(text: str) -> bool:
-    return text in ("", "-") or text.replace(",", "").replace(".", "").lstrip("-").isdigit()

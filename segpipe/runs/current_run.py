@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from segpipe.answers.plain import plain
 from segpipe.core.errors import InputError
+from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection, plain_errors
 
 # SQL: the store's run in force, a row of the ledger.
@@ -40,7 +40,11 @@ class InForce:
 
 def run_document(run_id: int, as_of: date | None, published_at: datetime | None) -> dict[str, Any]:
     """run_id, as_of and published_at."""
-    return {"run_id": run_id, "as_of": plain(as_of), "published_at": plain(published_at)}
+    return {
+        "run_id": run_id,
+        "as_of": plain_values(as_of),
+        "published_at": plain_values(published_at),
+    }
 
 
 def in_force(connection: Connection, store_id: str) -> InForce | None:

@@ -12,8 +12,8 @@ from segpipe import postgres, publishing, runs
 from segpipe.core.errors import InputError
 from segpipe.export import FORMATS, export
 from segpipe.export.read import read_segments
-from segpipe.history import Forgetting, forget_customer
 from segpipe.postgres import Connection
+from segpipe.privacy import Forgetting, forget_customer
 from tests.conftest import AXES, Rows
 
 

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.axes.steps import next_step, told_exactly
+from segpipe.axes.figures import next_step, told_exactly
 from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment

@@ -18,9 +18,9 @@ import yaml
 from segpipe import postgres, publishing, runs
 from segpipe.core.errors import DatabaseError
 from segpipe.export import FORMATS, export
-from segpipe.history import Forgetting, forget_customer
 from segpipe.pipeline import checkpoint
 from segpipe.postgres import Connection, sql
+from segpipe.privacy import Forgetting, forget_customer
 from segpipe.runs.forgotten import forgotten_hashes
 from tests.conftest import AXES, Rows
 from tests.support.commands import FEW_KS, Outcome, call, shop_lines, write_shop

@@ -8,8 +8,8 @@ from itertools import groupby
 import pyarrow as pa
 import pytest
 
-from segpipe.publishing import nearby
-from segpipe.publishing.nearby import by_segment
+from segpipe.publishing import copy
+from segpipe.publishing.copy import sort_by_segment
 
 AXES = ("repurchase_behavior", "purchase_value", "loyalty_trajectory")
 
@@ -38,13 +38,13 @@ def _rows(batches: list[pa.RecordBatch]) -> list[dict[str, str]]:
 @pytest.mark.parametrize("size", [1, 7, 400])
 def test_the_rows_are_the_same_whatever_the_batches(size: int) -> None:
     before = _batches(400, size)
-    after = list(by_segment(before, AXES))
+    after = list(sort_by_segment(before, AXES))
     assert sorted(_rows(after), key=str) == sorted(_rows(before), key=str)
-    assert _rows(after) == _rows(list(by_segment(_batches(400, 33), AXES)))
+    assert _rows(after) == _rows(list(sort_by_segment(_batches(400, 33), AXES)))
 
 
 def test_the_axes_that_are_asked_for_most_come_first() -> None:
-    rows = _rows(list(by_segment(_batches(400, 50), AXES)))
+    rows = _rows(list(sort_by_segment(_batches(400, 50), AXES)))
     keys = [
         (row["purchase_value"], row["loyalty_trajectory"], row["repurchase_behavior"])
         for row in rows
@@ -57,13 +57,13 @@ def test_the_axes_that_are_asked_for_most_come_first() -> None:
 
 
 def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearby, "_ROWS", 100)
-    ids = [row["customer_id"] for row in _rows(list(by_segment(_batches(400, 50), AXES)))]
+    monkeypatch.setattr(copy, "_SORTED_ROWS", 100)
+    ids = [row["customer_id"] for row in _rows(list(sort_by_segment(_batches(400, 50), AXES)))]
     for start in range(0, 400, 100):
         assert {*ids[start : start + 100]} == {f"c{n:04d}" for n in range(start, start + 100)}
 
 
 def test_nobody_at_all() -> None:
-    assert list(by_segment([], AXES)) == []
-    [empty] = by_segment([_batches(4, 4)[0].slice(0, 0)], AXES)
+    assert list(sort_by_segment([], AXES)) == []
+    [empty] = sort_by_segment([_batches(4, 4)[0].slice(0, 0)], AXES)
     assert empty.num_rows == 0

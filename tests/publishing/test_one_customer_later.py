@@ -6,7 +6,7 @@ import pytest
 
 from segpipe import publishing, runs
 from segpipe.core.errors import InputError
-from segpipe.history import forget_customer
+from segpipe.privacy import forget_customer
 from tests.support.assigned import assert_counts_are_true, define, profile, shop, store
 from tests.support.moving_customers import MARCH, VALUE, Customer, Shop, state_of
 

@@ -14,8 +14,7 @@ import pytest
 from segpipe.answers import InForce
 from segpipe.realtime import Customer
 from segpipe.realtime import batching as queue_module
-from segpipe.realtime.batching import MOST_WAITING, AssignQueue, OverloadedError
-from segpipe.realtime.snapshot import Snapshot
+from segpipe.realtime.batching import MOST_WAITING, AssignQueue, OverloadedError, Snapshot
 from tests.support.live_database import wait_for
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import segpipe.reports.html
 from segpipe.axes import MEASURES
-from segpipe.reports.html import charts, wording
+from segpipe.core.text import percent
+from segpipe.reports.html import charts
 from segpipe.reports.html.heat import deviation, step_of
 from segpipe.reports.html.ticks import Edge, edge_of, linear_values, tick_label
 
@@ -132,5 +133,5 @@ def test_colours_stand_out_from_the_card_and_text_can_be_read_on_them(theme: str
 
 def test_a_share_is_never_rounded_to_nobody_or_to_everybody() -> None:
     shares = (0, 0.0004, 0.051, 0.26, 0.9951, 0.99999, 1)
-    told = [wording.percent(share) for share in shares]
+    told = [percent(share) for share in shares]
     assert told == ["0%", "<0.1%", "5.1%", "26%", "99.5%", "99.9%", "100%"]

@@ -12,8 +12,8 @@ from segpipe.core.forgotten import Forgotten, hash_of
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import Connection as Engine
 from segpipe.engines.duckdb import open_engine
-from segpipe.history import forget_customer
 from segpipe.postgres import Connection
+from segpipe.privacy import forget_customer
 from segpipe.sources.forgotten import remove_forgotten
 from tests.conftest import AXES, Rows
 

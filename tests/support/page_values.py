@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.axes import Eligibility
+from segpipe.core.plain import plain_values
 from segpipe.core.report import (
     AgreementInfo,
     AxisInfo,
@@ -22,7 +23,6 @@ from segpipe.core.report import (
     StageInfo,
     StratumInfo,
     TransitionInfo,
-    plain_values,
 )
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment

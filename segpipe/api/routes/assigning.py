@@ -13,7 +13,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from segpipe.answers import NotInForceError, persist
-from segpipe.answers.plain import plain
 from segpipe.answers.profile import confidence
 from segpipe.api.access_log import seen_of
 from segpipe.api.body import MANY, ONE, admitted, read_body
@@ -26,9 +25,10 @@ from segpipe.api.response_models import AssignedProfile
 from segpipe.api.worker import State
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.core.errors import InputError
+from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection
 from segpipe.realtime import Customer, customer_of
-from segpipe.realtime.snapshot import Snapshot
+from segpipe.realtime.batching import Snapshot
 
 router = APIRouter(tags=["assign"])
 NDJSON = "application/x-ndjson"
@@ -183,9 +183,9 @@ def _answer(state: State, snapshot: Snapshot, found: Assigned, *, is_kept: bool)
         "first_seen_on": None,
         "last_updated": None,
         "is_absent": False,
-        "unavailable": plain(found.unavailable),
-        "filled": plain(found.filled),
-        "notes": plain(found.notes),
+        "unavailable": plain_values(found.unavailable),
+        "filled": plain_values(found.filled),
+        "notes": plain_values(found.notes),
         "persisted": is_kept,
     }
 

@@ -12,7 +12,7 @@ from segpipe.answers import in_force
 from segpipe.api.dependencies import refusals, state_of
 from segpipe.api.errors import NO_RUN, unavailable
 from segpipe.api.metrics import CONTENT_TYPE
-from segpipe.api.page import docs_page
+from segpipe.api.openapi import docs_page
 from segpipe.api.response_models import Health, Ready
 
 router = APIRouter(tags=["operations"])

@@ -18,7 +18,7 @@ from segpipe.api.request_models import RfmCustomerIn, RfmIn
 from segpipe.api.response_models import RfmOut
 from segpipe.api.worker import State
 from segpipe.model.document import Model
-from segpipe.realtime.snapshot import Snapshot
+from segpipe.realtime.batching import Snapshot
 
 router = APIRouter(tags=["rfm"])
 

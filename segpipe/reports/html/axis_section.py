@@ -13,6 +13,7 @@ from segpipe.axes import Eligibility, axes_for
 from segpipe.axes.guidance import described_state
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import INPUTS
+from segpipe.core.text import percent
 from segpipe.reports.html import wording
 from segpipe.reports.html.charts import (
     ScatterChart,
@@ -205,7 +206,7 @@ def _trial(candidate: Mapping[str, Any], n_clusters: int | None) -> Trial:
     return Trial(
         n_clusters=candidate["n_clusters"],
         silhouette=f"{candidate['silhouette']:.2f}",
-        smallest=wording.percent(candidate["smallest_share"]),
+        smallest=percent(candidate["smallest_share"]),
         halves="–" if halves is None else f"{halves:.2f}",
         outcome="chosen" if is_chosen else outcome,
         is_chosen=is_chosen,

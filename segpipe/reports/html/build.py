@@ -5,13 +5,16 @@ Every text is escaped where it is put in, for store ids, file names and segment 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from segpipe.core.errors import InputError
+from segpipe.core.text import percent
 from segpipe.reports.html import charts, wording
 from segpipe.reports.html.axis_section import AxisView, axis_view
 
@@ -69,7 +72,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = wording.percent
+    environment.filters["percent"] = percent
     environment.filters["breakable"] = wording.breakable
     return environment
 
@@ -90,7 +93,7 @@ def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
         Fact("Customers", f"{features['n_customers']:,}"),
         Fact("Orders", f"{features['n_orders']:,}"),
         Fact("Rows read", f"{source['n_rows_read']:,}"),
-        Fact("Rows rejected", f"{rejected:,} ({wording.percent(share)})" if rejected else "none"),
+        Fact("Rows rejected", f"{rejected:,} ({percent(share)})" if rejected else "none"),
     ]
     if load:
         facts.insert(0, Fact("Run", str(load["run_id"])))
@@ -162,3 +165,25 @@ def _versions(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fac
         Fact("Peak memory", f"{report['peak_memory_mb']:,.0f} MB"),
         *facts,
     ]
+
+
+def refuse_page_path(path: Path, option: str, in_use: Iterable[Path] = ()) -> None:
+    """Raise InputError where no page can be written there, or the run reads or writes the file."""
+    if path.resolve() in {other.resolve() for other in in_use}:
+        msg = f"{option} names {path}, which the run reads or writes too; name another file."
+        raise InputError(msg)
+    if path.is_dir():
+        raise InputError(f"{option} names the folder {path}; name a file such as report.html.")
+    if not path.parent.is_dir():
+        raise InputError(f"{option}: there is no folder {path.parent}; make it first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{option} names {path}, which may not be written; name another file.")
+
+
+def write_page(html: str, path: Path) -> None:
+    """Write the page; InputError where the file cannot be written."""
+    try:
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        msg = f"The page cannot be written to {path} ({error.strerror}); name another file."
+        raise InputError(msg) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
+
+from segpipe.core.text import percent_floor, sentence
 
 CAUSES = ("behaviour", "time", "model")
 VERDICTS = {
@@ -15,15 +16,6 @@ VERDICTS = {
     "no structure": "A stable cut through one cloud of customers, not groups of their own.",
     "unavailable": "The input does not tell.",
 }
-
-
-def percent(share: float) -> str:
-    """7.6%, 26%; never 0% of somebody, nor 100% of less than all."""
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.995 <= share < 1:
-        return f"{math.floor(share * 1000) / 10:.1f}%"
-    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
 
 
 def breakable(name: str) -> Markup:
@@ -77,7 +69,7 @@ def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
     """Share of the customers who agree, rounded down, so that 100 % is everybody."""
     if agreement is None:
         return None
-    return f"{math.floor(agreement['share'] * 10_000 + 1e-9) / 100:g}%"
+    return percent_floor(agreement["share"])
 
 
 def kept_sentence(events: Sequence[Mapping[str, Any]]) -> str:
@@ -106,9 +98,3 @@ def notes_of(axis: Mapping[str, Any], label_of: Mapping[str, str]) -> tuple[str,
         who = "1 customer has" if n == 1 else f"{n:,} customers have"
         notes.append(f"{who} no figure for “{label}” and count with the shop's median.")
     return tuple(notes)
-
-
-def sentence(text: str) -> str:
-    """The text with a capital and a full stop."""
-    text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,55 @@
+"""`segpipe sql`: the example queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from segpipe.cli.options import database_url_option
+
+if TYPE_CHECKING:
+    from segpipe.postgres import Connection
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--customer", help="For queries that ask for :customer_id.")
+@click.option("--limit", default=20, show_default=True, help="Rows to show.")
+@click.option("--print", "only_print", is_flag=True, help="Print the SQL, run nothing.")
+@database_url_option
+def sql(
+    name: str | None,
+    customer: str | None,
+    limit: int,
+    database_url: str | None,
+    *,
+    only_print: bool,
+) -> None:
+    """List the example queries, print one, or run one.
+
+    Example: segpipe sql whales_who_wait_for_discounts
+    """
+    from segpipe.postgres.database import open_store
+    from segpipe.postgres.example_queries import list_queries, read_query
+
+    if name is None:
+        for query in list_queries():
+            click.echo(f"{query.name:<36}{query.question}")
+    elif only_print:
+        click.echo(read_query(name).sql)
+    else:
+        with open_store(database_url) as store:
+            click.echo(query_text(store, name, limit, customer))
+
+
+def query_text(store: Connection, name: str, limit: int, customer: str | None = None) -> str:
+    """The query's SQL and the first rows of what it finds."""
+    from segpipe.core.text import table_text
+    from segpipe.postgres.example_queries import read_query, run_query
+
+    parameters = {} if customer is None else {"customer_id": customer}
+    found = run_query(store, name, parameters, limit)
+    shown = table_text(found.columns, found.rows)
+    count = f"({len(found.rows)} rows shown)" if found.has_more else f"({len(found.rows)} rows)"
+    return f"{read_query(name).sql}\n\n{shown}\n{count}"
