@@ -16,11 +16,11 @@ from urllib.parse import unquote
 from load import percentile
 
 from segpipe import postgres
-from segpipe.answers import in_force, read_profile
+from segpipe.answers import current_run, read_profile
 from segpipe.api.body import admitted
 from segpipe.api.request_models import CustomerIn
 from segpipe.model.document import model_of
-from segpipe.realtime import Customer, assign_customers, customer_of, open_rollup
+from segpipe.realtime import Customer, assign_customers, customer_of, prepare_features
 from segpipe.runs import read_model
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def alone(url: str, lookups: Path, assignments: Path) -> dict[str, Any]:
     bodies = [json.dumps(one["body"]).encode() for one in read_lines(assignments)]
     customers = [customer_in(body) for body in bodies]
     with postgres.connect(url) as connection:
-        run = in_force(connection, STORE)
+        run = current_run(connection, STORE)
         assert run is not None  # noqa: S101 - it is published
         document = read_model(connection, run.run_id)
         assert document is not None  # noqa: S101 - it was published with its model
@@ -43,11 +43,11 @@ def alone(url: str, lookups: Path, assignments: Path) -> dict[str, Any]:
         profile = timed(lambda one: read_profile(connection, STORE, one), ids, _TIMES)
     found = {"profile": profile, "schema": timed(customer_in, bodies, _TIMES)}
     model = model_of(document, "of the benchmark")
-    with open_rollup(model) as rollup:
+    with prepare_features(model) as prepared:
         for size in SIZES:
             some = [customers[at : at + size] for at in range(0, len(customers) - size + 1, size)]
             found[f"assign_{size}"] = timed(
-                lambda own: assign_customers(rollup, model, own), some, _TIMES // 10
+                lambda own: assign_customers(prepared, model, own), some, _TIMES // 10
             )
     return found
 

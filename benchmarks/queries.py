@@ -39,7 +39,7 @@ from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model, read_model
 from segpipe.pipeline.memberships import assign_population
-from segpipe.pipeline.summary import definitions
+from segpipe.pipeline.summary import segment_definitions
 from segpipe.postgres import Connection, fetch_one, migrate, sql
 from segpipe.postgres.example_queries import bound, read_query
 from segpipe.runs import partition
@@ -116,7 +116,7 @@ def fill(server: Server, url: str, n_profiles: int, n_real: int) -> dict[str, An
             STORE,
             _repeated(real, n_profiles),
             axes=axes,
-            definitions=definitions(model),
+            definitions=segment_definitions(model),
             model=model.document(),
         )
         seconds = perf_counter() - started
@@ -248,9 +248,9 @@ def _without_indexes(connection: Connection) -> Iterator[None]:
 def measure_indexes(connection: Connection) -> dict[str, Any]:
     """Bytes of the table and of each index, and the seconds that each takes to build alone."""
     parent = partition.find_parent(connection)
-    in_force = partition.find_partition(connection, parent, STORE)
-    assert in_force  # noqa: S101 - it has just been filled
-    name = in_force.identifier.as_string(connection)
+    current_run = partition.find_partition(connection, parent, STORE)
+    assert current_run  # noqa: S101 - it has just been filled
+    name = current_run.identifier.as_string(connection)
     heap, toast, indexes, whole = fetch_one(connection, _TABLE, [name])
     found = {}
     for index, definition, size in connection.execute(_INDEXES, [name]).fetchall():

@@ -160,21 +160,21 @@ def sizes(url: str) -> dict[str, Any]:
     """Bytes of the partition in force with its indexes, fresh and as it is; and of kept runs."""
     with postgres.connect(url) as connection:
         parent = partition.find_parent(connection)
-        in_force = partition.find_partition(connection, parent, STORE)
-        assert in_force  # noqa: S101 - a run has been published
-        now = _size(connection, in_force)
+        current_run = partition.find_partition(connection, parent, STORE)
+        assert current_run  # noqa: S101 - a run has been published
+        now = _size(connection, current_run)
         with connection.transaction(force_rollback=True):
             fresh = partition.create_partition(connection, parent, STORE, _FRESH_RUN_ID)
-            partition.settle_copied(connection, fresh)
+            partition.drop_copied_expression(connection, fresh)
             connection.execute(
                 sql.SQL("INSERT INTO {} SELECT * FROM {} ORDER BY customer_id").format(
-                    fresh.identifier, in_force.identifier
+                    fresh.identifier, current_run.identifier
                 )
             )
             partition.build_indexes(connection, parent, fresh, [axis.name for axis in AXES])
             as_new = _size(connection, fresh)
         kept = int(fetch_one(connection, _KEPT, [STORE])[0])
-        dead, n_vacuums, _ = fetch_one(connection, _VACUUM, [[in_force.name]])
+        dead, n_vacuums, _ = fetch_one(connection, _VACUUM, [[current_run.name]])
     return {
         "partition_bytes": now,
         "fresh_bytes": as_new,

@@ -97,7 +97,7 @@ def _listening(process: subprocess.Popen[bytes], out: Path, err: Path) -> Progra
     raise SystemExit(f"does not serve: {process.args!r}\n{err.read_text()}")
 
 
-def settle(served: Program) -> None:
+def set_transaction_defaults(served: Program) -> None:
     """Wait until its processes have started, which is when they have nothing to do."""
     before, give_up = -1.0, time.monotonic() + _START_SECONDS
     while (now := served.cpu_seconds()) - before > _IDLE and time.monotonic() < give_up:

@@ -32,12 +32,12 @@ from measured import (
     run_segpipe,
     show,
 )
-from served import Asked, Program, offer, program, settle
+from served import Asked, Program, offer, program, set_transaction_defaults
 from speed import generate
 
 from segpipe import postgres
 from segpipe.access.key_table import create_key
-from segpipe.answers import in_force
+from segpipe.answers import current_run
 from segpipe.core.settings import EngineSettings, SourceSettings
 from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.parity import documents, draw_customers
@@ -111,7 +111,7 @@ def prepare(server: Server, url: str, asked: argparse.Namespace) -> Bench:
     run_segpipe(server, url, "--csv-path", lines)
     with postgres.connect(url) as connection:
         _, key = create_key(connection, "benchmark", "read", 1_000_000)
-        run = in_force(connection, STORE)
+        run = current_run(connection, STORE)
         assert run is not None  # noqa: S101 - it has just been published
         assert run.as_of is not None  # noqa: S101 - as above
     requests = write_requests(server.home, lines, run.as_of)
@@ -175,7 +175,7 @@ def serve(bench: Bench, n_workers: int) -> Iterator[Program]:
     command = [sys.executable, "-m", "segpipe", "serve", "--port", 0, "--workers", n_workers]
     command += ["--database-url", bench.url]
     with program(command, folder, environment(bench.server)) as service:
-        settle(service)
+        set_transaction_defaults(service)
         yield service
 
 

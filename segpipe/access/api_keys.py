@@ -41,7 +41,7 @@ def new_token(key_id: int) -> str:
     return f"segpipe_{key_id}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
-def hash_of(token: str) -> bytes:
+def hash_token(token: str) -> bytes:
     """SHA-256 of the token, which no slow hash would improve.
 
     That is for passwords, which can be guessed; 256 random bits cannot, and a slow hash at every
@@ -57,12 +57,12 @@ def authenticated(token: str, keys: Mapping[int, ApiKey]) -> ApiKey | None:
     """
     found = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
     key = keys.get(int(found[1])) if found else None
-    given = hash_of(token[:_LONGEST_TOKEN])
+    given = hash_token(token[:_LONGEST_TOKEN])
     is_same = hmac.compare_digest(given, key.token_hash if key else _NO_HASH)
     return key if is_same else None
 
 
-def refuse_bad_name(name: str) -> None:
+def check_key_name(name: str) -> None:
     """Raise InputError for what cannot name a key, such as a token, which it does not repeat."""
     token = _TOKEN.search(name)
     if token:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from segpipe.access.api_keys import ApiKey, Scope, hash_of, new_token, refuse_bad_name
+from segpipe.access.api_keys import ApiKey, Scope, check_key_name, hash_token, new_token
 from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
 
-_TOLD = 3  # names
+_COLUMNS = 3  # names
 
 
 def create_key(
@@ -19,12 +19,12 @@ def create_key(
 
     Raises InputError for a name that is not one, or that an active key has.
     """
-    refuse_bad_name(name)
+    check_key_name(name)
     with plain_errors(), connection.transaction():
         next_id = "SELECT nextval(pg_get_serial_sequence('api_keys', 'key_id'))"
         key_id = fetch_one(connection, next_id)[0]
         token = new_token(key_id)  # it names the key, so that the id is needed before the hash
-        key = ApiKey(key_id, name, scope, rate_per_minute, hash_of(token))
+        key = ApiKey(key_id, name, scope, rate_per_minute, hash_token(token))
         made = connection.execute(
             "INSERT INTO api_keys (key_id, name, scope, rate_per_minute, token_hash)"
             " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s)"
@@ -51,7 +51,7 @@ def list_keys(connection: Connection) -> list[dict[str, Any]]:
 
 def revoke_key(connection: Connection, name: str) -> int:
     """Id of the active key of that name, which is none from now on; InputError for another name."""
-    refuse_bad_name(name)  # a token, handed in by mistake, would else be in the server's log
+    check_key_name(name)  # a token, handed in by mistake, would else be in the server's log
     with plain_errors():
         row = connection.execute(
             "UPDATE api_keys SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
@@ -78,6 +78,8 @@ def _unknown(name: str, keys: list[dict[str, Any]]) -> str:
     told = f"There is no active key {name!r}"
     if not active:
         return f"{told}, nor any other; make one with `segpipe keys create NAME`."
-    near = get_close_matches(name, active, _TOLD)
+    near = get_close_matches(name, active, _COLUMNS)
     found = "near it:" if near else "active:"
-    return f"{told}; {found} {', '.join(map(repr, near or active[:_TOLD]))} (`segpipe keys list`)."
+    return (
+        f"{told}; {found} {', '.join(map(repr, near or active[:_COLUMNS]))} (`segpipe keys list`)."
+    )

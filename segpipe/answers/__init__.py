@@ -7,23 +7,23 @@ from segpipe.answers.explanation import explain_customer, explain_profile
 from segpipe.answers.profile import read_profile
 from segpipe.answers.runs import list_runs, read_transitions_of
 from segpipe.answers.stats import read_stats
-from segpipe.publishing import NotInForceError, persist
-from segpipe.runs.current_run import InForce, in_force, served_store
+from segpipe.publishing import RunReplacedError, persist
+from segpipe.runs.current_run import CurrentRun, current_run, only_store
 
 __all__ = [
     "ORDERS",
-    "InForce",
-    "NotInForceError",
+    "CurrentRun",
     "OutdatedCursorError",
+    "RunReplacedError",
+    "current_run",
     "explain_customer",
     "explain_profile",
-    "in_force",
     "list_customers",
     "list_runs",
+    "only_store",
     "persist",
     "read_axes",
     "read_profile",
     "read_stats",
     "read_transitions_of",
-    "served_store",
 ]

@@ -10,7 +10,7 @@ from segpipe.axes import MEASURES, axes_for
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.core.schema import INPUTS
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.runs.current_run import InForce, in_force, snapshot
+from segpipe.runs.current_run import CurrentRun, current_run, snapshot
 
 _OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
 _AXES = """
@@ -25,7 +25,7 @@ def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
     The description of an axis of a user's own is None: a run keeps no more than its name.
     """
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         if run is None:
             return None
         axes = fetch_dicts(connection, _AXES, [run.run_id])
@@ -37,7 +37,7 @@ def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
 
 
 def _segments(
-    connection: Connection, store_id: str, run: InForce
+    connection: Connection, store_id: str, run: CurrentRun
 ) -> dict[str, list[dict[str, Any]]]:
     """Axis → its segments by id, then its states."""
     rows = fetch_dicts(

@@ -53,7 +53,7 @@ def read_cursor(text: str) -> Cursor:
     return Cursor(*parts)
 
 
-def refuse_other(cursor: Cursor, run_id: int, axis: str, segment: str, order: str) -> None:
+def check_cursor_matches(cursor: Cursor, run_id: int, axis: str, segment: str, order: str) -> None:
     """Raise InputError for a cursor of another listing, OutdatedCursorError for another run's."""
     if (cursor.axis, cursor.segment, cursor.order) != (axis, segment, order):
         raise InputError(

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.answers.cursor import Cursor, read_cursor, refuse_other
+from segpipe.answers.cursor import Cursor, check_cursor_matches, read_cursor
 from segpipe.core.errors import InputError
 from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, sql
-from segpipe.runs.current_run import in_force, snapshot
+from segpipe.runs.current_run import current_run, snapshot
 
-_TOLD = (
+_COLUMNS = (
     "lifetime_value",
     "avg_order_value",
     "total_orders",
@@ -69,13 +69,13 @@ def list_customers(
     if order not in ORDERS:
         raise InputError(f"The order is {order!r}; expected one of {', '.join(ORDERS)}.")
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         if run is None:
             return None
         size = _size(connection, store_id, run.run_id, axis, segment)
         start = read_cursor(after) if after is not None else None
         if start:
-            refuse_other(start, run.run_id, axis, segment, order)
+            check_cursor_matches(start, run.run_id, axis, segment, order)
         walks = _is_quick_to_walk(size, order, limit, has_begun=start is not None)
         listing = _Listing(store_id, axis, segment, order, limit, walks)
         rows = _page(connection, listing, start)
@@ -83,7 +83,9 @@ def list_customers(
     rows = rows[:limit]
     last = rows[-1] if has_more and rows else None
     return {
-        "customers": [dict(zip((_BY_ID, *_TOLD, "strength"), row, strict=False)) for row in rows],
+        "customers": [
+            dict(zip((_BY_ID, *_COLUMNS, "strength"), row, strict=False)) for row in rows
+        ],
         "next": _cursor(run.run_id, listing, last).text() if last else None,
         "run": run.document(),
     }
@@ -113,9 +115,9 @@ def _size(connection: Connection, store_id: str, run_id: int, axis: str, segment
         """,
         {"store_id": store_id, "run_id": run_id},
     ).fetchall()
-    _refuse_unknown(axis, (row[0] for row in rows), "axis", f"Run {run_id}")
+    _check_known(axis, (row[0] for row in rows), "axis", f"Run {run_id}")
     sizes = {name: (n, value or 0.0) for of_axis, name, n, value in rows if of_axis == axis}
-    _refuse_unknown(segment, sizes, "segment", f"The axis {axis} of run {run_id}")
+    _check_known(segment, sizes, "segment", f"The axis {axis} of run {run_id}")
     n_all, value_of_all = (sum(part) for part in zip(*sizes.values(), strict=True))
     return _Size(sizes[segment][0], int(n_all), sizes[segment][1], value_of_all)
 
@@ -132,7 +134,7 @@ def _is_quick_to_walk(size: _Size, order: str, limit: int, *, has_begun: bool) -
     return has_begun or not is_far.get(order, False)
 
 
-def _refuse_unknown(name: str, known: Iterable[str], kind: str, where: str) -> None:
+def _check_known(name: str, known: Iterable[str], kind: str, where: str) -> None:
     names = list(dict.fromkeys(known))
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or names
@@ -146,14 +148,14 @@ def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> li
     keys = [column] if listing.column == _BY_ID else [column, sql.Identifier(_BY_ID)]
     direction = sql.SQL(" DESC" if listing.is_descending else "")
     order = sql.SQL(", ").join([sql.SQL("{}{}").format(key, direction) for key in keys])
-    told = dict.fromkeys((_BY_ID, *_TOLD, listing.column))
+    told = dict.fromkeys((_BY_ID, *_COLUMNS, listing.column))
     statement = sql.SQL(
         "SELECT {told}, (membership_strengths->>%(axis)s)::double precision, {column} FROM"
         " (SELECT * FROM (SELECT {read}, membership_strengths FROM customer_profiles"
         " WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL AND {is_own}{after}) AS own"
         " ORDER BY {order} LIMIT %(limit)s) AS page ORDER BY {order}"
     ).format(
-        told=_names((_BY_ID, *_TOLD)),
+        told=_names((_BY_ID, *_COLUMNS)),
         column=column,
         read=_names(tuple(told)),
         is_own=sql.SQL(_IS_OWN_ON_THE_WAY if listing.walks else _IS_OWN),

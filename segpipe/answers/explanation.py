@@ -12,7 +12,7 @@ from segpipe.core.plain import plain_values
 from segpipe.model.document import model_of
 from segpipe.model.explain import explain, explanation_lines
 from segpipe.postgres import Connection
-from segpipe.runs.current_run import in_force, snapshot
+from segpipe.runs.current_run import current_run, snapshot
 
 
 def explain_customer(
@@ -20,7 +20,7 @@ def explain_customer(
 ) -> dict[str, Any] | None:
     """`explain_profile` of a published customer with the run in force, None where there is none."""
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         profile = runs.show_customer(connection, store_id, customer_id)
         if run is None or profile is None:
             return None

@@ -7,7 +7,7 @@ from typing import Any
 from segpipe.core.plain import plain_values
 from segpipe.core.schema import METRICS
 from segpipe.postgres import Connection, plain_errors
-from segpipe.runs.current_run import IN_FORCE, run_document
+from segpipe.runs.current_run import CURRENT_RUN, run_document
 
 _COLUMNS = (
     "segment_memberships",
@@ -22,7 +22,7 @@ _QUERY = f"""
     SELECT run.run_id, run.as_of, run.finished_at, p.run_id, p.absent_since_run_id IS NOT NULL,
         {", ".join(f"p.{name}" for name in (*METRICS, *_COLUMNS))}
     FROM customer_profiles AS p CROSS JOIN (
-        SELECT run_id, as_of, finished_at FROM {IN_FORCE}
+        SELECT run_id, as_of, finished_at FROM {CURRENT_RUN}
     ) AS run
     WHERE p.store_id = %(store_id)s AND p.customer_id = %(customer_id)s
 """.encode()

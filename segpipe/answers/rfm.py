@@ -19,17 +19,17 @@ from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import AxisModel, Model
 from segpipe.model.preprocessing import scale_matrix
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.runs.current_run import IN_FORCE
+from segpipe.runs.current_run import CURRENT_RUN
 
 Floats = npt.NDArray[np.float64]
 AXIS = "rfm"
 _MEASURES = {"recency": "recency_days", "frequency": "n_orders", "monetary": "lifetime_value"}
-_COLUMNS = {  # of a profile: the same figures
+_PROFILE_COLUMNS = {  # of a profile: the same figures
     "recency": "days_since_last_purchase",
     "frequency": "total_orders",
     "monetary": "lifetime_value",
 }
-_TOLD = ("mean", "median", "min", "max")
+_STATISTICS = ("mean", "median", "min", "max")
 _IDENTITY = ("customer_id", "store_id", "run", "written_by_run_id", "is_absent")
 
 
@@ -68,7 +68,7 @@ def rfm_of_customer(
     if name is None:
         msg = f"The customer's profile is of run {profile['written_by_run_id']}, which had no axis"
         raise NoRfmError(f"{msg} {AXIS}; it comes with the next run whose file has the customer.")
-    figures = {figure: profile["metrics"][column] for figure, column in _COLUMNS.items()}
+    figures = {figure: profile["metrics"][column] for figure, column in _PROFILE_COLUMNS.items()}
     answer = _answer(axis, name, profile["membership_strengths"][AXIS], figures)
     return {**{key: profile[key] for key in _IDENTITY}, **answer}
 
@@ -80,7 +80,7 @@ def rfm_stats(
 
     Over all customers of the run, in one statement; empty where another run is in force by then.
     """
-    told = ", ".join(_summary(figure, column) for figure, column in _COLUMNS.items())
+    told = ", ".join(_summary(figure, column) for figure, column in _PROFILE_COLUMNS.items())
     with plain_errors():
         rows = fetch_dicts(
             connection,
@@ -89,7 +89,7 @@ def rfm_stats(
             FROM customer_profiles
             WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL
                 AND segment_memberships->>%(axis)s IS NOT NULL
-                AND %(run_id)s = (SELECT run_id FROM {IN_FORCE})
+                AND %(run_id)s = (SELECT run_id FROM {CURRENT_RUN})
             GROUP BY 1 ORDER BY n_customers DESC, segment
             """,
             {"store_id": store_id, "run_id": run_id, "axis": AXIS},
@@ -97,7 +97,10 @@ def rfm_stats(
     return {
         row["segment"]: {
             "n_customers": row["n_customers"],
-            **{figure: {key: row[f"{figure}_{key}"] for key in _TOLD} for figure in _COLUMNS},
+            **{
+                figure: {key: row[f"{figure}_{key}"] for key in _STATISTICS}
+                for figure in _PROFILE_COLUMNS
+            },
         }
         for row in rows
     }

@@ -9,9 +9,9 @@ from typing import Any
 from segpipe import runs
 from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection
-from segpipe.runs.current_run import in_force, snapshot
+from segpipe.runs.current_run import current_run, snapshot
 
-_TOLD = (  # not the error of a failed run, nor tables: they speak of files and of the server
+_COLUMNS = (  # not the error of a failed run, nor tables: they speak of files and of the server
     "run_id",
     "store_id",
     "status",
@@ -32,10 +32,10 @@ _TOLD = (  # not the error of a failed run, nor tables: they speak of files and 
 def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[str, Any]:
     """The store's newest runs, the failed and withdrawn ones too, and the one in force."""
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         rows = runs.list_runs(connection, store_id, limit)
     return {
-        "runs": [{name: plain_values(row[name]) for name in _TOLD} for row in rows],
+        "runs": [{name: plain_values(row[name]) for name in _COLUMNS} for row in rows],
         "run": run.document() if run else None,
     }
 
@@ -49,7 +49,7 @@ def read_transitions_of(
     published, or an axis that it has not. `run` is the one in force.
     """
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         wanted = run_id if run_id is not None else run.run_id if run else None
         if wanted is None:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from segpipe.postgres import Connection, sql
-from segpipe.runs.current_run import in_force, snapshot
+from segpipe.runs.current_run import current_run, snapshot
 
 Sizes = dict[str, dict[str, int]]
 
@@ -23,7 +23,7 @@ def read_stats(connection: Connection, store_id: str) -> dict[str, Any] | None:
     the states; the distribution has both.
     """
     with snapshot(connection):
-        run = in_force(connection, store_id)
+        run = current_run(connection, store_id)
         if run is None:
             return None
         names = [store_id, run.run_id]

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segpipe.access.api_keys import ApiKey
 from segpipe.api.errors import problem
-from segpipe.api.worker import State, tell
+from segpipe.api.worker import WorkerState, log_error
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _GONE = 499  # in the log only: who asked did not wait
@@ -27,7 +27,7 @@ _METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
 
 @dataclass
-class Seen:
+class RequestInfo:
     """What is known of a request, kept in its scope."""
 
     request_id: str
@@ -37,10 +37,10 @@ class Seen:
     n_bytes: int = 0
 
 
-class Access:
+class AccessLogMiddleware:
     """Wraps the whole of the app."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: WorkerState) -> None:
         self._app = app
         self._state = state
 
@@ -49,7 +49,7 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = scope["segpipe"] = Seen(request_id_of(scope), perf_counter())
+        seen = scope["segpipe"] = RequestInfo(request_id_of(scope), perf_counter())
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -65,18 +65,18 @@ class Access:
         finally:
             self._write(scope, seen)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, seen: Seen) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, seen: RequestInfo) -> None:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             seen.status = _GONE
         except Exception as error:  # noqa: BLE001 - the edge
-            tell(error, seen.request_id)
+            log_error(error, seen.request_id)
             if not seen.status:
                 failed = problem(500, "The service failed at this request; its log tells more.")
                 await failed(scope, receive, send)
 
-    def _write(self, scope: Scope, seen: Seen) -> None:
+    def _write(self, scope: Scope, seen: RequestInfo) -> None:
         seconds = perf_counter() - seen.started
         route = getattr(scope.get("route"), "path", "unmatched").replace(":path", "")
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -97,9 +97,9 @@ class Access:
             sys.stdout.flush()
 
 
-def seen_of(scope: Scope) -> Seen:
+def request_info_of(scope: Scope) -> RequestInfo:
     """What is known of the request."""
-    seen: Seen = scope["segpipe"]
+    seen: RequestInfo = scope["segpipe"]
     return seen
 
 

@@ -13,19 +13,19 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from segpipe import __version__
-from segpipe.api.access_log import Access
-from segpipe.api.authentication import Gate
+from segpipe.api.access_log import AccessLogMiddleware
+from segpipe.api.authentication import ApiKeyMiddleware
 from segpipe.api.errors import add_handlers
 from segpipe.api.openapi import document_of
 from segpipe.api.routes import ROUTERS
 from segpipe.api.settings import ServeSettings
-from segpipe.api.worker import State
+from segpipe.api.worker import WorkerState
 
 _ABOUT = (
     "Segments of a shop's customers, from the run in force and in real time. Every path but"
     " GET /health wants a key in X-API-Key. Every answer has X-Request-ID, and names its run."
 )
-_UNTOLD: Any = {  # an older FastAPI passes it over; traces would have customers in their paths
+_HIDDEN: Any = {  # an older FastAPI passes it over; traces would have customers in their paths
     "tracing": False,
     "metrics": False,
     "logs": False,
@@ -36,7 +36,7 @@ _UNTOLD: Any = {  # an older FastAPI passes it over; traces would have customers
 
 def make_app(settings: ServeSettings) -> ASGIApp:
     """The routes behind the gate, and around both what every request gets."""
-    state = State(settings)
+    state = WorkerState(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,11 +56,11 @@ def make_app(settings: ServeSettings) -> ASGIApp:
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry=_UNTOLD,
+        telemetry=_HIDDEN,
     )
     app.state.segpipe = state
     app.openapi = partial(document_of, app)  # type: ignore[method-assign]
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    return Access(Gate(app, state), state)
+    return AccessLogMiddleware(ApiKeyMiddleware(app, state), state)

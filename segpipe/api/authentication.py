@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from segpipe.access.api_keys import ApiKey, authenticated
-from segpipe.api.access_log import seen_of
+from segpipe.api.access_log import request_info_of
 from segpipe.api.errors import AGAIN, invalid, problem
-from segpipe.api.worker import State
+from segpipe.api.worker import WorkerState
 
 OPEN_PATHS = frozenset({"/health", "/openapi.json", "/docs"})
 MOST_AT_ONCE = 500  # requests a worker; some seconds of lookups
@@ -23,10 +23,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_KEY = "A valid API key is needed in the header X-API-Key; `segpipe keys create NAME` makes one."
 
 
-class Gate:
+class ApiKeyMiddleware:
     """Wraps the app's routes."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: WorkerState) -> None:
         self._app = app
         self._state = state
         self._n_inside = 0
@@ -54,7 +54,7 @@ class Gate:
         key = authenticated(token, keys) if token is not None else None
         if key is None:
             return self._rejected("key", 401, _NO_KEY, {"WWW-Authenticate": "ApiKey"})
-        seen_of(scope).key = key
+        request_info_of(scope).key = key
         limited = self._limited(key)
         if limited is None and _CONTROL.search(scope["path"]):  # no route matches a line's end
             return invalid(["path", "customer_id"], "Should have no control characters")

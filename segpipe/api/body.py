@@ -11,7 +11,7 @@ from typing import TypeVar
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ValidationError
 
-from segpipe.api.errors import told
+from segpipe.api.errors import error_items
 
 Body = TypeVar("Body", bound=BaseModel)
 SECONDS = 10.0
@@ -45,7 +45,7 @@ def admitted(kind: type[Body], content: bytes) -> Body:
         return kind.model_validate_json(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise HTTPException(422, told(found, "body")) from None
+        raise HTTPException(422, error_items(found, "body")) from None
 
 
 def _too_long(most: int) -> HTTPException:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from segpipe.api.request_models import ID_PATTERN, LONGEST_ID, Label
 from segpipe.api.response_models import Invalid, Problem
-from segpipe.api.worker import State
+from segpipe.api.worker import WorkerState
 
 CustomerId = Annotated[
     str,
@@ -39,13 +39,13 @@ _WORDS = {
 }
 
 
-def state_of(request: Request) -> State:
+def state_of(request: Request) -> WorkerState:
     """What this worker knows."""
-    state: State = request.app.state.segpipe
+    state: WorkerState = request.app.state.segpipe
     return state
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of an endpoint behind a key, for the document."""
     found: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": _WORDS[status]}
@@ -57,7 +57,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
 
-def json_or(found: dict[str, Any] | None, missing: HTTPException) -> JSONResponse:
+def json_or_404(found: dict[str, Any] | None, missing: HTTPException) -> JSONResponse:
     """The answer, or the error where there is none."""
     if found is None:
         raise missing

@@ -49,7 +49,7 @@ def invalid(loc: Sequence[str | int], message: str, kind: str = "value_error") -
     return problem(422, [{"loc": list(loc), "msg": message, "type": kind}])
 
 
-def told(errors: Sequence[Mapping[str, Any]], *before: str) -> list[dict[str, Any]]:
+def error_items(errors: Sequence[Mapping[str, Any]], *before: str) -> list[dict[str, Any]]:
     """What pydantic found, without the values that it found; `before` is where the field is."""
     return [
         {
@@ -89,7 +89,7 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
 
 def _validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
-    return problem(422, told(error.errors()))
+    return problem(422, error_items(error.errors()))
 
 
 def _known(_request: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ HEAD_SECONDS = 10.0
 LONGEST_HEAD = 64 * 1024  # bytes
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimeoutHttpProtocol(HttpToolsProtocol):
     """One connection; its patience ends where a head does."""
 
     _waiting: TimerHandle | None = None

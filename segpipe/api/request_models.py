@@ -71,7 +71,7 @@ def _number(most: int, pattern: str, least: int | None = None) -> tuple[Any, ...
     least = -most if least is None else least
     texts = re.compile(pattern, re.ASCII)
 
-    def refuse_other(value: object) -> object:
+    def check_number(value: object) -> object:
         if isinstance(value, str) and not texts.fullmatch(value):
             msg = "Expected a number, or a text such as 12.50"
             raise PydanticCustomError("decimal_parsing", msg)
@@ -83,7 +83,7 @@ def _number(most: int, pattern: str, least: int | None = None) -> tuple[Any, ...
     ]
     return (
         Field(ge=least, le=most, allow_inf_nan=False),
-        BeforeValidator(refuse_other),
+        BeforeValidator(check_number),
         WithJsonSchema({"anyOf": either}),
     )
 

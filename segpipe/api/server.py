@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from segpipe.api.http_protocol import PatientProtocol
+from segpipe.api.http_protocol import TimeoutHttpProtocol
 from segpipe.api.settings import ServeSettings
 from segpipe.core.errors import InputError
 
@@ -51,7 +51,7 @@ def serve(settings: ServeSettings, bound: socket.socket) -> None:
         partial(_app, settings),
         factory=True,
         workers=settings.workers,
-        http=PatientProtocol,
+        http=TimeoutHttpProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

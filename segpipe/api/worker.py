@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 from segpipe.access.api_keys import ApiKey
 from segpipe.access.key_table import read_active_keys
 from segpipe.access.rate_limit import RateLimit
-from segpipe.answers import InForce, in_force
+from segpipe.answers import CurrentRun, current_run
 from segpipe.api.errors import AWAY, DENIED, NO_RUN, unavailable
-from segpipe.api.metrics import Figures
+from segpipe.api.metrics import ServiceMetrics
 from segpipe.api.settings import ServeSettings
 from segpipe.core.errors import BusyError, DatabaseError, SegpipeError
 from segpipe.postgres import Connection, ServerError, is_denied, is_transient, pool
-from segpipe.postgres.session_watchdog import Patience
+from segpipe.postgres.session_watchdog import SessionWatchdog
 from segpipe.realtime.batching import AssignQueue, Snapshot, open_snapshot
 from segpipe.runs import read_model
 
@@ -34,22 +34,22 @@ POLL_SECONDS = 1.0
 _CONNECTIONS = 8  # a worker; a lookup holds one for a millisecond
 
 
-class State:
+class WorkerState:
     """All that the requests of one worker have in common."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
-        self.figures = Figures()
+        self.figures = ServiceMetrics()
         self.rate = RateLimit(settings.rate_path)
-        self.queue = AssignQueue(tell)
+        self.queue = AssignQueue(log_error)
         self.keys: dict[int, ApiKey] | None = None  # None: not read yet
         self.is_database_up = False
-        self.run: InForce | None = None
+        self.run: CurrentRun | None = None
         self.n_batches = 0  # whose bodies are held in memory
         self._kept: tuple[Hashable, Any] = (None, None)
         self._asked = pool(settings.database_url, _CONNECTIONS)
         self._watching = pool(settings.database_url, 1)
-        self._patience = Patience()
+        self._patience = SessionWatchdog()
         self._poll_lock = Lock()
         self._ending = Event()
         self._thread = Thread(target=self._watch, name="watch", daemon=True)
@@ -80,7 +80,7 @@ class State:
             raise unavailable(NO_RUN if self.is_database_up else AWAY)
         return found
 
-    def published(self) -> InForce:
+    def published(self) -> CurrentRun:
         """The run in force. Raises 503 where none is."""
         if self.run is None:
             raise unavailable(NO_RUN if self.is_database_up else AWAY)
@@ -99,7 +99,7 @@ class State:
                 LOG.warning("segpipe: the service's role may not do what is asked: %s", error)
                 raise unavailable(DENIED) from error
             if not is_transient(error):
-                tell(error)
+                log_error(error)
             raise unavailable(AWAY) from error
 
     def kept(self, name: Hashable, question: Callable[[Connection], T]) -> T:
@@ -142,7 +142,7 @@ class State:
 
     def _look(self, connection: Connection) -> None:
         self.keys = read_active_keys(connection)
-        found = in_force(connection, self.settings.store_id)
+        found = current_run(connection, self.settings.store_id)
         if found == self.run and (found is None or self.queue.snapshot is not None):
             return
         before = self.run
@@ -155,7 +155,7 @@ class State:
             self.figures.run.set(found.run_id)
             self.figures.published.set(_seconds(found.finished_at))
 
-    def _replace(self, run: InForce, document: dict[str, Any] | None) -> None:
+    def _replace(self, run: CurrentRun, document: dict[str, Any] | None) -> None:
         try:
             self.queue.replace(open_snapshot(run, document))
         except SegpipeError as error:  # such as a model of a newer segpipe
@@ -167,19 +167,19 @@ class State:
             try:
                 self.poll()
             except Exception as error:  # noqa: BLE001 - the thread's edge: it has to look on
-                tell(error)
+                log_error(error)
             if self.settings.parent_pid not in (None, os.getppid()):  # it was killed
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
 
-def tell(error: BaseException, request_id: str = "") -> None:
+def log_error(error: BaseException, request_id: str = "") -> None:
     """Where an error arose, to the log; not what it says, which may be of a customer."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     LOG.error("segpipe: unforeseen %s %s\n%s", type(error).__name__, request_id, frames)
 
 
-def _is_other(run: InForce, snapshot: Snapshot | None) -> bool:
+def _is_other(run: CurrentRun, snapshot: Snapshot | None) -> bool:
     if snapshot is None:
         return True
     known = snapshot.run

@@ -13,7 +13,7 @@ from segpipe.axes.record import Measure
 _EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # of a phrase: where the figure is 1, and else
 
 
-def told(value: float, measure: Measure) -> str:
+def format_value(value: float, measure: Measure) -> str:
     """The figure: 21 (days), 40%, 1,204 (amount), 1.40 times (log ratio), +3% (change)."""
     if not math.isfinite(value):
         return "unknown"
@@ -29,14 +29,14 @@ def told(value: float, measure: Measure) -> str:
     return forms.get(measure.unit, _plain)(value)
 
 
-def said(value: float, measure: Measure) -> str:
+def describe_value(value: float, measure: Measure) -> str:
     """What a customer with this figure does, by the measure's phrase: has 1 order."""
-    return phrase_for(value, measure).replace("{}", told(value, measure))
+    return phrase_for(value, measure).replace("{}", format_value(value, measure))
 
 
 def phrase_for(value: float, measure: Measure) -> str:
     """The measure's phrase with the word that goes with the figure, which is still `{}`."""
-    number = 1 if told(value, measure) == "1" else 2
+    number = 1 if format_value(value, measure) == "1" else 2
     return _EITHER.sub(lambda either: either[number], measure.phrase)
 
 
@@ -100,7 +100,7 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
     return stepped
 
 
-def told_exactly(value: float, measure: Measure) -> str:
+def format_exact(value: float, measure: Measure) -> str:
     """The figure with all the digits of its step: 3 (orders), 1,204.50 (amount), 38.4% (share)."""
     decimals = _DECIMALS.get(measure.unit, _USUAL_DECIMALS)
     if measure.unit == "log ratio":

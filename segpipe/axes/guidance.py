@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.axes.figures import told
+from segpipe.axes.figures import format_value
 from segpipe.core.resources import resource
 
 ANY_AXIS = "any_axis"  # the file of what holds on every axis
@@ -43,7 +43,7 @@ def guided_names(axis: str) -> list[str]:
     return [name for name in _entries(axis) if name != COMPOSED]
 
 
-def described_state(state: str, rules: Iterable[Eligibility], reason: str | None = None) -> str:
+def describe_state(state: str, rules: Iterable[Eligibility], reason: str | None = None) -> str:
     """What the customers of a state have in common, a sentence."""
     mine = [rule for rule in rules if rule.state == state]
     if mine:
@@ -71,10 +71,10 @@ def _figures_of(name: str) -> str:
 def _shortfall(rule: Eligibility) -> str:
     measure = MEASURES[rule.measure]
     if measure.unit != "count":
-        return f"{measure.label} below {told(rule.at_least, measure)}, or not known"
+        return f"{measure.label} below {format_value(rule.at_least, measure)}, or not known"
     if rule.at_least <= 1:
         return f"no {measure.label} so far"
-    return f"fewer than {told(rule.at_least, measure)} {measure.label} so far"
+    return f"fewer than {format_value(rule.at_least, measure)} {measure.label} so far"
 
 
 def _because(reason: str | None) -> str:

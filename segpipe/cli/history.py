@@ -70,7 +70,7 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
                 raise InputError(f"{msg} Name the run that you want: segpipe rollback RUN.")
             done = publishing.rollback(store, of_store, run_id if run else None)
     profiles = f"{done.n_profiles:,} profile{'s' * (done.n_profiles != 1)}"
-    told = f"Run {done.in_force} of store {of_store} is in force again: {profiles}"
+    told = f"Run {done.current_run_id} of store {of_store} is in force again: {profiles}"
     withdrawn = ", ".join(map(str, done.withdrawn))
     word = "run" if len(done.withdrawn) == 1 else "runs"
     click.echo(f"{told}; withdrawn: {word} {withdrawn}." if withdrawn else f"{told}.")
@@ -91,8 +91,8 @@ def forget(customer: str, store_id: str | None, database_url: str | None, *, yes
     """
     from segpipe.core.errors import InputError
     from segpipe.postgres.database import open_store
-    from segpipe.privacy import forget_customer, store_of_customer
-    from segpipe.privacy.text import forgetting_text
+    from segpipe.privacy import erase_customer, store_of_customer
+    from segpipe.privacy.text import erasure_text
 
     if not yes and not sys.stdin.isatty():
         msg = f"This would remove customer {customer!r} for good, and there is no terminal to ask"
@@ -103,4 +103,4 @@ def forget(customer: str, store_id: str | None, database_url: str | None, *, yes
         if not yes and not click.confirm(asked, err=True):
             click.echo("Nothing was removed.")
             return
-        click.echo(forgetting_text(forget_customer(store, of_store, customer, notify)))
+        click.echo(erasure_text(erase_customer(store, of_store, customer, notify)))

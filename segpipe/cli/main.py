@@ -29,7 +29,7 @@ from segpipe.cli.sql import sql
 from segpipe.cli.transitions import transitions
 from segpipe.core.errors import SegpipeError
 
-_IN_FORCE = (
+_LAST_RESULTS_STAY = (
     "the previous run stays in force, unless this one had published by then (`segpipe runs` tells)"
 )
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
         with _orderly_end():
             cli.main(args=arguments, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Abort:
-        _leave(f"interrupted; {_IN_FORCE}.", 130)
+        _leave(f"interrupted; {_LAST_RESULTS_STAY}.", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -140,7 +140,7 @@ def _end(number: int, _frame: object) -> None:
     No Exception, which a library on the way might swallow.
     """
     name = signal.Signals(number).name
-    click.echo(f"segpipe: error: ended by {name}; {_IN_FORCE}.", err=True)
+    click.echo(f"segpipe: error: ended by {name}; {_LAST_RESULTS_STAY}.", err=True)
     sys.exit(128 + number)
 
 

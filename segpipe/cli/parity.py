@@ -61,7 +61,7 @@ def _replayed(
     from segpipe.core.errors import InputError
     from segpipe.core.progress import open_progress
     from segpipe.engines.duckdb import open_engine
-    from segpipe.parity import Service, documents, draw_customers, replay, run_in_force
+    from segpipe.parity import Service, current_run_of, documents, draw_customers, replay
     from segpipe.sources import read_order_lines
 
     key = os.environ.get("SEGPIPE_API_KEY", "")
@@ -73,11 +73,11 @@ def _replayed(
         open_engine(settings.engine) as engine,
         open_progress(is_quiet=is_quiet) as progress,
     ):
-        run = run_in_force(service)
+        run = current_run_of(service)
         as_of = date.fromisoformat(run["as_of"])
         progress.stage("source")
         source = read_order_lines(engine, settings.source, progress.step, is_forced=True)
-        _refuse_other_input(service, run["run_id"], source.input_hash)
+        _check_same_input(service, run["run_id"], source.input_hash)
         zone = settings.source.timezone
         progress.stage("replay")
         ids = draw_customers(engine, as_of, n_customers, seed)
@@ -85,7 +85,7 @@ def _replayed(
         return replay(service, bodies, lambda done: progress.advance(done, len(ids)))
 
 
-def _refuse_other_input(service: Service, run_id: int, input_hash: str) -> None:
+def _check_same_input(service: Service, run_id: int, input_hash: str) -> None:
     """Raise InputError where the run in force has read other files."""
     from segpipe.core.errors import InputError
 

@@ -25,11 +25,11 @@ def report(run: str, out: Path | None, store_id: str | None, database_url: str |
     """
     from segpipe.postgres.database import open_store
     from segpipe.reports.html import page_html
-    from segpipe.reports.html.build import refuse_page_path, write_page
+    from segpipe.reports.html.build import check_page_path, write_page
     from segpipe.runs import find_run, read_run_page
 
     if out:
-        refuse_page_path(out, "--out")
+        check_page_path(out, "--out")
     with open_store(database_url) as store:
         run_id = find_run(store, run, store_id)
         told, details = read_run_page(store, run_id, store_id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segpipe.cli.options import FILE, database_url_option, input_options, settings_of
-from segpipe.cli.watch import Watchers, refuse_watchers, watch
+from segpipe.cli.watch import Watchers, check_watchers, watch
 
 if TYPE_CHECKING:
     from segpipe.core.report import RunReport
@@ -87,13 +87,13 @@ def run(
     """
     watchers = Watchers(healthcheck_url or None, metrics_path, is_quiet=quiet)
     if options["dry_run"]:  # nothing is published, and a watcher is not to believe it
-        refuse_watchers(watchers)
+        check_watchers(watchers)
         watchers = Watchers(None, None)
     with watch(watchers) as watched:
         with _undisturbed():
             watched.store_id = _store_id(options)
             settings = _settings(options)
-            _refuse_outputs(settings, options["config_path"], report_path, watchers.metrics_path)
+            _check_outputs(settings, options["config_path"], report_path, watchers.metrics_path)
         report = _run(settings, is_quiet=quiet)
         watched.report = report
         _show(report, as_json=as_json)
@@ -165,7 +165,7 @@ def _store_id(options: dict[str, Any]) -> str | None:
         return None
 
 
-def _refuse_outputs(
+def _check_outputs(
     settings: RunSettings,
     config_path: Path | None,
     report_path: Path | None,
@@ -173,7 +173,7 @@ def _refuse_outputs(
 ) -> None:
     """Raise InputError, before any work, where no page can be written, or over a file in use."""
     from segpipe.core.errors import InputError
-    from segpipe.reports.html.build import refuse_page_path
+    from segpipe.reports.html.build import check_page_path
     from segpipe.sources.files import expand
 
     if report_path is None and metrics_path is None:
@@ -191,7 +191,7 @@ def _refuse_outputs(
     in_use = [path for given in source.paths for path in expand(given)]
     in_use += [path for path in named if path]
     if report_path:
-        refuse_page_path(report_path, "--report", in_use)
+        check_page_path(report_path, "--report", in_use)
         in_use.append(report_path)
     if metrics_path and metrics_path.resolve() in {path.resolve() for path in in_use}:
         msg = f"--metrics-file names {metrics_path}, which the run reads or writes too;"

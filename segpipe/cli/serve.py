@@ -14,7 +14,7 @@ from segpipe.cli.options import database_url_option
 
 if TYPE_CHECKING:
     from segpipe.access.api_keys import ApiKey
-    from segpipe.answers import InForce
+    from segpipe.answers import CurrentRun
 
 _WEB = {"fastapi", "httptools", "prometheus_client", "psycopg_pool", "pydantic", "uvicorn"}
 _ALLOCATOR = "GLIBC_TUNABLES"
@@ -46,14 +46,14 @@ def serve(
     import tempfile
     from pathlib import Path
 
-    _refuse_without_extra()
+    _check_extra_installed()
     from segpipe.api import ServeSettings, bind
     from segpipe.api import serve as serve_settings
     from segpipe.postgres.database import resolve_url
 
     url, _ = resolve_url(database_url)
     store_id, run, keys = _found(url, store_id)
-    _refuse_open(host, keys)
+    _check_keys_exist(host, keys)
     with closing(bind(host, port)) as bound, tempfile.TemporaryDirectory() as folder:
         name, port = bound.getsockname()[:2]
         where = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
@@ -75,7 +75,7 @@ def keep_heap_whole() -> None:
         os.execve(sys.executable, command, {**os.environ, _ALLOCATOR: _ROOM})  # noqa: S606 - ours
 
 
-def _refuse_without_extra() -> None:
+def _check_extra_installed() -> None:
     """Raise MissingExtraError where the web's libraries are not installed."""
     from importlib.util import find_spec
 
@@ -87,18 +87,18 @@ def _refuse_without_extra() -> None:
         raise MissingExtraError(f"{msg} install it with: pip install 'segpipe[api]'")
 
 
-def _found(url: str, store_id: str | None) -> tuple[str, InForce | None, dict[int, ApiKey]]:
+def _found(url: str, store_id: str | None) -> tuple[str, CurrentRun | None, dict[int, ApiKey]]:
     """The store to serve, its run in force, and the active keys."""
     from segpipe.access.key_table import read_active_keys
-    from segpipe.answers import in_force, served_store
+    from segpipe.answers import current_run, only_store
     from segpipe.postgres.database import open_store
 
     with open_store(url) as store:
-        named = served_store(store, store_id)
-        return named, in_force(store, named), read_active_keys(store)
+        named = only_store(store, store_id)
+        return named, current_run(store, named), read_active_keys(store)
 
 
-def _refuse_open(host: str, keys: dict[int, ApiKey]) -> None:
+def _check_keys_exist(host: str, keys: dict[int, ApiKey]) -> None:
     """Raise InputError for an address that others reach while nobody has a key."""
     from segpipe.core.errors import InputError
 
@@ -117,7 +117,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _tell(store_id: str, run: InForce | None, keys: dict[int, ApiKey], where: str) -> None:
+def _tell(store_id: str, run: CurrentRun | None, keys: dict[int, ApiKey], where: str) -> None:
     told = f"run {run.run_id} as of {run.as_of}" if run else "no run yet"
     click.echo(f"segpipe: serving store {store_id}, {told}, at {where}", err=True)
     if not keys:

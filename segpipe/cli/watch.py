@@ -48,8 +48,8 @@ def watch(watchers: Watchers) -> Iterator[Watched]:
     watched = Watched()
     ended_by: BaseException | None = None
     try:
-        refuse_watchers(watchers)
-        _tell_begin(watchers.healthcheck_url)
+        check_watchers(watchers)
+        _ping_start(watchers.healthcheck_url)
         yield watched
     except BaseException as error:
         ended_by = error
@@ -57,10 +57,10 @@ def watch(watchers: Watchers) -> Iterator[Watched]:
     finally:
         status = exit_status(ended_by)
         _write_metrics(watchers.metrics_path, watched, status, time.monotonic() - begun)
-        _tell_end(watchers, watched, status, ended_by)
+        _ping_end(watchers, watched, status, ended_by)
 
 
-def refuse_watchers(watchers: Watchers) -> None:
+def check_watchers(watchers: Watchers) -> None:
     """Raise InputError where the URL or the path cannot be used; the URL is not shown."""
     from segpipe.monitor import path_problem, url_problem
 
@@ -104,23 +104,23 @@ def _write_metrics(path: Path | None, watched: Watched, status: int, seconds: fl
             _warn(f"the metrics were not written to {path} ({error.strerror}).")
 
 
-def _tell_begin(url: str | None) -> None:
+def _ping_start(url: str | None) -> None:
     if url is None:
         return
-    from segpipe.monitor import tell
+    from segpipe.monitor import ping
 
-    reason = tell(url, "start", "started")
+    reason = ping(url, "start", "started")
     if reason:
         _warn(f"the healthcheck was not told of the start ({reason}).")
 
 
-def _tell_end(
+def _ping_end(
     watchers: Watchers, watched: Watched, status: int, error: BaseException | None
 ) -> None:
     url = watchers.healthcheck_url
     if url is None:
         return
-    from segpipe.monitor import redacted, tell, url_problem
+    from segpipe.monitor import ping, redacted, url_problem
 
     if url_problem(url):  # which is how the run ended
         return
@@ -128,7 +128,7 @@ def _tell_end(
         event, text, told = "", _published(watched.report), "that the run published"
     else:
         event, text, told = "fail", f"exit status {status}: {redacted(error)}", "of the failure"
-    reason = tell(url, event, text, attempts=3)
+    reason = ping(url, event, text, attempts=3)
     if reason:
         _warn(f"the healthcheck was not told {told} ({reason}).")
     elif not watchers.is_quiet:

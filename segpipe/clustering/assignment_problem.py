@@ -12,14 +12,14 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def cheapest_pairs(costs: Floats) -> list[tuple[int, int]]:
+def min_cost_assignment(costs: Floats) -> list[tuple[int, int]]:
     """Pairs (row, column), one to one and in the order of the rows, whose costs sum to the least.
 
     costs (n, m), finite; as many pairs as the shorter side is long.
     """
     n_rows, n_columns = costs.shape
     if n_rows > n_columns:
-        return sorted((row, column) for column, row in cheapest_pairs(costs.T))
+        return sorted((row, column) for column, row in min_cost_assignment(costs.T))
     row_of = np.full(n_columns, -1)
     row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
     for row in range(n_rows):
@@ -27,9 +27,9 @@ def cheapest_pairs(costs: Floats) -> list[tuple[int, int]]:
     return sorted((int(row), column) for column, row in enumerate(row_of) if row >= 0)
 
 
-def dearest_pairs(scores: Floats) -> list[tuple[int, int]]:
+def max_score_assignment(scores: Floats) -> list[tuple[int, int]]:
     """Likewise, with the greatest sum."""
-    return cheapest_pairs(-scores)
+    return min_cost_assignment(-scores)
 
 
 def _take_in(

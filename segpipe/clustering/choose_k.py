@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.clustering.distances import nearest
-from segpipe.clustering.distinct_rows import count_places
+from segpipe.clustering.distinct_rows import count_distinct
 from segpipe.clustering.kmeans import fit_centroids, fit_each
 from segpipe.clustering.rand_index import adjusted_rand
 from segpipe.clustering.silhouette import silhouette_scores
@@ -32,7 +32,7 @@ _NULL_RESTARTS = 2
 
 
 @dataclass(frozen=True)
-class Usual:
+class PreviousPartition:
     """The segments of the previous run, as its model gives them to the points; labels (n,)."""
 
     n_segments: int
@@ -57,7 +57,7 @@ def choose_partition(
     settings: ClusterSettings,
     seed: int,
     min_segments: int = 2,
-    usual: Usual | None = None,
+    usual: PreviousPartition | None = None,
     n_segments: int | None = None,
 ) -> Partition:
     """Best partition of points (n, d) with weights (n,), by weighted silhouette.
@@ -71,7 +71,7 @@ def choose_partition(
         settings = replace(settings, min_k=n_segments, max_k=n_segments)
     can_split = len(points) >= MIN_SPLIT
     parts = _HALVES if can_split else (slice(None),)
-    n_distinct = min(count_places(points[part], settings.max_k) for part in parts)
+    n_distinct = min(count_distinct(points[part], settings.max_k) for part in parts)
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
         asked = f", and the axis asks for {n_segments} segments" if n_segments else ""
@@ -122,7 +122,7 @@ def _candidate(
 
 
 def _found_again(
-    candidate: CandidateInfo, usual: Usual, labels: Labels, settings: ClusterSettings
+    candidate: CandidateInfo, usual: PreviousPartition, labels: Labels, settings: ClusterSettings
 ) -> CandidateInfo:
     """The candidate with the previous run's K, held to less: it has been found before.
 

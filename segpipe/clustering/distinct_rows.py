@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 
 
-def places_of(keys: Floats | Labels) -> tuple[Labels, Labels]:
+def distinct_rows(keys: Floats | Labels) -> tuple[Labels, Labels]:
     """Place of each row (n,), and the first row of each place; places in the order of the keys.
 
     keys (n, m): rows coincide where all their numbers are the same.
@@ -23,10 +23,10 @@ def places_of(keys: Floats | Labels) -> tuple[Labels, Labels]:
     return place_of, order[is_new]
 
 
-def count_places(keys: Floats, enough: int) -> int:
+def count_distinct(keys: Floats, enough: int) -> int:
     """How many there are, or `enough` where there are no fewer."""
     for rows in (keys[: 16 * enough], keys):
-        found = len(places_of(rows)[1])
+        found = len(distinct_rows(rows)[1])
         if found >= enough:
             return enough
     return found

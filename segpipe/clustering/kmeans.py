@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.clustering.distinct_rows import places_of
+from segpipe.clustering.distinct_rows import distinct_rows
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
@@ -60,7 +60,7 @@ def fit_each(
     centre = points.mean(axis=0)
     features = np.subtract(points.T, centre[:, None], order="C")
     whole = _cloud(features, np.vstack([features * weights, weights]))
-    place_of, firsts = places_of(points)
+    place_of, firsts = distinct_rows(points)
     # Points that coincide are drawn one by one, for the draws' sake, and tried as one place.
     place_weights = np.bincount(place_of, weights)
     placed = features[:, firsts]

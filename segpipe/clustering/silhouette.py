@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.clustering.distinct_rows import places_of
+from segpipe.clustering.distinct_rows import distinct_rows
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
@@ -28,8 +28,8 @@ def silhouette_scores(points: Floats, weights: Floats, partitions: Sequence[Labe
     # Customers whom neither a feature nor a partition tells apart count as one place; a cell holds
     # the places that all partitions put together.
     labels = np.stack(partitions, axis=1)
-    place_of, firsts = places_of(np.hstack([labels, points]))
-    starts = places_of(labels[firsts])[1]
+    place_of, firsts = distinct_rows(np.hstack([labels, points]))
+    starts = distinct_rows(labels[firsts])[1]
     place_weights = np.bincount(place_of, weights).astype(np.float64)
     sums = _weighted_distance_sums(points[firsts], place_weights, starts)
     return [

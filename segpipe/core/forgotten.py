@@ -15,9 +15,9 @@ class Forgotten:
 
     def has(self, customer_id: str) -> bool:
         """Whether this customer is among them."""
-        return hash_of(self.salt, customer_id) in self.hashes
+        return hash_customer_id(self.salt, customer_id) in self.hashes
 
 
-def hash_of(salt: str, customer_id: str) -> str:
+def hash_customer_id(salt: str, customer_id: str) -> str:
     """SHA-256 over salt and id, in hexadecimal."""
     return sha256(f"{salt}{customer_id}".encode()).hexdigest()

@@ -10,7 +10,7 @@ _BLANK_IDS = ("nan", "null", "none")
 _WHOLE = re.compile(r"\d+\.0", re.ASCII)
 
 
-def as_in_a_file(customer_id: str) -> str | None:
+def normalise_customer_id(customer_id: str) -> str | None:
     """The id that a run would take the text for, None where it would be nobody's."""
     text = customer_id.strip(" ")
     if not text or text.lower() in _BLANK_IDS:

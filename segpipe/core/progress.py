@@ -32,7 +32,7 @@ class Progress(Protocol):
     def advance(self, done: int, total: int) -> None:
         """`done` of `total` customers have passed."""
 
-    def say(self, told: str) -> None:
+    def notify(self, told: str) -> None:
         """Something that the user should know now, such as what is waited for."""
 
 
@@ -48,7 +48,7 @@ class Quiet:
     def advance(self, done: int, total: int) -> None:
         """Nothing."""
 
-    def say(self, told: str) -> None:
+    def notify(self, told: str) -> None:
         """Nothing."""
 
 
@@ -75,7 +75,7 @@ class PlainLines:
             self._tenth = tenth
             LOG.info("%s: %s of %s customers", self._stage, f"{done:,}", f"{total:,}")
 
-    def say(self, told: str) -> None:
+    def notify(self, told: str) -> None:
         """Log it."""
         LOG.warning("%s", told)
 
@@ -115,7 +115,7 @@ class Bars:
             said = f"{done:,} of {total:,} customers"
             self.rich.update(self._task, total=total, completed=done, said=said)
 
-    def say(self, told: str) -> None:
+    def notify(self, told: str) -> None:
         """Print it above the bars."""
         self.rich.console.print(told, markup=False, highlight=False)
 
@@ -137,12 +137,12 @@ def open_progress(*, is_quiet: bool) -> Iterator[Progress]:
         yield PlainLines()
 
 
-class Stages:
+class StageClock:
     """Times the stages, tells the progress of each, and knows which one is at work."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.tell: Callable[[str], None] | None = None  # who else is to know of each stage
+        self.on_stage: Callable[[str], None] | None = None  # who else is to know of each stage
         self.current = "settings"
         self.timed: list[StageInfo] = []
 
@@ -151,8 +151,8 @@ class Stages:
         """Time the block as the stage `name`."""
         self.current = name
         self.progress.stage(name)
-        if self.tell:
-            self.tell(name)
+        if self.on_stage:
+            self.on_stage(name)
         started = perf_counter()
         yield
         self.timed.append(StageInfo(name, perf_counter() - started))

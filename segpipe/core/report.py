@@ -116,7 +116,7 @@ class SegmentEvent:
     overlap: float | None = None
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """A sentence without its full stop."""
         said, more = _EVENTS[self.kind]
         others = " and ".join(self.others)

@@ -111,7 +111,7 @@ class Reference:
     median_gap_days: float  # median of the customers' mean gaps; of tenures where nobody has one
 
 
-COLUMNS = (
+PROFILE_COLUMNS = (
     "customer_id",
     "segment_memberships",
     "dominant_segments",
@@ -129,7 +129,10 @@ COLUMNS = (
 )
 
 
-ORIGINAL, COPIED = "segment_memberships", "dominant_segments"  # the same, for hard clustering
+MEMBERSHIPS_COLUMN, DOMINANT_COLUMN = (
+    "segment_memberships",
+    "dominant_segments",
+)  # the same, for hard clustering
 
 
-SENT = tuple(name for name in COLUMNS if name != COPIED)
+COPY_COLUMNS = tuple(name for name in PROFILE_COLUMNS if name != DOMINANT_COLUMN)

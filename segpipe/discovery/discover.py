@@ -19,12 +19,19 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Eligibility, Prototype
-from segpipe.clustering.choose_k import Usual, choose_partition
+from segpipe.clustering.choose_k import PreviousPartition, choose_partition
 from segpipe.clustering.distances import nearest
 from segpipe.core.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.identity import find_overlap, label_by, match_segments, tell_events
-from segpipe.discovery.naming import Evidence, SegmentName, described, figures, holds, name_segments
+from segpipe.discovery.identity import find_events, find_overlap, label_by, match_segments
+from segpipe.discovery.naming import (
+    SegmentEvidence,
+    SegmentName,
+    claim_holds,
+    describe_figures,
+    describe_segment,
+    name_segments,
+)
 from segpipe.discovery.refit import Population, refit
 from segpipe.discovery.sampling import Sample
 from segpipe.discovery.scatter import draw_scatter
@@ -49,7 +56,7 @@ class Discovery:
 
 
 @dataclass(frozen=True)
-class Before:
+class PriorRun:
     """What an axis may lean on beside its sample; None where there is none."""
 
     population: Population | None = None
@@ -91,7 +98,7 @@ def discover(
     former = {axis.name: axis for axis in previous.axes} if previous else {}
 
     def one(axis: Axis) -> Discovery:
-        before = Before(population, former.get(axis.name), (known_ids or {}).get(axis.name, {}))
+        before = PriorRun(population, former.get(axis.name), (known_ids or {}).get(axis.name, {}))
         found = discover_axis(axis, columns, sample.weights, inputs, settings, seed, before)
         progress(axis.name)
         return found
@@ -107,7 +114,7 @@ def discover_axis(
     inputs: frozenset[str],
     settings: ClusterSettings,
     seed: int,
-    before: Before = Before(),
+    before: PriorRun = PriorRun(),
 ) -> Discovery:
     """Discover one axis on the customers who are eligible for it."""
     features = axis.live_features(inputs)
@@ -143,7 +150,7 @@ def discover_axis(
     )
     found = Discovery(model, partition.candidates, dropped, partition.choice)
     if partition.centroids is None:
-        events = tell_events(before.previous, (), None) if before.previous else ()
+        events = find_events(before.previous, (), None) if before.previous else ()
         return replace(found, events=events)
     centroids, agreement = partition.centroids, None
     if before.population:
@@ -151,24 +158,24 @@ def discover_axis(
             before.population, rules, features, scales, centroids, settings, axis_seed
         )
         centroids = refitted if settings.refine else centroids
-    evidence = Evidence(own, own_weights, nearest(points, centroids), len(centroids))
+    evidence = SegmentEvidence(own, own_weights, nearest(points, centroids), len(centroids))
     named = replace(found, agreement=agreement, scatter=draw_scatter(evidence, scales))
     return _with_segments(named, centroids, evidence, axis.live_prototypes(inputs), before, usual)
 
 
-def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> Usual | None:
+def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> PreviousPartition | None:
     """The previous run's segments on today's figures; None where an input of theirs is gone."""
     if previous is None or not previous.segments:
         return None
     if any(np.isnan(columns[scale.measure]).all() for scale in previous.scales):
         return None
-    return Usual(len(previous.segments), label_by(previous, columns))
+    return PreviousPartition(len(previous.segments), label_by(previous, columns))
 
 
 def _unavailable(
     axis: Axis,
     reason: str,
-    before: Before,
+    before: PriorRun,
     rules: tuple[Eligibility, ...] = (),
     dropped: tuple[str, ...] = (),
 ) -> Discovery:
@@ -184,17 +191,17 @@ def _unavailable(
         UNAVAILABLE,
         before.next_id(),
     )
-    events = tell_events(before.previous, (), None) if before.previous else ()
+    events = find_events(before.previous, (), None) if before.previous else ()
     return Discovery(model, (), dropped, events=events)
 
 
 def _with_segments(
     found: Discovery,
     centroids: Floats,
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     prototypes: Sequence[Prototype],
-    before: Before,
-    usual: Usual | None,
+    before: PriorRun,
+    usual: PreviousPartition | None,
 ) -> Discovery:
     """With segments of permanent ids; those that go on keep their names while these are true."""
     scales, previous = found.model.scales, before.previous
@@ -219,12 +226,12 @@ def _with_segments(
     ids = _permanent_ids(names, heirs, before)
     segments = _segments(scales, centroids, evidence, names, ids)
     model = replace(found.model, segments=segments, next_segment_id=before.next_id(segments))
-    events = tell_events(previous, segments, overlap) if previous else ()
+    events = find_events(previous, segments, overlap) if previous else ()
     return replace(found, model=model, events=events)
 
 
 def _permanent_ids(
-    names: Sequence[SegmentName], heirs: Mapping[int, Segment], before: Before
+    names: Sequence[SegmentName], heirs: Mapping[int, Segment], before: PriorRun
 ) -> list[int]:
     """A name has one id: a segment that is given an old one's name is that one.
 
@@ -245,15 +252,15 @@ def _permanent_ids(
     return [segment_id or next(new_ids) for segment_id in ids]
 
 
-def _is_true(old: Segment, index: int, evidence: Evidence) -> bool:
+def _is_true(old: Segment, index: int, evidence: SegmentEvidence) -> bool:
     """Whether what the old name says holds of the new segment."""
-    return all(holds(claim, index, evidence) for claim in old.claims)
+    return all(claim_holds(claim, index, evidence) for claim in old.claims)
 
 
 def _segments(
     scales: tuple[FeatureScale, ...],
     centroids: Floats,
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     names: Sequence[SegmentName],
     ids: Sequence[int],
 ) -> tuple[Segment, ...]:
@@ -266,9 +273,9 @@ def _segments(
             name=names[index].name,
             meaning=names[index].meaning,
             claims=names[index].claims,
-            description=described(
+            description=describe_segment(
                 names[index].meaning,
-                figures(index, centroid, scales, evidence, names[index].claims),
+                describe_figures(index, centroid, scales, evidence, names[index].claims),
             ),
             centroid=tuple(float(value) for value in centroid),
             medians={m: float(v[index]) for m, v in medians.items() if not np.isnan(v[index])},

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segpipe.clustering.assignment_problem import dearest_pairs
+from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.distances import nearest
 from segpipe.core.report import SegmentEvent
 from segpipe.model.document import AxisModel, Segment
@@ -87,12 +87,12 @@ def match_segments(
     score = np.where(is_allowed, similarity + _TRUE_NAME * is_true, 0.0)
     return {
         new: old.segments[previous]
-        for new, previous in dearest_pairs(score)
+        for new, previous in max_score_assignment(score)
         if is_allowed[new, previous]
     }
 
 
-def tell_events(
+def find_events(
     old: AxisModel, segments: Sequence[Segment], overlap: Overlap | None
 ) -> tuple[SegmentEvent, ...]:
     """What became of every segment of the previous run, and where the new ones came from.

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
-from segpipe.axes.figures import said, told
-from segpipe.clustering.assignment_problem import cheapest_pairs
+from segpipe.axes.figures import describe_value, format_value
+from segpipe.clustering.assignment_problem import min_cost_assignment
 from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class SegmentName:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SegmentEvidence:
     """The eligible customers of one axis: raw measures, weights, labels 0..k-1; each (n,)."""
 
     columns: Mapping[str, Floats]
@@ -105,7 +105,7 @@ def name_segments(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
     centroids: Floats,
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     kept: Mapping[int, SegmentName] | None = None,
 ) -> list[SegmentName]:
     """A unique name a centroid (k, d); centroids are standardised in the order of `scales`.
@@ -133,7 +133,7 @@ def name_segments(
     return named
 
 
-def holds(claim: Claim, segment: int, evidence: Evidence) -> bool:
+def claim_holds(claim: Claim, segment: int, evidence: SegmentEvidence) -> bool:
     """Whether the segment's median lies on the claimed side of the bound.
 
     Against a quantile it is the median's middle rank that counts, so that a value which many
@@ -152,7 +152,7 @@ def _match(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
     centroids: Floats,
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     kept: frozenset[int],
 ) -> dict[int, Prototype]:
     """Segment → prototype, as many as claims allow, at the least total distance; kept ones none."""
@@ -165,13 +165,13 @@ def _match(
         for segment in range(len(centroids)):
             if segment in kept:
                 continue
-            if all(holds(claim, segment, evidence) for claim in prototype.claims):
+            if all(claim_holds(claim, segment, evidence) for claim in prototype.claims):
                 gaps = [places[m][segment] - prototype.position[m] for m in measures]
                 # Squared: a convex cost keeps the names of a ladder in the ladder's order.
                 cost[segment, column] = float(np.mean(np.square(gaps))) if gaps else _FAR
     return {
         segment: prototypes[column]
-        for segment, column in cheapest_pairs(cost)
+        for segment, column in min_cost_assignment(cost)
         if cost[segment, column] < _FORBIDDEN
     }
 
@@ -180,7 +180,7 @@ def _places(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
     centroids: Floats,
-    evidence: Evidence,
+    evidence: SegmentEvidence,
 ) -> dict[str, Floats]:
     """Each measure that a prototype speaks of → where the segments lie on it, in deviations."""
     features = {scale.measure: centroids[:, index] for index, scale in enumerate(scales)}
@@ -193,7 +193,7 @@ def _composed(
     segment: int,
     centroid: Floats,
     scales: Sequence[FeatureScale],
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     taken: set[str],
 ) -> tuple[str, tuple[Claim, ...]]:
     """A name from the strongest deviations: two, or more until nobody else has it; its claims.
@@ -217,7 +217,7 @@ def _composed(
     )
 
 
-def _is_true(segment: int, deviation: float, measure: str, evidence: Evidence) -> bool:
+def _is_true(segment: int, deviation: float, measure: str, evidence: SegmentEvidence) -> bool:
     """Whether the segment's median too lies on the side that its mean deviates to."""
     rank = evidence.rank(measure, float(evidence.medians(measure)[segment]))
     return rank > 0.5 if deviation > 0 else rank < 0.5
@@ -242,11 +242,11 @@ def _bare(measure: str) -> str:
     return word
 
 
-def figures(
+def describe_figures(
     segment: int,
     centroid: Floats,
     scales: Sequence[FeatureScale],
-    evidence: Evidence,
+    evidence: SegmentEvidence,
     claims: Sequence[Claim] = (),
 ) -> str:
     """Two figures of the segment's middle customer against the shop's median.
@@ -273,19 +273,19 @@ def figures(
     return " and ".join([first, *(phrase.removeprefix(f"{verb} ") for phrase in more)])
 
 
-def described(meaning: str, figures_told: str) -> str:
+def describe_segment(meaning: str, figures_text: str) -> str:
     """The description of a segment, a sentence: what its name means, then its figures."""
-    if not figures_told:
+    if not figures_text:
         sentence = meaning or "no figure of these customers is known"
     elif meaning:
-        sentence = f"{meaning}: the typical one {figures_told}"
+        sentence = f"{meaning}: the typical one {figures_text}"
     else:
-        sentence = f"the typical customer {figures_told}"
+        sentence = f"the typical customer {figures_text}"
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _compared(measure: Measure, own: float, usual: float) -> str:
     """What the middle customer does, and the shop's median beside it."""
-    shops = told(usual, measure)
-    beside = _SAME if told(own, measure) == shops else f"shop median {shops}"
-    return f"{said(own, measure)} ({beside})"
+    shops = format_value(usual, measure)
+    beside = _SAME if format_value(own, measure) == shops else f"shop median {shops}"
+    return f"{describe_value(own, measure)} ({beside})"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import Eligibility, Feature
-from segpipe.clustering.assignment_problem import dearest_pairs
+from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.distances import nearest
 from segpipe.clustering.kmeans import fit_centroids, move_centroids
 from segpipe.clustering.rand_index import adjusted_rand, in_common
@@ -120,7 +120,7 @@ def _from_scratch(
 def _matched(own: Labels, theirs: Labels) -> Labels:
     """Their labels by the numbers of ours, one to one, so that most customers agree."""
     common = in_common(own, theirs)
-    number = {label: ours for ours, label in dearest_pairs(common.astype(np.float64))}
+    number = {label: ours for ours, label in max_score_assignment(common.astype(np.float64))}
     return np.array([number.get(label, -1) for label in range(common.shape[1])])[theirs]
 
 

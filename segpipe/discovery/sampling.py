@@ -18,7 +18,7 @@ from segpipe.core.report import SampleInfo, StratumInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import SampleSettings
 from segpipe.engines.duckdb import Connection
-from segpipe.features.tables import Tables
+from segpipe.features.tables import TableMaterializer
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Sample:
 
 def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
     """Draw `settings.size` customers, or all with weight 1 where there are no more than that."""
-    tables = Tables(engine)
+    tables = TableMaterializer(engine)
     features = tables.table(CUSTOMER_FEATURES.name)
     n_customers = int(tables.fetch(features.aggregate(n=features.count()))["n"][0].as_py())
     sizes = stratum_sizes(n_customers)

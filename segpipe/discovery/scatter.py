@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.core.report import AxisScatter
-from segpipe.discovery.naming import Evidence
+from segpipe.discovery.naming import SegmentEvidence
 from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 Floats = npt.NDArray[np.float64]
 _N_POINTS = 400
 
 
-def draw_scatter(evidence: Evidence, scales: Sequence[FeatureScale]) -> AxisScatter:
+def draw_scatter(evidence: SegmentEvidence, scales: Sequence[FeatureScale]) -> AxisScatter:
     """At most 400 customers, each as likely as in the population, on the measures' own units."""
-    best = _telling_pair(evidence, scales)
+    best = _most_separating_pair(evidence, scales)
     rows = _systematic_rows(evidence.weights)
     shown = [_filled(evidence, scales[index])[rows] for index in best]
     x, y = (shown[0], shown[1]) if len(shown) > 1 else (shown[0], np.zeros(len(rows)))
@@ -30,7 +30,9 @@ def draw_scatter(evidence: Evidence, scales: Sequence[FeatureScale]) -> AxisScat
     return AxisScatter(scales[best[0]].measure, second, points)
 
 
-def _telling_pair(evidence: Evidence, scales: Sequence[FeatureScale]) -> tuple[int, ...]:
+def _most_separating_pair(
+    evidence: SegmentEvidence, scales: Sequence[FeatureScale]
+) -> tuple[int, ...]:
     """The two features on which the two nearest segments are farthest apart; the one there is."""
     if len(scales) == 1:
         return (0,)
@@ -61,6 +63,6 @@ def _systematic_rows(weights: Floats) -> npt.NDArray[np.intp]:
     return np.unique(np.searchsorted(ends, steps))
 
 
-def _filled(evidence: Evidence, scale: FeatureScale) -> Floats:
+def _filled(evidence: SegmentEvidence, scale: FeatureScale) -> Floats:
     values = evidence.columns[scale.measure]
     return np.where(np.isnan(values), scale.fill, values)

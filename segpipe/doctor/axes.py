@@ -37,7 +37,7 @@ _NOBODY = {  # measure of an eligibility → what to do where nobody has it
 
 
 @dataclass(frozen=True)
-class Shop:
+class SampledPopulation:
     """What every axis is held against; the sample is the one that the run would draw."""
 
     engine: Connection
@@ -57,12 +57,12 @@ def axis_healths(
         name: column.to_numpy().astype(np.float64)
         for name, column in zip(customers.column_names, customers.columns, strict=True)
     }
-    shop = Shop(engine, columns, sample.weights, source.inputs, parts)
+    shop = SampledPopulation(engine, columns, sample.weights, source.inputs, parts)
     axes = axes_for(source.inputs, settings.features.axis_paths)
     return tuple(_health(axis, shop) for axis in axes)
 
 
-def _health(axis: Axis, shop: Shop) -> AxisHealth:
+def _health(axis: Axis, shop: SampledPopulation) -> AxisHealth:
     features = axis.live_features(shop.inputs)
     if not features:
         missing = axis.missing_inputs(shop.inputs)
@@ -108,7 +108,7 @@ def _count_eligible(engine: Connection, rules: tuple[Eligibility, ...]) -> tuple
     return int(n_eligible), int(n_customers)
 
 
-def _lacking(axis: Axis, shop: Shop) -> Fault:
+def _lacking(axis: Axis, shop: SampledPopulation) -> Fault:
     """Features that this input cannot feed; those that only tickets give are not missed."""
     inputs = shop.inputs
     wanted = [

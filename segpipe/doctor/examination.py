@@ -23,7 +23,7 @@ from segpipe.engines.duckdb import Connection, EngineError, open_engine
 from segpipe.features import compute_features
 from segpipe.sources import load_presets
 from segpipe.sources.files import expand, inspect_file
-from segpipe.sources.lines import Intake, keep_lines, refusals, take_in
+from segpipe.sources.lines import Intake, finish_order_lines, ingest_order_lines, refusals
 from segpipe.sources.recognise import named_preset
 
 Say = Callable[[str], None]
@@ -38,7 +38,7 @@ def examine(settings: RunSettings, today: date, say: Say = lambda _: None) -> Di
     _check_settings(settings)
     with open_engine(settings.engine) as engine:
         try:
-            intake = take_in(engine, settings.source, say)
+            intake = ingest_order_lines(engine, settings.source, say)
             return _examined(engine, settings, intake, today, say)
         except InputError as error:
             return Diagnosis((Finding("refused", "file", str(error)),))
@@ -72,7 +72,7 @@ def _examined(
     say("columns")
     findings += record_findings(engine, intake)
     say("records")
-    source = keep_lines(engine, intake, None)
+    source = finish_order_lines(engine, intake, None)
     features: FeatureInfo | None = None
     axes: tuple[AxisHealth, ...] = ()
     if intake.outcome.n_kept:

@@ -124,7 +124,7 @@ def _guests(n_guests: int, n_rows: int) -> Finding:
 
 def _currencies(engine: Connection) -> list[Finding]:
     rows = engine.execute(
-        f"SELECT upper(currency) AS name, count(*) AS n FROM {_LINES} WHERE fate IS NULL "
+        f"SELECT upper(currency) AS name, count(*) AS n FROM {_LINES} WHERE row_status IS NULL "
         f"GROUP BY ALL ORDER BY n DESC, name"
     ).fetchall()
     known = [name for name, _ in rows if name]
@@ -144,7 +144,7 @@ def _currencies(engine: Connection) -> list[Finding]:
 
 def _copies(engine: Connection) -> list[Finding]:
     """Lines that are the same in every column that is read."""
-    lines = f"SELECT {_COLUMNS} FROM {_LINES} WHERE fate IS NULL"
+    lines = f"SELECT {_COLUMNS} FROM {_LINES} WHERE row_status IS NULL"
     n_lines, n_distinct = _row(
         engine,
         f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT * FROM ({lines}))) "
@@ -168,7 +168,7 @@ def _overlaps(engine: Connection, intake: Intake) -> list[Finding]:
     (n_again,) = _row(
         engine,
         f"SELECT coalesce(sum(n_parts - 1), 0)::BIGINT FROM (SELECT {_COLUMNS}, "
-        f"count(DISTINCT {part}) AS n_parts FROM {_LINES} WHERE fate IS NULL GROUP BY ALL)",
+        f"count(DISTINCT {part}) AS n_parts FROM {_LINES} WHERE row_status IS NULL GROUP BY ALL)",
     )
     if not n_again:
         return [Finding("ok", "overlap", "No line is in more than one file or sheet.")]

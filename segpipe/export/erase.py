@@ -38,7 +38,7 @@ class ErasedFile:
     trouble: str | None = None  # why it could not be
 
 
-def erase_customer(
+def erase_from_exports(
     folder: Path, customer_id: str, other_run_ids: Collection[int]
 ) -> tuple[ErasedFile, ...]:
     """Files from which the customer was taken out, and those where that failed.

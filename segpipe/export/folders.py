@@ -53,7 +53,7 @@ def count_forgotten(connection: Connection, store_id: str) -> int:
     return int(fetch_one(connection, query, [store_id])[0])
 
 
-def refuse_forgotten_meanwhile(connection: Connection, store_id: str, n_forgotten: int) -> None:
+def check_nobody_forgotten_since(connection: Connection, store_id: str, n_forgotten: int) -> None:
     """Raise InputError where somebody was forgotten; until the transaction ends nobody will be."""
     connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
     if count_forgotten(connection, store_id) != n_forgotten:

@@ -40,7 +40,7 @@ _SESSION = {  # of the transaction: nothing of the role's defaults may cut it sh
 }
 
 
-def _tell_nobody(_done: int, _total: int) -> None:
+def _ignore(_done: int, _total: int) -> None:
     """The progress of an export that nobody watches."""
 
 
@@ -62,7 +62,7 @@ def export(
     formats: Sequence[str] = ("json",),
     store_id: str | None = None,
     run: str = "latest",
-    progress: Progress = _tell_nobody,
+    progress: Progress = _ignore,
 ) -> ExportInfo:
     """Write profiles, segments and the agent's document of a run into the folder.
 
@@ -92,7 +92,7 @@ def export(
         if is_recorded:
             folders.record_folder(connection, found.store_id, found.run_id, out_path)
             with connection.transaction():
-                folders.refuse_forgotten_meanwhile(connection, found.store_id, n_forgotten)
+                folders.check_nobody_forgotten_since(connection, found.store_id, n_forgotten)
                 paths = _move(staging, out_path)
         else:
             paths = _move(staging, out_path)

@@ -20,7 +20,7 @@ from segpipe.core.report import FeatureInfo
 from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
 from segpipe.engines.duckdb import Connection
 from segpipe.features import grains, measures
-from segpipe.features.tables import Keeps, Tables
+from segpipe.features.tables import Materializer, TableMaterializer
 from segpipe.features.tickets import ticket_measures
 
 N_BIGGEST_CHANNELS = 3
@@ -58,7 +58,7 @@ def compute_features(
     no customer has an order on or before `as_of`.
     """
     as_of = as_of or _day_after_newest(engine)
-    with Tables(engine) as keep:
+    with TableMaterializer(engine) as keep:
         parts, reference = measure_parts(keep, inputs, as_of, reference, progress)
         keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts)), is_temporary=False)
         info = _info(engine, keep, as_of)
@@ -69,7 +69,7 @@ def compute_features(
 
 
 def measure_parts(
-    keep: Keeps,
+    keep: Materializer,
     inputs: frozenset[str],
     as_of: date | ir.DateValue,
     reference: Reference | None,
@@ -143,7 +143,7 @@ def _with_metrics(table: ir.Table) -> ir.Table:
 
 
 def _keyed_lines(
-    keep: Keeps, lines: ir.Table, sequence: ir.Table, reference: Reference
+    keep: Materializer, lines: ir.Table, sequence: ir.Table, reference: Reference
 ) -> ir.Table:
     prices = _category_price_table(keep, reference)
     if not keep.is_numbered:
@@ -154,7 +154,7 @@ def _keyed_lines(
     return grains.keyed_lines(lines, sequence, products, categories, reference.shop_price)
 
 
-def _category_price_table(keep: Keeps, reference: Reference) -> ir.Table:
+def _category_price_table(keep: Materializer, reference: Reference) -> ir.Table:
     known = {name: price for name, price in reference.category_prices.items() if price > 0}
     prices = pa.table(
         {
@@ -166,7 +166,7 @@ def _category_price_table(keep: Keeps, reference: Reference) -> ir.Table:
 
 
 def _learn_reference(
-    keep: Keeps, lines: ir.Table, channels: ir.Table, times: ir.Table, as_of: date
+    keep: Materializer, lines: ir.Table, channels: ir.Table, times: ir.Table, as_of: date
 ) -> Reference:
     prices = keep.fetch(grains.category_prices(lines).order_by("category")).to_pylist()
     priced = lines.filter(~lines.is_return & (lines.unit_price > 0))
@@ -200,7 +200,7 @@ def _day_after_newest(engine: Connection) -> date:
     return after
 
 
-def _info(engine: Connection, keep: Tables, as_of: date) -> FeatureInfo:
+def _info(engine: Connection, keep: TableMaterializer, as_of: date) -> FeatureInfo:
     customers = keep.table("customers")
     counted = keep.fetch(
         customers.aggregate(

@@ -23,8 +23,8 @@ from segpipe.features.compute import COUNTS, measure_parts
 _OBSERVATION = "observation"
 
 
-class Clauses:
-    """Keeps expressions as clauses of one statement, as `Tables` keeps them as tables."""
+class CteMaterializer:
+    """Keeps expressions as clauses of one statement; `TableMaterializer` keeps them as tables."""
 
     is_numbered = False  # numbering the ids of a few customers would be most of the work
 
@@ -101,7 +101,7 @@ def features_statement(
     """
     # A table of one row: with the parameter itself in many places the engine plans it every time.
     observation = {_OBSERVATION: "SELECT $as_of::VARCHAR::DATE AS as_of"}
-    clauses = Clauses({**observation, **given})
+    clauses = CteMaterializer({**observation, **given})
     as_of = ibis.table({"as_of": "date"}, name=_OBSERVATION).as_of.as_scalar()
     tables, _ = measure_parts(clauses, inputs, as_of, reference)
     wanted = {*measures, *METRICS, *COUNTS.values()}

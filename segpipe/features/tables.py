@@ -13,7 +13,7 @@ import pyarrow as pa
 from segpipe.engines.duckdb import Connection, quote
 
 
-class Keeps(Protocol):
+class Materializer(Protocol):
     """Where the stage puts what it uses more than once."""
 
     is_numbered: bool  # whether there are so many rows that numbers are to stand for ids
@@ -37,7 +37,7 @@ class Keeps(Protocol):
         """Give up these names."""
 
 
-class Tables:
+class TableMaterializer:
     """Keeps expressions as engine tables under a name, and drops those that are temporary.
 
     Statements run one after another in a thread, while the next expressions are made and compiled:

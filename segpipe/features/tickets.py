@@ -32,7 +32,7 @@ def ticket_measures(
         messages=seen.message_count.sum(),
         minutes=ibis.ifelse(is_resolved, minutes, None).sum().cast("float64"),
         n_reopened=seen.is_reopened.sum(),
-        n_told_reopened=seen.is_reopened.count(),
+        n_reopened_known=seen.is_reopened.count(),
         n_with_channel=seen.channel.count(),
         n_rated=seen.satisfaction.count(),
         satisfaction=(seen.satisfaction * 100).round().cast("int64").sum(),
@@ -48,7 +48,7 @@ def ticket_measures(
         tickets_per_order=ratio(n_tickets, joined.n_customer_orders),
         messages_per_ticket=ratio(joined.messages, joined.n_counted),
         hours_to_resolve=ratio(joined.minutes, joined.n_resolved) / 60,
-        reopened_share=ratio(joined.n_reopened, joined.n_told_reopened),
+        reopened_share=ratio(joined.n_reopened, joined.n_reopened_known),
         satisfaction_mean=ratio(joined.satisfaction, joined.n_rated) / 100,
         **{
             f"ticket_{kind}_share": ratio(joined[f"n_{kind}"], joined.n_with_channel)

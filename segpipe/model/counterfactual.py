@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Flip:
+class Counterfactual:
     """One figure, changed to `value` with all others as they are, gives the named segment."""
 
     measure: str
@@ -42,7 +42,7 @@ class _Step:
     threshold: float
 
 
-def smallest_flip(axis: AxisModel, columns: Mapping[str, Floats]) -> Flip | None:
+def nearest_counterfactual(axis: AxisModel, columns: Mapping[str, Floats]) -> Counterfactual | None:
     """The flip at the least distance in standard deviations, ties in the order of the features.
 
     columns (1,) of a customer who has a segment. None where no single figure within the bounds
@@ -66,7 +66,7 @@ def smallest_flip(axis: AxisModel, columns: Mapping[str, Floats]) -> Flip | None
     step = steps[best]
     name = axis.segments[codes[best]].name
     measure = axis.scales[step.feature].measure
-    return Flip(measure, step.is_rise, step.value, step.threshold, name)
+    return Counterfactual(measure, step.is_rise, step.value, step.threshold, name)
 
 
 def _steps(axis: AxisModel, columns: Mapping[str, Floats]) -> Iterator[_Step]:

@@ -16,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.axes.figures import phrase_for, said, told, told_exactly
+from segpipe.axes.figures import describe_value, format_exact, format_value, phrase_for
 from segpipe.clustering.distances import squared_distances
 from segpipe.core.errors import InputError
 from segpipe.model.assign import Tally, assign_axis
-from segpipe.model.counterfactual import Flip, smallest_flip
+from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import scale_matrix
 
 Floats = npt.NDArray[np.float64]
 _NOTABLE = 0.1  # of all that speaks for the segment
-_TOLD_FOR = 3
-_TOLD_AGAINST = 2
+_SHOWN_FOR = 3
+_SHOWN_AGAINST = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class AxisExplanation:
     ends_with: str | None = None  # what would end a state
     runner_up: RunnerUp | None = None
     figures: tuple[Figure, ...] = ()  # by weight
-    flip: Flip | None = None  # None: no single figure leads to another segment
+    flip: Counterfactual | None = None  # None: no single figure leads to another segment
 
 
 def explain(
@@ -84,24 +84,26 @@ def explain(
     return tuple(_explain_axis(axis, measures) for axis in model.axes if axis.name in wanted)
 
 
-def explanation_lines(told_of: AxisExplanation) -> list[str]:
+def explanation_lines(explanation: AxisExplanation) -> list[str]:
     """The explanation in plain words, a line a thought; the first is the head."""
-    if told_of.kind != "segment":
-        ends = f": {told_of.ends_with} would end this" if told_of.ends_with else ""
-        head = f"{told_of.axis}: {told_of.name}"
-        return [head, f"{told_of.reason}{ends}"] if told_of.reason else [head]
-    runner_up = told_of.runner_up
+    if explanation.kind != "segment":
+        ends = f": {explanation.ends_with} would end this" if explanation.ends_with else ""
+        head = f"{explanation.axis}: {explanation.name}"
+        return [head, f"{explanation.reason}{ends}"] if explanation.reason else [head]
+    runner_up = explanation.runner_up
     next_one = f"; next {runner_up.segment}, {runner_up.membership:.2f}" if runner_up else ""
-    lines = [f"{told_of.axis}: {told_of.name} (strength {told_of.strength:.2f}{next_one})"]
-    if told_of.meaning:
-        lines.append(f"such customers {told_of.meaning}")
-    enough = _NOTABLE * sum(figure.weight for figure in told_of.figures if figure.weight > 0)
-    speaking = [f for f in told_of.figures if abs(f.weight) >= enough and f.weight]
-    in_favour = [figure for figure in speaking if figure.weight > 0][:_TOLD_FOR]
-    against = [figure for figure in reversed(speaking) if figure.weight < 0][:_TOLD_AGAINST]
-    lines += [f"for it: {_compared(figure, told_of)}" for figure in in_favour]
-    lines += [f"against it: {_compared(figure, told_of)}" for figure in against]
-    return [*lines, _flip_told(told_of)]
+    lines = [
+        f"{explanation.axis}: {explanation.name} (strength {explanation.strength:.2f}{next_one})"
+    ]
+    if explanation.meaning:
+        lines.append(f"such customers {explanation.meaning}")
+    enough = _NOTABLE * sum(figure.weight for figure in explanation.figures if figure.weight > 0)
+    speaking = [f for f in explanation.figures if abs(f.weight) >= enough and f.weight]
+    in_favour = [figure for figure in speaking if figure.weight > 0][:_SHOWN_FOR]
+    against = [figure for figure in reversed(speaking) if figure.weight < 0][:_SHOWN_AGAINST]
+    lines += [f"for it: {_compared(figure, explanation)}" for figure in in_favour]
+    lines += [f"against it: {_compared(figure, explanation)}" for figure in against]
+    return [*lines, _counterfactual_text(explanation)]
 
 
 def _explain_axis(axis: AxisModel, measures: Mapping[str, float | None]) -> AxisExplanation:
@@ -144,7 +146,7 @@ def _explain_segment(
         meaning=segment.meaning,
         runner_up=RunnerUp(runner_up.name, _membership(squares, next_one)) if others else None,
         figures=tuple(figures),
-        flip=smallest_flip(axis, columns),
+        flip=nearest_counterfactual(axis, columns),
     )
 
 
@@ -181,36 +183,36 @@ def _membership(squares: Floats, index: int) -> float:
 def _shortfall(rule: Eligibility, value: float) -> tuple[str, str]:
     """What the customer has and what is needed; what would end the state."""
     measure = MEASURES[rule.measure]
-    needed = told_exactly(rule.at_least, measure)
+    needed = format_exact(rule.at_least, measure)
     if measure.unit != "count" or math.isnan(value):
-        has = f"{measure.label}: {told(value, measure)}, and {needed} or more is needed"
+        has = f"{measure.label}: {format_value(value, measure)}, and {needed} or more is needed"
         return has, f"{measure.label} of {needed} or more"
     verb = "is" if rule.at_least == 1 else "are"
     missing = rule.at_least - value
     more = f"{missing:,.0f} more{phrase_for(missing, measure).partition('{}')[2]}"
-    return f"{said(value, measure)}, and {needed} {verb} needed", more
+    return f"{describe_value(value, measure)}, and {needed} {verb} needed", more
 
 
-def _compared(figure: Figure, told_of: AxisExplanation) -> str:
+def _compared(figure: Figure, explanation: AxisExplanation) -> str:
     measure = MEASURES[figure.measure]
-    medians = [("shop median", figure.shop_median), (told_of.name, figure.segment_median)]
-    if told_of.runner_up:
-        medians.append((told_of.runner_up.segment, figure.runner_up_median))
-    others = ", ".join(f"{who} {told(m, measure)}" for who, m in medians if m is not None)
+    medians = [("shop median", figure.shop_median), (explanation.name, figure.segment_median)]
+    if explanation.runner_up:
+        medians.append((explanation.runner_up.segment, figure.runner_up_median))
+    others = ", ".join(f"{who} {format_value(m, measure)}" for who, m in medians if m is not None)
     if figure.value is None:
         return f"{figure.label}: unknown, the shop median stands in ({others})"
-    return f"{said(figure.value, measure)} ({others})"
+    return f"{describe_value(figure.value, measure)} ({others})"
 
 
-def _flip_told(told_of: AxisExplanation) -> str:
-    flip = told_of.flip
+def _counterfactual_text(explanation: AxisExplanation) -> str:
+    flip = explanation.flip
     if flip is None:
         return "no single figure, changed alone, would lead to another segment"
     measure = MEASURES[flip.measure]
-    own = next(figure.value for figure in told_of.figures if figure.measure == flip.measure)
-    now = "unknown" if own is None else told(own, measure)
+    own = next(figure.value for figure in explanation.figures if figure.measure == flip.measure)
+    now = "unknown" if own is None else format_value(own, measure)
     less = "fewer" if measure.unit in ("count", "days", "hours") else "less"
-    bound = f"{told_exactly(flip.value, measure)} or {'more' if flip.is_rise else less}"
+    bound = f"{format_exact(flip.value, measure)} or {'more' if flip.is_rise else less}"
     return f"would be {flip.segment} with {measure.label}: {bound} (now {now}), all else as it is"
 
 

@@ -41,7 +41,7 @@ def url_problem(url: str) -> str | None:
     return None
 
 
-def tell(url: str, event: str, text: str, *, attempts: int = 1, seconds: float = 5.0) -> str | None:
+def ping(url: str, event: str, text: str, *, attempts: int = 1, seconds: float = 5.0) -> str | None:
     """Post the text to URL/event, or to the URL itself; None, or why it was not taken.
 
     Waits `seconds` at most for each attempt, names, redirects and slow answers included.
@@ -50,7 +50,7 @@ def tell(url: str, event: str, text: str, *, attempts: int = 1, seconds: float =
     for attempt in range(attempts):
         if attempt:
             time.sleep(1.0)
-        reason, is_worth_another = _tell_once(_event_url(url, event), text, seconds)
+        reason, is_worth_another = _ping_once(_event_url(url, event), text, seconds)
         if reason is None or not is_worth_another:
             break
     return reason
@@ -63,7 +63,7 @@ def _event_url(url: str, event: str) -> str:
     return urlunsplit(parts._replace(path=path, fragment=""))
 
 
-def _tell_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
+def _ping_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
     """Why it was not taken, if so, and whether another attempt may help."""
     outcome: list[tuple[str | None, bool]] = []
     # In a thread, since neither the look-up of a name nor a trickling answer keeps to a timeout.

@@ -1,14 +1,14 @@
 """Parity: whether the service gives the customers of a file the segments that the run gave them."""
 
 from segpipe.parity.documents import documents, draw_customers
-from segpipe.parity.replay import Difference, Parity, Service, replay, run_in_force
+from segpipe.parity.replay import Difference, Parity, Service, current_run_of, replay
 
 __all__ = [
     "Difference",
     "Parity",
     "Service",
+    "current_run_of",
     "documents",
     "draw_customers",
     "replay",
-    "run_in_force",
 ]

@@ -109,7 +109,7 @@ class Service:
         return answer.status, float(pause) if pause.isdigit() else 1.0, text
 
 
-def run_in_force(service: Service) -> dict[str, Any]:
+def current_run_of(service: Service) -> dict[str, Any]:
     """The run that the service answers from: run_id, as_of and more."""
     found: dict[str, Any] = json.loads(service.ask("GET", "/ready"))
     return found
@@ -124,7 +124,7 @@ def replay(
 
     Raises ServiceError where another run comes in force meanwhile.
     """
-    run_id = run_in_force(service)["run_id"]
+    run_id = current_run_of(service)["run_id"]
     differences: list[Difference] = []
     unsent: list[Unsent] = []
     n_customers = n_figures = n_unpublished = 0

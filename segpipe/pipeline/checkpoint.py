@@ -143,7 +143,7 @@ def discard(store_id: str) -> None:
         folder.parent.parent.rmdir()
 
 
-def forget(store_id: str, customer_id: str) -> None:
+def erase_customer(store_id: str, customer_id: str) -> None:
     """Remove the customer from what is kept: all of it goes, whoever is in it.
 
     Raises InputError where that cannot be.

@@ -24,8 +24,8 @@ from segpipe.model.compare import same_names
 from segpipe.model.document import Model
 from segpipe.pipeline import quality_gates
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
-from segpipe.pipeline.summary import definitions
-from segpipe.pipeline.target import Target, alive
+from segpipe.pipeline.summary import segment_definitions
+from segpipe.pipeline.target import RunSession, reopened
 from segpipe.postgres import with_retries
 from segpipe.postgres.database import embedded_note
 from segpipe.publishing import SegmentCounts, publish
@@ -40,7 +40,7 @@ from segpipe.runs import (
 
 
 @dataclass(frozen=True)
-class Delivery:
+class PublishRequest:
     """What is to be published, and what the run said of it so far."""
 
     model: Model
@@ -50,9 +50,9 @@ class Delivery:
     forced_past: tuple[str, ...]  # reasons against it that are known already
 
 
-def early_reasons(
+def early_gate_reasons(
     settings: RunSettings,
-    target: Target,
+    target: RunSession,
     source: SourceInfo,
     axes: tuple[AxisInfo, ...],
     as_of: date,
@@ -68,12 +68,16 @@ def early_reasons(
         source, axes, target.last, settings.gates, settings.cluster.min_agreement, today
     )
     if not settings.is_forced:
-        quality_gates.refuse(reasons)
+        quality_gates.check_gates(reasons)
     return reasons
 
 
-def deliver(
-    settings: RunSettings, engine: Engine, target: Target, delivery: Delivery, progress: Progress
+def publish_run(
+    settings: RunSettings,
+    engine: Engine,
+    target: RunSession,
+    request: PublishRequest,
+    progress: Progress,
 ) -> tuple[LoadInfo, Tally]:
     """Publish, and count everybody on the way. Raises GateError and DatabaseError.
 
@@ -82,27 +86,27 @@ def deliver(
     reached: list[tuple[LoadInfo, Tally]] = []
 
     def attempt() -> tuple[LoadInfo, Tally]:
-        with alive(target, settings, progress.say) as there:
+        with reopened(target, settings, progress.notify) as there:
             if reached and is_published(there.connection, there.run_id):
                 return reached[-1]
-            _refuse_forgotten_since(there, settings.load.store_id)
-            return _deliver(settings, engine, there, delivery, progress, reached)
+            _check_nobody_forgotten_since(there, settings.load.store_id)
+            return _publish_once(settings, engine, there, request, progress, reached)
 
     try:
-        return with_retries(settings.load.attempts, progress.say, attempt)
+        return with_retries(settings.load.attempts, progress.notify, attempt)
     except DatabaseError:
         if reached and _is_published(settings, target, progress):
             return reached[-1]
         raise
 
 
-def _is_published(settings: RunSettings, target: Target, progress: Progress) -> bool:
-    with suppress(DatabaseError), alive(target, settings, progress.say) as there:
+def _is_published(settings: RunSettings, target: RunSession, progress: Progress) -> bool:
+    with suppress(DatabaseError), reopened(target, settings, progress.notify) as there:
         return is_published(there.connection, there.run_id)
     return False
 
 
-def _refuse_forgotten_since(target: Target, store_id: str) -> None:
+def _check_nobody_forgotten_since(target: RunSession, store_id: str) -> None:
     """Raise DatabaseError where somebody was forgotten while a lost connection held no store."""
     if forgotten_hashes(target.connection, store_id) != target.forgotten:
         msg = "A customer was forgotten while the connection was lost, and would have come back;"
@@ -112,38 +116,38 @@ def _refuse_forgotten_since(target: Target, store_id: str) -> None:
 def assigned(
     settings: RunSettings,
     engine: Engine,
-    target: Target | None,
-    delivery: Delivery,
+    target: RunSession | None,
+    request: PublishRequest,
     tally: Tally,
     progress: Progress,
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of everybody; the tally is filled and the progress told on the way."""
     before = target.previous.as_of if target and target.previous else None
-    since = Since(before, delivery.features.as_of) if before else None
+    since = Since(before, request.features.as_of) if before else None
     batches = assign_population(
-        engine, delivery.model, settings.assign.batch_size, tally, delivery.former, since
+        engine, request.model, settings.assign.batch_size, tally, request.former, since
     )
     done = 0
     for batch in batches:
         yield batch
         done += batch.num_rows
-        progress.advance(done, delivery.features.n_customers)
+        progress.advance(done, request.features.n_customers)
 
 
-def _deliver(
+def _publish_once(
     settings: RunSettings,
     engine: Engine,
-    target: Target,
-    delivery: Delivery,
+    target: RunSession,
+    request: PublishRequest,
     progress: Progress,
     reached: list[tuple[LoadInfo, Tally]],
 ) -> tuple[LoadInfo, Tally]:
     tally = Tally()
-    model, load = delivery.model, settings.load
-    previous = _previous(settings, target, delivery)
-    facts = _facts(delivery.source, delivery.features.as_of)
+    model, load = request.model, settings.load
+    previous = _previous(settings, target, request)
+    facts = _facts(request.source, request.features.as_of)
     record_facts(target.connection, target.run_id, facts)
-    forced_past = list(delivery.forced_past)
+    forced_past = list(request.forced_past)
 
     def check(counts: SegmentCounts) -> None:
         reasons = quality_gates.late_refusals(
@@ -153,7 +157,7 @@ def _deliver(
             settings.gates,
         )
         if not settings.is_forced:
-            quality_gates.refuse(reasons)
+            quality_gates.check_gates(reasons)
         forced_past.extend(reasons)
         record_forced(target.connection, target.run_id, forced_past)
 
@@ -165,36 +169,38 @@ def _deliver(
         target.connection,
         target.run_id,
         load.store_id,
-        assigned(settings, engine, target, delivery, tally, progress),
+        assigned(settings, engine, target, request, tally, progress),
         axes=[axis.name for axis in model.axes],
-        definitions=definitions(model),
+        definitions=segment_definitions(model),
         model=model.document(),
         absent=load.absent,
         keep_runs=load.keep_runs,
         measures=measure_batches(engine, model, settings.assign.batch_size),
         previous=previous,
-        as_of=delivery.features.as_of,
+        as_of=request.features.as_of,
         check=check,
         reached=note,
     )
     return reached[-1]
 
 
-def _previous(settings: RunSettings, target: Target, delivery: Delivery) -> PreviousRun | None:
+def _previous(
+    settings: RunSettings, target: RunSession, request: PublishRequest
+) -> PreviousRun | None:
     """The run in force, and which of its segments are which of the model's.
 
     With a given model, whose ids may be another store's: told by name.
     """
-    in_force, former, model = target.previous, delivery.former, delivery.model
-    if in_force is None:
+    current, former, model = target.previous, request.former, request.model
+    if current is None:
         return None
     is_repeated = (
         former is not None
         and former.hash() == model.hash()
-        and in_force.as_of == delivery.features.as_of
+        and current.as_of == request.features.as_of
     )
     known = former if settings.model_path is None else None
-    return PreviousRun(in_force.run_id, same_names(known, model), is_repeated=is_repeated)
+    return PreviousRun(current.run_id, same_names(known, model), is_repeated=is_repeated)
 
 
 def _facts(source: SourceInfo, as_of: date) -> RunFacts:

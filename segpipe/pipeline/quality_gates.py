@@ -32,7 +32,11 @@ def early_refusals(
     return (
         *source.over_limit,
         *_too_old(source, settings.max_order_age_days, today),
-        *(_refused_beside(source, axes, last, settings, min_agreement, today) if last else ()),
+        *(
+            _reasons_against_last(source, axes, last, settings, min_agreement, today)
+            if last
+            else ()
+        ),
     )
 
 
@@ -58,7 +62,7 @@ def late_refusals(
     return tuple(reasons)
 
 
-def refuse(reasons: Sequence[str]) -> None:
+def check_gates(reasons: Sequence[str]) -> None:
     """Raise GateError with every reason, one a line; do nothing where there is none."""
     if reasons:
         raise GateError(
@@ -68,7 +72,7 @@ def refuse(reasons: Sequence[str]) -> None:
         )
 
 
-def _refused_beside(
+def _reasons_against_last(
     source: SourceInfo,
     axes: Sequence[AxisInfo],
     last: LastRun,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from segpipe import __version__
 from segpipe.axes import axes_for
 from segpipe.core.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
-from segpipe.core.progress import Progress, Stages
+from segpipe.core.progress import Progress, StageClock
 from segpipe.core.report import (
     AxisInfo,
     FeatureInfo,
@@ -38,18 +38,18 @@ from segpipe.features import Reference, compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model, read_model, write_model
 from segpipe.pipeline import checkpoint
-from segpipe.pipeline.publish_step import Delivery, assigned, deliver, early_reasons
-from segpipe.pipeline.summary import discovered_axes, scatter_points, with_counts
+from segpipe.pipeline.publish_step import PublishRequest, assigned, early_gate_reasons, publish_run
+from segpipe.pipeline.summary import axis_reports_with_counts, discovered_axes, scatter_points
 from segpipe.pipeline.target import (
-    Target,
+    RunSession,
     former_model,
-    open_target,
-    reconnected,
-    tell_failure,
-    tell_stage,
+    open_run_session,
+    record_failure,
+    record_stage_of,
+    with_connection,
 )
 from segpipe.runs import record_report
-from segpipe.sources import expand, input_hash, read_order_lines, refuse_overwriting
+from segpipe.sources import check_not_overwriting, expand, input_hash, read_order_lines
 from segpipe.sources.forgotten import remove_forgotten
 
 if TYPE_CHECKING:
@@ -74,22 +74,22 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
 
     Raises SegpipeError with the stage in its text; the previous run then stays in force.
     """
-    stages = Stages(progress)
-    target: Target | None = None
+    stages = StageClock(progress)
+    target: RunSession | None = None
     with ExitStack() as opened:
         try:
             given = read_model(settings.model_path) if settings.model_path else None
             if not settings.is_dry_run:
                 with stages("connect"):
-                    target = opened.enter_context(open_target(settings, progress.say))
-                stages.tell = _teller(target)
+                    target = opened.enter_context(open_run_session(settings, progress.notify))
+                stages.on_stage = _stage_recorder(target)
             engine = opened.enter_context(open_engine(settings.engine))
             return _run_stages(settings, stages, engine, target, given)
         except BaseException as error:
             failure = _failure(error, stages.current)
             if target:
                 stage = "gates" if isinstance(failure, GateError) else stages.current
-                tell_failure(settings, target.run_id, stage, failure)
+                record_failure(settings, target.run_id, stage, failure)
             if failure is error:
                 raise
             raise failure from error
@@ -97,9 +97,9 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
 
 def _run_stages(
     settings: RunSettings,
-    stages: Stages,
+    stages: StageClock,
     engine: Engine,
-    target: Target | None,
+    target: RunSession | None,
     given: Model | None,
 ) -> RunReport:
     former, former_notes = former_model(target)
@@ -111,45 +111,45 @@ def _run_stages(
     forced_past: tuple[str, ...] = ()
     if target:
         today = datetime.now(UTC).date()
-        forced_past = early_reasons(
+        forced_past = early_gate_reasons(
             settings, target, found.source, found.axes, found.features.as_of, today
         )
-    delivery = Delivery(found.model, former, found.source, found.features, forced_past)
+    request = PublishRequest(found.model, former, found.source, found.features, forced_past)
     load: LoadInfo | None = None
     with stages("load" if target else "assign"):
         if target:
-            load, tally = deliver(settings, engine, target, delivery, stages.progress)
+            load, tally = publish_run(settings, engine, target, request, stages.progress)
             notes = (*found.notes, *former_notes, *load.notes)
             load = dataclasses.replace(load, notes=notes)
             checkpoint.discard(settings.load.store_id)
         else:
             tally = Tally()
-            batches = assigned(settings, engine, None, delivery, tally, stages.progress)
+            batches = assigned(settings, engine, None, request, tally, stages.progress)
             deque(batches, maxlen=0)  # for the tally alone
     report = _report(settings, stages, found, tally, load)
     return _recorded(settings, report, target) if target else report
 
 
-def _refuse_overwriting_inputs(settings: RunSettings) -> None:
+def _check_inputs_not_overwritten(settings: RunSettings) -> None:
     """Raise InputError where the model would be written over a file that the run reads."""
     source = settings.source
     read = [path for given in source.paths for path in expand(given)]
     read += [source.tickets_path] if source.tickets_path else []
-    refuse_overwriting(settings.model_out_path, read, "--model-out")
+    check_not_overwriting(settings.model_out_path, read, "--model-out")
 
 
 def _resumed(
-    settings: RunSettings, stages: Stages, engine: Engine, target: Target | None
+    settings: RunSettings, stages: StageClock, engine: Engine, target: RunSession | None
 ) -> _Found | None:
     """What a run that failed in load had found, where that was asked for and serves."""
     if not settings.is_resumed or target is None:
         return None
     with stages("resume"):
-        _refuse_overwriting_inputs(settings)
+        _check_inputs_not_overwritten(settings)
         origin = _origin(settings, target, input_hash(settings.source))
         kept = checkpoint.find(settings.load.store_id, origin)
         if isinstance(kept, str):
-            stages.progress.say(f"There is nothing to resume: {kept}. Everything is done anew.")
+            stages.progress.notify(f"There is nothing to resume: {kept}. Everything is done anew.")
             return None
         checkpoint.restore(engine, settings.load.store_id, kept)
     note = "Resumed: neither the input was parsed nor the axes clustered again."
@@ -160,14 +160,14 @@ def _resumed(
 
 def _discovered(
     settings: RunSettings,
-    stages: Stages,
+    stages: StageClock,
     engine: Engine,
-    target: Target | None,
+    target: RunSession | None,
     given: Model | None,
     former: Model | None,
 ) -> _Found:
     with stages("source"):
-        _refuse_overwriting_inputs(settings)
+        _check_inputs_not_overwritten(settings)
         source = read_order_lines(
             engine, settings.source, stages.progress.step, is_forced=settings.is_forced
         )
@@ -192,7 +192,7 @@ def _discovered(
     return _kept(settings, engine, target, found, former) if target else found
 
 
-def _without_forgotten(engine: Engine, target: Target | None) -> tuple[str, ...]:
+def _without_forgotten(engine: Engine, target: RunSession | None) -> tuple[str, ...]:
     """A note of the customers who asked to be forgotten, whose lines are removed."""
     n_customers, n_lines = remove_forgotten(engine, target.forgotten if target else None)
     if not n_customers:
@@ -203,11 +203,11 @@ def _without_forgotten(engine: Engine, target: Target | None) -> tuple[str, ...]
 
 def _discover(
     settings: RunSettings,
-    stages: Stages,
+    stages: StageClock,
     engine: Engine,
     source: SourceInfo,
     former: Model | None,
-    target: Target | None,
+    target: RunSession | None,
 ) -> tuple[SampleInfo, list[Discovery]]:
     from segpipe.discovery.discover import discover
     from segpipe.discovery.refit import Population
@@ -253,7 +253,7 @@ def _checked(given: Model, settings: RunSettings, source: SourceInfo) -> Model:
 
 
 def _kept(
-    settings: RunSettings, engine: Engine, target: Target, found: _Found, former: Model | None
+    settings: RunSettings, engine: Engine, target: RunSession, found: _Found, former: Model | None
 ) -> _Found:
     """The same, once it is on disk for a run that would resume; with a note where it cannot be."""
     kept = checkpoint.Resumable(
@@ -269,13 +269,13 @@ def _kept(
     return dataclasses.replace(found, notes=(*found.notes, note)) if note else found
 
 
-def _origin(settings: RunSettings, target: Target, hashed: str) -> checkpoint.Origin:
+def _origin(settings: RunSettings, target: RunSession, hashed: str) -> checkpoint.Origin:
     forgotten = target.forgotten.hashes if target.forgotten else ()
     return checkpoint.origin_of(settings, hashed, target.previous, forgotten)
 
 
 def _report(
-    settings: RunSettings, stages: Stages, found: _Found, tally: Tally, load: LoadInfo | None
+    settings: RunSettings, stages: StageClock, found: _Found, tally: Tally, load: LoadInfo | None
 ) -> RunReport:
     return RunReport(
         version=__version__,
@@ -283,7 +283,7 @@ def _report(
         source=found.source,
         features=found.features,
         sample=found.sample,
-        axes=with_counts(found.axes, found.model, tally),
+        axes=axis_reports_with_counts(found.axes, found.model, tally),
         load=load,
         stages=tuple(stages.timed),
         model_hash=found.model.hash(),
@@ -292,12 +292,12 @@ def _report(
     )
 
 
-def _recorded(settings: RunSettings, report: RunReport, target: Target) -> RunReport:
+def _recorded(settings: RunSettings, report: RunReport, target: RunSession) -> RunReport:
     """The report, stored; with a note where it could not be: what is published stays published."""
     assert report.load  # noqa: S101 - there is a target
     assert report.details  # noqa: S101 - as above
     try:
-        with reconnected(target, settings) as connection:
+        with with_connection(target, settings) as connection:
             record_report(connection, target.run_id, report.to_dict(), report.details.scatter)
     except DatabaseError as error:
         note = f"The run is published, but its report could not be stored: {error}"
@@ -306,8 +306,8 @@ def _recorded(settings: RunSettings, report: RunReport, target: Target) -> RunRe
     return report
 
 
-def _teller(target: Target) -> Callable[[str], None]:
-    return lambda stage: tell_stage(target, stage)
+def _stage_recorder(target: RunSession) -> Callable[[str], None]:
+    return lambda stage: record_stage_of(target, stage)
 
 
 def _failure(error: BaseException, stage: str) -> BaseException:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from segpipe.axes.guidance import described_state, guidance_for
+from segpipe.axes.guidance import describe_state, guidance_for
 from segpipe.core.plain import plain_values
 from segpipe.core.report import AxisInfo
 from segpipe.model.assign import Tally
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from segpipe.discovery.discover import Discovery
 
 
-def definitions(model: Model) -> list[SegmentDefinition]:
+def segment_definitions(model: Model) -> list[SegmentDefinition]:
     """Every segment, then every state, of every axis."""
     rows = []
     for axis in model.axes:
@@ -44,7 +44,7 @@ def definitions(model: Model) -> list[SegmentDefinition]:
                 segment_id=-number,
                 segment=state,
                 kind="state",
-                description=described_state(
+                description=describe_state(
                     state, axis.eligibility, None if axis.segments else axis.reason
                 ),
                 guidance=guidance_for(axis.name, state),
@@ -78,7 +78,9 @@ def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[Axis
     return tuple(infos)
 
 
-def with_counts(infos: Sequence[AxisInfo], model: Model, tally: Tally) -> tuple[AxisInfo, ...]:
+def axis_reports_with_counts(
+    infos: Sequence[AxisInfo], model: Model, tally: Tally
+) -> tuple[AxisInfo, ...]:
     """The same records with what assignment counted; shares are of everybody, largest first."""
     counted = []
     for info, axis in zip(infos, model.axes, strict=True):

@@ -34,11 +34,11 @@ from segpipe.runs import (
 from segpipe.runs.last_run import LastRun, read_last_run
 
 _LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow")
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Target:
+class RunSession:
     """A store that is held by this run."""
 
     connection: Connection
@@ -49,7 +49,7 @@ class Target:
 
 
 @contextmanager
-def open_target(settings: RunSettings, told: Tell) -> Iterator[Target]:
+def open_run_session(settings: RunSettings, told: Notify) -> Iterator[RunSession]:
     """Hold the store within the block, with a new row in the ledger."""
     load = settings.load
     with (
@@ -62,13 +62,13 @@ def open_target(settings: RunSettings, told: Tell) -> Iterator[Target]:
             last = read_last_run(connection, load.store_id)
             forgotten = forgotten_hashes(connection, load.store_id)
         except BaseException as error:  # a signal too, for the ledger has the run already
-            tell_failure(settings, run_id, "connect", error)
+            record_failure(settings, run_id, "connect", error)
             raise
-        yield Target(connection, run_id, previous, last, forgotten)
+        yield RunSession(connection, run_id, previous, last, forgotten)
 
 
 @contextmanager
-def alive(target: Target, settings: RunSettings, told: Tell) -> Iterator[Target]:
+def reopened(target: RunSession, settings: RunSettings, told: Notify) -> Iterator[RunSession]:
     """The target, over a new connection where the old one is lost; the store is held again."""
     if not target.connection.closed:
         yield target
@@ -82,7 +82,7 @@ def alive(target: Target, settings: RunSettings, told: Tell) -> Iterator[Target]
 
 
 @contextmanager
-def reconnected(target: Target, settings: RunSettings) -> Iterator[Connection]:
+def with_connection(target: RunSession, settings: RunSettings) -> Iterator[Connection]:
     """A connection that works; the store is not held, for a run's own row needs no lock."""
     if not target.connection.closed:
         yield target.connection
@@ -91,13 +91,13 @@ def reconnected(target: Target, settings: RunSettings) -> Iterator[Connection]:
         yield connection
 
 
-def tell_stage(target: Target, stage: str) -> None:
+def record_stage_of(target: RunSession, stage: str) -> None:
     """Write the stage to the ledger, where a run that is killed leaves it; no failure if not."""
     with suppress(SegpipeError):
         record_stage(target.connection, target.run_id, stage)
 
 
-def tell_failure(settings: RunSettings, run_id: int, stage: str, failure: BaseException) -> None:
+def record_failure(settings: RunSettings, run_id: int, stage: str, failure: BaseException) -> None:
     """Write the reason to the ledger; a database that is down keeps `running` till the next run.
 
     Over a connection of its own, for the run's may be what failed.
@@ -107,7 +107,7 @@ def tell_failure(settings: RunSettings, run_id: int, stage: str, failure: BaseEx
         fail_run(store, run_id, stage, reason)
 
 
-def former_model(target: Target | None) -> tuple[Model | None, tuple[str, ...]]:
+def former_model(target: RunSession | None) -> tuple[Model | None, tuple[str, ...]]:
     """Model of the run in force, from which segments take their identity; a note where it cannot.
 
     None at a store's first run and in a dry run.

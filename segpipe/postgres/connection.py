@@ -37,12 +37,12 @@ __all__ = [
     "LockTimeoutError",
     "PrivilegeError",
     "ServerError",
+    "abort_connection",
     "another",
     "connect",
     "database_url",
     "fetch_dicts",
     "fetch_one",
-    "hang_up",
     "is_transient",
     "location",
     "plain_errors",
@@ -140,7 +140,7 @@ def pool(url: str, size: int) -> ConnectionPool[Connection]:
     return ConnectionPool(
         make_conninfo(**parts, application_name="segpipe serve"),
         kwargs={"autocommit": True, "prepare_threshold": None},
-        configure=_make_impatient,
+        configure=_set_service_timeouts,
         min_size=1,
         max_size=size,
         open=False,
@@ -149,7 +149,7 @@ def pool(url: str, size: int) -> ConnectionPool[Connection]:
     )
 
 
-def _make_impatient(connection: Connection) -> None:
+def _set_service_timeouts(connection: Connection) -> None:
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     connection.execute(
         "SELECT set_config('statement_timeout', '5000', false),"
@@ -158,7 +158,7 @@ def _make_impatient(connection: Connection) -> None:
     )
 
 
-def hang_up(connection: Connection) -> None:
+def abort_connection(connection: Connection) -> None:
     """End the session from this side, so that another thread that waits in it is told at once."""
     with (
         suppress(psycopg.Error, OSError),
@@ -177,7 +177,7 @@ def _open(parts: dict[str, str], where: str) -> Connection:
     # Whatever the role's default is: COPY FREEZE wants a transaction without an older snapshot.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     try:
-        refuse_old_server(connection.info.server_version)
+        check_server_version(connection.info.server_version)
     except DatabaseError:
         connection.close()
         raise
@@ -225,7 +225,7 @@ def fetch_one(
     return row
 
 
-def refuse_old_server(server_version: int) -> None:
+def check_server_version(server_version: int) -> None:
     """Raise DatabaseError for a server that lacks what publishing needs."""
     if server_version < OLDEST_SERVER:
         found = f"{server_version // 10000}"

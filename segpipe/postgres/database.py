@@ -41,7 +41,7 @@ def open_store(url: str | None) -> Iterator[Connection]:
     try:
         postgres.prepare_session(connection)
         migrate.upgrade(connection)
-        schema_check.refuse_altered(connection)
+        schema_check.check_tables_unaltered(connection)
         yield connection
     finally:
         connection.close()

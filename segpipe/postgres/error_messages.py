@@ -14,7 +14,7 @@ def sentence(text: str, state: str | None, primary: str | None, where: str | Non
 
     `primary` is the server's own message; `where` the redacted URL, while a connection is opened.
     """
-    said = (primary or _telling_line(text)).rstrip(".")
+    said = (primary or _informative_line(text)).rstrip(".")
     if state:
         for prefix, refusal in _SENTENCES.items():
             if state.startswith(prefix):
@@ -39,7 +39,7 @@ def is_passing(text: str, state: str | None, *, is_attempt: bool) -> bool:
     return True
 
 
-def _telling_line(text: str) -> str:
+def _informative_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return next((line for line in lines if "FATAL:" in line), lines[0] if lines else "no reason")
 

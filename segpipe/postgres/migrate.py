@@ -56,10 +56,10 @@ def upgrade(database: Connection | str) -> SchemaStatus:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             found = _status(connection)  # another process may have been first
             if not found.is_current:
-                _refuse_newer(found)
-                _refuse_without_create(connection, found)
+                _check_not_newer(found)
+                _check_create_privilege(connection, found)
                 script = _script(found.current, found.head)
-                schema_check.refuse_taken_names(connection, script)
+                schema_check.check_names_free(connection, script)
                 connection.execute(script.encode())
         return found
 
@@ -97,7 +97,7 @@ def _script(current: str | None, target: str) -> str:
     return buffer.getvalue()
 
 
-def _refuse_newer(found: SchemaStatus) -> None:
+def _check_not_newer(found: SchemaStatus) -> None:
     if found.current and found.current > found.head:
         raise DatabaseError(
             f"The tables are of revision {found.current}, this segpipe knows {found.head}."
@@ -105,7 +105,7 @@ def _refuse_newer(found: SchemaStatus) -> None:
         )
 
 
-def _refuse_without_create(connection: Connection, found: SchemaStatus) -> None:
+def _check_create_privilege(connection: Connection, found: SchemaStatus) -> None:
     schema, quoted_schema, role, may_create, closed = postgres.fetch_one(
         connection,
         """

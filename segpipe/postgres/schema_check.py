@@ -30,7 +30,7 @@ _KINDS = {
 _PROFILES = "customer_profiles"
 _PARTITIONED = "LIST (store_id)"
 _KEY = "PRIMARY KEY (store_id, customer_id)"
-_TOLD = 5  # columns or problems named in a message; the rest is counted
+_COLUMNS = 5  # columns or problems named in a message; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def expected_columns() -> list[tuple[str, str, str]]:
         return [(row["table"], row["column"], row["type"]) for row in csv.DictReader(file)]
 
 
-def refuse_taken_names(connection: Connection, script: str) -> None:
+def check_names_free(connection: Connection, script: str) -> None:
     """Raise DatabaseError where what the script creates would meet somebody else's relation."""
     rows = fetch_dicts(
         connection,
@@ -71,7 +71,7 @@ def refuse_taken_names(connection: Connection, script: str) -> None:
         raise DatabaseError(_taken(rows[0]))
 
 
-def refuse_altered(connection: Connection) -> None:
+def check_tables_unaltered(connection: Connection) -> None:
     """Raise DatabaseError for tables changed by hand so that a run could not be published.
 
     Columns and indexes of the user's own, and types that hold as much, are fine.
@@ -80,7 +80,7 @@ def refuse_altered(connection: Connection) -> None:
         problems = list(_problems(connection))
     if problems:
         found = _some([problem.found for problem in problems], "; ")
-        cures = " ".join(problem.cure for problem in problems[:_TOLD])
+        cures = " ".join(problem.cure for problem in problems[:_COLUMNS])
         raise DatabaseError(
             f"segpipe's tables were altered by hand: {found}."
             f" Put it right with: {cures} Or take the table from a backup."
@@ -202,5 +202,5 @@ def _columns_that_must_be_filled(connection: Connection) -> Iterator[Problem]:
 
 
 def _some(parts: list[str], separator: str) -> str:
-    more = f"{separator}and {len(parts) - _TOLD} more" if len(parts) > _TOLD else ""
-    return separator.join(parts[:_TOLD]) + more
+    more = f"{separator}and {len(parts) - _COLUMNS} more" if len(parts) > _COLUMNS else ""
+    return separator.join(parts[:_COLUMNS]) + more

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from segpipe.postgres.connection import Connection, hang_up
+from segpipe.postgres.connection import Connection, abort_connection
 
 SECONDS = 6.0  # more than the server's own statement_timeout
 _LOOK_SECONDS = 0.5
 
 
-class Patience:
+class SessionWatchdog:
     """A thread that looks at the sessions in use."""
 
     def __init__(self) -> None:
@@ -51,4 +51,4 @@ class Patience:
             with self._lock:  # held, so that none is hung up on after its block
                 for connection, since in self._since.items():
                     if now - since > SECONDS:
-                        hang_up(connection)
+                        abort_connection(connection)

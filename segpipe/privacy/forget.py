@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from segpipe.core.errors import DatabaseError, InputError
 from segpipe.core.settings import home_path
-from segpipe.export import ErasedFile, erase_customer, folders_of, hold_exports
+from segpipe.export import ErasedFile, erase_from_exports, folders_of, hold_exports
 from segpipe.pipeline import checkpoint
 from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors, sql
 from segpipe.runs import hold_store, stores_of
 from segpipe.runs.forgotten import forgotten_hashes, remember_forgotten
-from segpipe.runs.store_lock import settle
+from segpipe.runs.store_lock import set_transaction_defaults
 
 _REFERENCED = "23503"  # SQLSTATE of a foreign key that stands against a DELETE
 Tell = Callable[[str], None]
@@ -32,7 +32,7 @@ class Erasure:
 
 
 @dataclass(frozen=True)
-class Forgetting:
+class ErasureReport:
     """What was done; the lists are empty where the customer had been forgotten before."""
 
     store_id: str
@@ -73,9 +73,9 @@ def store_of_customer(connection: Connection, customer_id: str, store_id: str | 
     )
 
 
-def forget_customer(
+def erase_customer(
     connection: Connection, store_id: str, customer_id: str, told: Tell = lambda _: None
-) -> Forgetting:
+) -> ErasureReport:
     """Remove the customer from the store, and remember that they are not to come back.
 
     Waits for a run or an export at work, and says so by `told`. Raises InputError for a customer
@@ -83,7 +83,7 @@ def forget_customer(
     """
     with hold_store(connection, store_id, wait=True, told=told):
         with _plain(customer_id), connection.transaction():
-            settle(connection)
+            set_transaction_defaults(connection)
             hold_exports(connection)
             tables = _erase_rows(connection, store_id, customer_id)
             files = _erase_files(connection, store_id, customer_id)
@@ -95,7 +95,7 @@ def forget_customer(
             *_discard_unfinished(store_id, customer_id),
             *_clean(connection, customer_id, [erasure.table for erasure in tables]),
         ]
-    return Forgetting(
+    return ErasureReport(
         store_id=store_id,
         customer_id=customer_id,
         was_forgotten=not is_new,
@@ -180,13 +180,15 @@ def _erase_files(connection: Connection, store_id: str, customer_id: str) -> tup
         "SELECT run_id FROM segmentation_runs WHERE store_id <> %s", [store_id]
     ).fetchall()
     others = frozenset(row[0] for row in rows)
-    return tuple(file for folder in folders for file in erase_customer(folder, customer_id, others))
+    return tuple(
+        file for folder in folders for file in erase_from_exports(folder, customer_id, others)
+    )
 
 
 def _discard_unfinished(store_id: str, customer_id: str) -> tuple[str, ...]:
     """What a failed run keeps for --resume goes; a sentence where it cannot."""
     try:
-        checkpoint.forget(store_id, customer_id)
+        checkpoint.erase_customer(store_id, customer_id)
     except InputError as error:
         return (str(error),)
     return ()
@@ -236,10 +238,10 @@ def _beyond(connection: Connection, store_id: str) -> tuple[str, ...]:
             [store_id],
         ).fetchone()
     paths = ", ".join(row[0]) if row and row[0] else ""
-    in_force = f" (of the run in force: {paths})" if paths else ""
+    current = f" (of the run in force: {paths})" if paths else ""
     rejects = f" ({row[1]})" if row and row[1] else ""
     return (
-        f"Input files{in_force}, those of earlier runs too, and files of rejected rows{rejects}.",
+        f"Input files{current}, those of earlier runs too, and files of rejected rows{rejects}.",
         "Backups, replicas' and the server's logs, and copies of exports made elsewhere.",
         f"What a failed run keeps for --resume in a folder other than {home_path() / 'resume'}.",
         "Points of the sample, without ids, in pages of runs and in segmentation_runs.",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from segpipe.core.text import counted, indented, table_text
-from segpipe.privacy.forget import Forgetting
+from segpipe.privacy.forget import ErasureReport
 
 
-def forgetting_text(found: Forgetting) -> str:
+def erasure_text(found: ErasureReport) -> str:
     """What was removed where and what was not, without a newline at its end."""
     again = " had been forgotten before; what was left is gone now" if found.tables else ""
     again = again or " had been forgotten before"

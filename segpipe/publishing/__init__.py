@@ -2,14 +2,14 @@
 
 from segpipe.publishing.counts import SegmentCounts
 from segpipe.publishing.measure_table import read_measures
-from segpipe.publishing.one_customer import NotInForceError, persist
+from segpipe.publishing.one_customer import RunReplacedError, persist
 from segpipe.publishing.publish import publish
 from segpipe.publishing.rollback import Pruned, RolledBack, prune, rollback
 
 __all__ = [
-    "NotInForceError",
     "Pruned",
     "RolledBack",
+    "RunReplacedError",
     "SegmentCounts",
     "persist",
     "prune",

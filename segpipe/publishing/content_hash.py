@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
-from segpipe.publishing.categories import Words
+from segpipe.publishing.categories import CategoryColumn
 
 _Bits = NDArray[np.uint64]
 
@@ -23,7 +23,7 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int
     """Hash of each row, (n_rows,): neither its history nor its run is in it."""
     hashes = np.zeros(batch.num_rows, np.uint64)
     for axis in sorted(axes):
-        words = Words.of(batch[axis])
+        words = CategoryColumn.of(batch[axis])
         numbers = [_number(f"{axis}\0{text}") for text in words.texts]
         table = np.array([*numbers, 0], np.uint64)  # the last is for MISSING
         hashes = _mixed(hashes, table[words.codes])

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from segpipe.core.errors import InputError
 from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.categories import Words
+from segpipe.publishing.categories import CategoryColumn
 from segpipe.publishing.content_hash import content_hashes, strength_steps
 
 _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
@@ -30,9 +30,9 @@ class History:
     """What the profiles of a batch remember of earlier runs."""
 
     created_at: pa.Array  # texts of timestamps
-    previous: dict[str, Words]  # axis → the segment before the present one
-    since: dict[str, Words]  # axis → the day of the move into the present one
-    first_seen: Words  # day
+    previous: dict[str, CategoryColumn]  # axis → the segment before the present one
+    since: dict[str, CategoryColumn]  # axis → the day of the move into the present one
+    first_seen: CategoryColumn  # day
 
     def slice(self, start: int, length: int) -> History:
         """What some of the profiles remember."""
@@ -79,7 +79,9 @@ def copy_lines(
 
 
 def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> memoryview:
-    memberships = _json_object([_named(axis, Words.of(batch[axis])) for axis in row_format.axes])
+    memberships = _json_object(
+        [_named(axis, CategoryColumn.of(batch[axis])) for axis in row_format.axes]
+    )
     strengths = _json_object(
         [_strengths(batch, axis, row_format.strengths[axis]) for axis in row_format.axes]
     )
@@ -106,7 +108,7 @@ def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> me
     return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def _named(axis: str, words: Words) -> pa.Array:
+def _named(axis: str, words: CategoryColumn) -> pa.Array:
     """`"axis":"segment"` of each row."""
     entries = [_json_text(axis) + ":" + _json_text(text) for text in words.texts]
     return pc.take(pa.array(entries, pa.string()), pa.array(words.codes, mask=words.is_missing))

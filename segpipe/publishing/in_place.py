@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segpipe.core.schema import COLUMNS, COPIED, ORIGINAL, SENT
+from segpipe.core.schema import COPY_COLUMNS, DOMINANT_COLUMN, MEMBERSHIPS_COLUMN, PROFILE_COLUMNS
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.categories import Rows, Words
+from segpipe.publishing.categories import CategoryColumn, Rows
 from segpipe.publishing.content_hash import content_hashes
 from segpipe.publishing.copy import copy_lines, send
 from segpipe.publishing.measure_table import update_measures
-from segpipe.publishing.previous_rows import read_known
+from segpipe.publishing.previous_rows import read_previous_rows
 from segpipe.publishing.task import Publication, Written
-from segpipe.publishing.transitions import Moves, follow
-from segpipe.runs.partition import Parent, Partition, table_of
+from segpipe.publishing.transitions import TransitionCounter, track_transitions
+from segpipe.runs.partition import Partition, ProfilesTable, table_of
 from segpipe.runs.records import RunTables
 
 _MOST = 0.5  # of the old rows: from here on they are read as a whole, not by their ids
@@ -58,7 +58,7 @@ class _OldRows:
 def update_rows(
     connection: Connection,
     task: Publication,
-    parent: Parent,
+    parent: ProfilesTable,
     old: Partition,
     batches: Iterable[pa.RecordBatch],
     measures: Iterable[pa.RecordBatch] | None,
@@ -71,17 +71,19 @@ def update_rows(
     ids = ids.combine_chunks()
     known_ids = _known(ids, there)
     is_most = len(known_ids) > _MOST * len(there.ids)
-    known = read_known(connection, old, task.axes, None if is_most else known_ids)
-    moves = Moves(known, task.previous, task.as_of)
+    known = read_previous_rows(connection, old, task.axes, None if is_most else known_ids)
+    moves = TransitionCounter(known, task.previous, task.as_of)
     staged = _staged(connection, task, parent)
     lines = (
         line
         for batch in changed
-        for line in copy_lines(batch, follow(batch, moves, task.row_format.now), task.row_format)
+        for line in copy_lines(
+            batch, track_transitions(batch, moves, task.row_format.now), task.row_format
+        )
     )
-    copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(staged.identifier, _names(SENT))
+    copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(staged.identifier, _names(COPY_COLUMNS))
     n_written = send(connection, copy_in, lines)
-    gone = there.ids.filter(pa.array(~there.is_present & _leave(task, there)))
+    gone = there.ids.filter(pa.array(~there.is_present & _rows_to_touch(task, there)))
     undo = _save(connection, task, parent, old, staged, gone) if task.keep_runs else None
     put_rows(connection, parent, staged)
     _leave_absent(connection, task, parent, gone)
@@ -100,11 +102,11 @@ def update_rows(
     )
 
 
-def put_rows(connection: Connection, parent: Parent, rows: Partition) -> None:
+def put_rows(connection: Connection, parent: ProfilesTable, rows: Partition) -> None:
     """Upsert the rows of a table into customer_profiles; columns of its users stay as they are."""
     changed = [
         sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
-        for name in COLUMNS
+        for name in PROFILE_COLUMNS
         if name not in _KEYS
     ]
     connection.execute(
@@ -114,7 +116,7 @@ def put_rows(connection: Connection, parent: Parent, rows: Partition) -> None:
             " ON CONFLICT (store_id, customer_id) DO UPDATE SET {changed}"
         ).format(
             parent=parent.name,
-            columns=_names(COLUMNS),
+            columns=_names(PROFILE_COLUMNS),
             rows=rows.identifier,
             changed=sql.SQL(", ").join(changed),
         )
@@ -154,7 +156,7 @@ def _means_another(batch: pa.RecordBatch, task: Publication) -> NDArray[np.bool_
     same_segments = task.previous.same_segments if task.previous else {}
     for axis in task.axes:
         same = same_segments.get(axis, {})
-        words = Words.of(batch[axis])
+        words = CategoryColumn.of(batch[axis])
         is_another = [same.get(text, text) != text for text in words.texts]
         if any(is_another):
             found |= np.array([*is_another, False])[words.codes]
@@ -165,18 +167,18 @@ def _known(ids: pa.Array, there: _OldRows) -> pa.Array:
     return ids.filter(pa.array([name in there.positions for name in ids.to_pylist()], pa.bool_()))
 
 
-def _staged(connection: Connection, task: Publication, parent: Parent) -> Partition:
+def _staged(connection: Connection, task: Publication, parent: ProfilesTable) -> Partition:
     """Table for the new rows; unlogged, for it goes with the transaction."""
     staged = table_of(parent, "customer_profiles", task.store_id, task.run_id, "_staged")
     create = sql.SQL("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {} WITH NO DATA")
-    connection.execute(create.format(staged.identifier, _names(SENT), parent.name))
+    connection.execute(create.format(staged.identifier, _names(COPY_COLUMNS), parent.name))
     copy = sql.SQL("ALTER TABLE {} ADD COLUMN {} jsonb GENERATED ALWAYS AS ({}) STORED")
-    columns = (sql.Identifier(COPIED), sql.Identifier(ORIGINAL))
+    columns = (sql.Identifier(DOMINANT_COLUMN), sql.Identifier(MEMBERSHIPS_COLUMN))
     connection.execute(copy.format(staged.identifier, *columns))
     return staged
 
 
-def _leave(task: Publication, there: _OldRows) -> NDArray[np.bool_]:
+def _rows_to_touch(task: Publication, there: _OldRows) -> NDArray[np.bool_]:
     """Old rows to touch if their customer is absent: all to delete, else the newly absent."""
     if task.absent == "delete":
         return np.ones(len(there.ids), np.bool_)
@@ -186,7 +188,7 @@ def _leave(task: Publication, there: _OldRows) -> NDArray[np.bool_]:
 def _save(
     connection: Connection,
     task: Publication,
-    parent: Parent,
+    parent: ProfilesTable,
     old: Partition,
     staged: Partition,
     gone: pa.Array,
@@ -204,7 +206,7 @@ def _save(
             " SELECT {columns} FROM {old} WHERE customer_id IN (SELECT unnest(%s::text[]))"
         ).format(
             undo=undo.identifier,
-            columns=_names(COLUMNS),
+            columns=_names(PROFILE_COLUMNS),
             old=old.identifier,
             staged=staged.identifier,
         ),
@@ -220,7 +222,7 @@ def _save(
 
 
 def _leave_absent(
-    connection: Connection, task: Publication, parent: Parent, gone: pa.Array
+    connection: Connection, task: Publication, parent: ProfilesTable, gone: pa.Array
 ) -> None:
     """Delete the rows of absent customers, or say since when they are."""
     if not len(gone):

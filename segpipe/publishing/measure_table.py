@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from segpipe.postgres import Connection, another, plain_errors, sql
 from segpipe.publishing.copy import send
 from segpipe.publishing.task import Publication
-from segpipe.runs.partition import Parent, Partition, table_of
-from segpipe.runs.store_lock import settle
+from segpipe.runs.partition import Partition, ProfilesTable, table_of
+from segpipe.runs.store_lock import set_transaction_defaults
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 10 MB
 _ID = "customer_id"
@@ -32,7 +32,7 @@ _LENGTH = _FIELD["length"].itemsize  # all that a NULL has, and then it is -1
 def write_measures(
     connection: Connection,
     task: Publication,
-    parent: Parent,
+    parent: ProfilesTable,
     batches: Iterable[pa.RecordBatch] | None,
 ) -> str | None:
     """Name of the run's new table, None where there is no batch.
@@ -47,7 +47,7 @@ def write_measures(
     measures = [name for name in first.schema.names if name != _ID]
     new = table_of(parent, "customer_measures", task.store_id, task.run_id)
     with another(connection) as own, own.transaction():
-        settle(own)
+        set_transaction_defaults(own)
         own.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new.identifier))
         own.execute(_create(new, measures))
         send(own, _copy_in(new, measures), _sent(chain([first], remaining), measures))
@@ -63,7 +63,7 @@ def write_measures(
 def update_measures(
     connection: Connection,
     task: Publication,
-    parent: Parent,
+    parent: ProfilesTable,
     batches: Iterable[pa.RecordBatch] | None,
     changed_ids: pa.Array,
     absent_ids: pa.Array,
@@ -122,7 +122,7 @@ def replace_measures(
 
 
 def carry_measures(
-    connection: Connection, parent: Parent, before: str, name: str, ids: pa.Array
+    connection: Connection, parent: ProfilesTable, before: str, name: str, ids: pa.Array
 ) -> None:
     """Take the rows of absent customers along, as far as both tables have the same measures."""
     old, new = Partition(parent.schema, before), Partition(parent.schema, name)

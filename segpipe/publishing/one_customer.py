@@ -17,17 +17,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from segpipe.core.errors import BusyError, InputError, SegpipeError
-from segpipe.core.forgotten import hash_of
-from segpipe.core.identifiers import as_in_a_file
-from segpipe.core.schema import COLUMNS, COPIED, CUSTOMER_FEATURES, ORIGINAL, SENT, strength_column
+from segpipe.core.forgotten import hash_customer_id
+from segpipe.core.identifiers import normalise_customer_id
+from segpipe.core.schema import (
+    COPY_COLUMNS,
+    CUSTOMER_FEATURES,
+    DOMINANT_COLUMN,
+    MEMBERSHIPS_COLUMN,
+    PROFILE_COLUMNS,
+    strength_column,
+)
 from segpipe.postgres import Connection, LockTimeoutError, fetch_one, plain_errors, sql
 from segpipe.publishing.copy import RowFormat, copy_lines
-from segpipe.publishing.previous_rows import read_known
+from segpipe.publishing.previous_rows import read_previous_rows
 from segpipe.publishing.recount import Change, resize
-from segpipe.publishing.transitions import Moves, follow
-from segpipe.runs.partition import Parent, Partition, find_parent, find_partition
+from segpipe.publishing.transitions import TransitionCounter, track_transitions
+from segpipe.runs.partition import Partition, ProfilesTable, find_parent, find_partition
 from segpipe.runs.records import PreviousRun
-from segpipe.runs.store_lock import settle, store_key
+from segpipe.runs.store_lock import set_transaction_defaults, store_key
 
 if TYPE_CHECKING:  # it brings the engine, which a reader of the ledger does not need
     from segpipe.core.assigned import Assigned
@@ -40,7 +47,7 @@ _ESCAPED = re.compile(r"\\(.)")
 _MEANT = {"t": "\t", "n": "\n", "r": "\r"}
 
 
-class NotInForceError(SegpipeError):
+class RunReplacedError(SegpipeError):
     """The run whose model assigned the customer has been replaced, or was withdrawn."""
 
     exit_status = 75
@@ -67,12 +74,12 @@ def persist(connection: Connection, store_id: str, run_id: int, assigned: Assign
         now = _begin(connection, store_id)
         parent = find_parent(connection)
         run = _run(connection, parent, store_id, run_id)
-        _refuse(connection, store_id, assigned, run)
+        _check_customer(connection, store_id, assigned, run)
         customer_id, axes = assigned.customer_id, tuple(assigned.segment_memberships)
         before = _counted(connection, store_id, customer_id)
         row = _row(connection, parent, store_id, run_id, assigned, axes, now)
         if run.undo:
-            _keep_profile(connection, parent, run.undo, store_id, customer_id)
+            _save_undo(connection, parent, run.undo, store_id, customer_id)
         if run.measures and run.measures_undo:
             _keep_measures(connection, run.measures, run.measures_undo, customer_id)
         _put_profile(connection, parent, row)
@@ -104,7 +111,7 @@ def _begin(connection: Connection, store_id: str) -> str:
 
     The run's lock is shared among those who write one customer, who then wait for each other.
     """
-    settle(connection)
+    set_transaction_defaults(connection)
     key = store_key(store_id)
     connection.execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
@@ -117,7 +124,7 @@ def _begin(connection: Connection, store_id: str) -> str:
     return str(fetch_one(connection, "SELECT clock_timestamp()::text")[0])
 
 
-def _run(connection: Connection, parent: Parent, store_id: str, run_id: int) -> _Run:
+def _run(connection: Connection, parent: ProfilesTable, store_id: str, run_id: int) -> _Run:
     row = connection.execute(
         """
         SELECT run_id, coalesce(as_of, started_at::date), tables.*
@@ -134,15 +141,15 @@ def _run(connection: Connection, parent: Parent, store_id: str, run_id: int) -> 
     ).fetchone()
     if row is None or row[0] != run_id:
         now = f"run {row[0]} is" if row else "none is"
-        raise NotInForceError(
+        raise RunReplacedError(
             f"Run {run_id} of store {store_id!r} is no longer in force, {now}; the customer was not"
             " stored. Assign them again."
         )
     return _Run(row[1], *(Partition(parent.schema, name) if name else None for name in row[2:]))
 
 
-def _refuse(connection: Connection, store_id: str, assigned: Assigned, run: _Run) -> None:
-    if as_in_a_file(assigned.customer_id) != assigned.customer_id:
+def _check_customer(connection: Connection, store_id: str, assigned: Assigned, run: _Run) -> None:
+    if normalise_customer_id(assigned.customer_id) != assigned.customer_id:
         raise InputError(
             "No run would keep this customer_id as it stands; to store them, send it as the file's"
             " customers have it, without blanks around it or '.0' behind."
@@ -159,7 +166,7 @@ def _refuse(connection: Connection, store_id: str, assigned: Assigned, run: _Run
         return
     found = connection.execute(
         "SELECT FROM forgotten_customers WHERE store_id = %s AND customer_hash = %s",
-        [store_id, hash_of(salt[0], assigned.customer_id)],
+        [store_id, hash_customer_id(salt[0], assigned.customer_id)],
     ).fetchone()
     if found is not None:
         raise InputError(
@@ -180,7 +187,7 @@ def _counted(connection: Connection, store_id: str, customer_id: str) -> Change 
 
 def _row(
     connection: Connection,
-    parent: Parent,
+    parent: ProfilesTable,
     store_id: str,
     run_id: int,
     assigned: Assigned,
@@ -190,13 +197,13 @@ def _row(
     """Column → text of the profile, out of the line that a run would send."""
     old = find_partition(connection, parent, store_id)
     only = pa.array([assigned.customer_id], pa.string())
-    known = read_known(connection, old, axes, only)
-    moves = Moves(known, PreviousRun(run_id, {}), assigned.as_of)
+    known = read_previous_rows(connection, old, axes, only)
+    moves = TransitionCounter(known, PreviousRun(run_id, {}), assigned.as_of)
     batch = _batch(assigned)
-    history = follow(batch, moves, now)
+    history = track_transitions(batch, moves, now)
     lines = copy_lines(batch, history, _format(axes, store_id, run_id, now))
     (line,) = (bytes(part).decode() for part in lines)
-    return dict(zip(SENT, map(_meant, line.removesuffix("\n").split("\t")), strict=True))
+    return dict(zip(COPY_COLUMNS, map(_meant, line.removesuffix("\n").split("\t")), strict=True))
 
 
 def _batch(assigned: Assigned) -> pa.RecordBatch:
@@ -227,8 +234,8 @@ def _meant(field: str) -> str | None:
     return _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), field)
 
 
-def _keep_profile(
-    connection: Connection, parent: Parent, undo: Partition, store_id: str, customer_id: str
+def _save_undo(
+    connection: Connection, parent: ProfilesTable, undo: Partition, store_id: str, customer_id: str
 ) -> None:
     """Complete the undo of a run that changed rows in place, as it would have done itself."""
     if _has(connection, undo, customer_id):
@@ -236,7 +243,7 @@ def _keep_profile(
     statement = sql.SQL(
         "INSERT INTO {undo} ({columns}) SELECT {columns} FROM {parent}"
         " WHERE store_id = %s AND customer_id = %s"
-    ).format(undo=undo.identifier, parent=parent.name, columns=_names(COLUMNS))
+    ).format(undo=undo.identifier, parent=parent.name, columns=_names(PROFILE_COLUMNS))
     if connection.execute(statement, [store_id, customer_id]).rowcount:
         return
     new = sql.SQL("INSERT INTO {} (store_id, customer_id) VALUES (%s, %s)").format(undo.identifier)
@@ -262,9 +269,13 @@ def _has(connection: Connection, table: Partition, customer_id: str) -> bool:
     return connection.execute(statement, [customer_id]).fetchone() is not None
 
 
-def _put_profile(connection: Connection, parent: Parent, row: Mapping[str, str | None]) -> None:
-    whole = {**row, COPIED: row[ORIGINAL]}
-    _upsert(connection, parent.name, COLUMNS, _KEYS, [whole[name] for name in COLUMNS])
+def _put_profile(
+    connection: Connection, parent: ProfilesTable, row: Mapping[str, str | None]
+) -> None:
+    whole = {**row, DOMINANT_COLUMN: row[MEMBERSHIPS_COLUMN]}
+    _upsert(
+        connection, parent.name, PROFILE_COLUMNS, _KEYS, [whole[name] for name in PROFILE_COLUMNS]
+    )
 
 
 def _put_measures(connection: Connection, table: Partition, assigned: Assigned) -> None:

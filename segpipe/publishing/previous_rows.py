@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.categories import Rows, Words
+from segpipe.publishing.categories import CategoryColumn, Rows
 from segpipe.runs.partition import Partition
 
 _DOCUMENTS = ("segment_memberships", "previous_segments", "segment_since")
@@ -38,16 +38,16 @@ _PIECE_BYTES = 8_000_000  # of text, parsed at a time
 
 
 @dataclass(frozen=True)
-class Remembered:
+class PreviousAxis:
     """What the old rows say of one axis."""
 
-    segment: Words
-    previous: Words
-    since: Words
+    segment: CategoryColumn
+    previous: CategoryColumn
+    since: CategoryColumn
 
 
 @dataclass(frozen=True)
-class KnownCustomers:
+class PreviousRows:
     """Old rows by customer; `is_present` (n_old,) is filled while the new ones pass by."""
 
     ids: pa.Array
@@ -55,9 +55,9 @@ class KnownCustomers:
     total_orders: NDArray[np.int32]
     lifetime_value: NDArray[np.float64]
     last_order: NDArray[np.datetime64]
-    as_of: Words  # of the run that wrote the row
-    first_seen: Words  # day
-    axes: dict[str, Remembered] = field(repr=False)
+    as_of: CategoryColumn  # of the run that wrote the row
+    first_seen: CategoryColumn  # day
+    axes: dict[str, PreviousAxis] = field(repr=False)
     positions: dict[str, int] = field(repr=False)
     is_present: NDArray[np.bool_] = field(repr=False)
 
@@ -83,12 +83,12 @@ class KnownCustomers:
         return self.ids.filter(pa.array(~self.is_present))
 
 
-def read_known(
+def read_previous_rows(
     connection: Connection,
     old: Partition | None,
     axes: Sequence[str],
     only: pa.Array | None = None,
-) -> KnownCustomers:
+) -> PreviousRows:
     """Customers of the partition, or `only` these; nobody where there is no partition yet."""
     names = [*_COLUMNS, *(f"{document}_{i}" for document in _DOCUMENTS for i in range(len(axes)))]
     types = {name: _COLUMNS.get(name, _FEW) for name in names}
@@ -98,10 +98,12 @@ def read_known(
         for done in [parser.submit(_parsed, piece, types) for piece in pieces]:
             for name, column in done.result().items():
                 parts[name].append(column)
-    words = {name: Words.joined(parts.pop(name)) for name, kind in types.items() if kind == _FEW}
+    words = {
+        name: CategoryColumn.joined(parts.pop(name)) for name, kind in types.items() if kind == _FEW
+    }
     whole = {name: pa.concat_arrays([pa.array([], types[name]), *parts[name]]) for name in parts}
     ids = whole["customer_id"]
-    return KnownCustomers(
+    return PreviousRows(
         ids=ids,
         created_at=whole["created_at"],
         total_orders=whole["total_orders"].to_numpy(),
@@ -110,7 +112,7 @@ def read_known(
         as_of=words["as_of"],
         first_seen=words["first_seen_on"],
         axes={
-            axis: Remembered(*(words[f"{document}_{i}"] for document in _DOCUMENTS))
+            axis: PreviousAxis(*(words[f"{document}_{i}"] for document in _DOCUMENTS))
             for i, axis in enumerate(axes)
         },
         positions={customer_id: row for row, customer_id in enumerate(ids.to_pylist())},
@@ -171,6 +173,6 @@ def _parsed(piece: io.BytesIO, types: dict[str, pa.DataType]) -> dict[str, Any]:
     )
     columns = {name: table[name].unify_dictionaries().combine_chunks() for name in types}
     return {
-        name: Words.of(column) if types[name] == _FEW else column
+        name: CategoryColumn.of(column) if types[name] == _FEW else column
         for name, column in columns.items()
     }

@@ -23,10 +23,10 @@ from segpipe.publishing.task import Check, Publication, Written
 from segpipe.runs import kept_tables, partition
 from segpipe.runs.kept_tables import KeptRun
 from segpipe.runs.ledger import mark_finished, mark_published
-from segpipe.runs.partition import Exchange, Parent, Partition
+from segpipe.runs.partition import Partition, PartitionSwap, ProfilesTable
 from segpipe.runs.records import PreviousRun, RunTables, SegmentDefinition
 from segpipe.runs.store_lock import begin
-from segpipe.runs.transitions import refuse_overtaken, write_transitions
+from segpipe.runs.transitions import check_not_overtaken, write_transitions
 
 
 def publish(
@@ -62,7 +62,7 @@ def publish(
     where = location(connection)
     with plain_errors(), connection.transaction():
         now = begin(connection, store_id)
-        refuse_overtaken(connection, store_id, run_id, previous)
+        check_not_overtaken(connection, store_id, run_id, previous)
         task = Publication(
             run_id=run_id,
             store_id=store_id,
@@ -78,33 +78,33 @@ def publish(
         chain = kept_tables.read_chain(connection, parent, store_id)
         counts = SegmentCounts(task.axes)
         notes = _reasons_to_update(parent, previous) if old else ()
-        exchange = None if notes else _exchange(connection, task, parent, old)
+        exchange = None if notes else _partition_swap(connection, task, parent, old)
         written = _write(connection, task, exchange, parent, old, batches, counts, measures, chain)
         if check:
             check(counts)
         write_transitions(connection, store_id, run_id, written.moves.transitions(axes))
         write_counts(connection, store_id, run_id, counts)
         write_definitions(connection, store_id, run_id, definitions, counts)
-        _put_in_force(connection, task, parent, exchange, written, chain, model, patience_seconds)
+        _make_current(connection, task, parent, exchange, written, chain, model, patience_seconds)
         info = _info(task, where, written, notes)
         if reached:
             reached(info)
     return info
 
 
-def _exchange(
-    connection: Connection, task: Publication, parent: Parent, old: Partition | None
-) -> Exchange:
+def _partition_swap(
+    connection: Connection, task: Publication, parent: ProfilesTable, old: Partition | None
+) -> PartitionSwap:
     """The store's next partition, empty as yet, and the one whose place it will take."""
     new = partition.create_partition(connection, parent, task.store_id, task.run_id)
-    return Exchange(parent, task.store_id, old, new)
+    return PartitionSwap(parent, task.store_id, old, new)
 
 
 def _write(
     connection: Connection,
     task: Publication,
-    exchange: Exchange | None,
-    parent: Parent,
+    exchange: PartitionSwap | None,
+    parent: ProfilesTable,
     old: Partition | None,
     batches: Iterable[pa.RecordBatch],
     counts: SegmentCounts,
@@ -120,11 +120,11 @@ def _write(
     return update_rows(connection, task, parent, old, counted, measures, before)
 
 
-def _put_in_force(
+def _make_current(
     connection: Connection,
     task: Publication,
-    parent: Parent,
-    exchange: Exchange | None,
+    parent: ProfilesTable,
+    exchange: PartitionSwap | None,
     written: Written,
     chain: Sequence[KeptRun],
     model: dict[str, Any] | None,
@@ -173,7 +173,7 @@ def _info(task: Publication, where: str, written: Written, notes: tuple[str, ...
     )
 
 
-def _reasons_to_update(parent: Parent, previous: PreviousRun | None) -> tuple[str, ...]:
+def _reasons_to_update(parent: ProfilesTable, previous: PreviousRun | None) -> tuple[str, ...]:
     if parent.is_referenced:
         return ("Rows were updated in place: a foreign key refers to customer_profiles.",)
     if parent.has_own_columns:

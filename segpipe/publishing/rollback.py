@@ -17,7 +17,7 @@ from segpipe.publishing.in_place import put_rows
 from segpipe.publishing.measure_table import replace_measures
 from segpipe.runs import kept_tables, partition
 from segpipe.runs.kept_tables import KeptRun
-from segpipe.runs.partition import Exchange, Parent, Partition
+from segpipe.runs.partition import Partition, PartitionSwap, ProfilesTable
 from segpipe.runs.store_lock import begin
 
 _PATIENCE_SECONDS = 120.0
@@ -29,7 +29,7 @@ _OTHER_SHAPE = "42804"  # what ATTACH says of a table with other columns or cons
 class RolledBack:
     """The run that is in force again, with its profiles, and those that no longer are."""
 
-    in_force: int
+    current_run_id: int
     withdrawn: tuple[int, ...]  # the newest first
     n_profiles: int
 
@@ -53,7 +53,7 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
         chain = kept_tables.read_chain(connection, parent, store_id)
         steps = _steps(chain, store_id, run_id)
         for run, before in steps:
-            with _references_told(run):
+            with _references_message(run):
                 _step_back(connection, parent, store_id, run, before)
         withdrawn = tuple(run.run_id for run, _ in steps)
         connection.execute(
@@ -62,7 +62,7 @@ def rollback(connection: Connection, store_id: str, run_id: int | None = None) -
         )
         remaining = kept_tables.read_chain(connection, parent, store_id)
         kept_tables.drop_tables(connection, parent, store_id, remaining, set())
-        kept_tables.disown(connection, withdrawn, remaining)
+        kept_tables.release_tables(connection, withdrawn, remaining)
         count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s").format(parent.name)
         found = connection.execute(count, [store_id]).fetchone()
     return RolledBack(steps[-1][1].run_id, withdrawn, found[0] if found else 0)
@@ -106,7 +106,7 @@ def _steps(
 
 
 @contextmanager
-def _references_told(run: KeptRun) -> Iterator[None]:
+def _references_message(run: KeptRun) -> Iterator[None]:
     """Say what to do about rows of another table that refer to customers whom the run brought."""
     try:
         yield
@@ -120,19 +120,19 @@ def _references_told(run: KeptRun) -> Iterator[None]:
 
 
 def _step_back(
-    connection: Connection, parent: Parent, store_id: str, run: KeptRun, before: KeptRun
+    connection: Connection, parent: ProfilesTable, store_id: str, run: KeptRun, before: KeptRun
 ) -> None:
     if run.tables.undo:
         _undo(connection, parent, store_id, run)
         return
     present = partition.find_partition(connection, parent, store_id)
     former = Partition(parent.schema, before.tables.profiles or "")
-    exchange = Exchange(parent, store_id, present, former)
+    exchange = PartitionSwap(parent, store_id, present, former)
     if (parent.must_stay and present) or not _swap(connection, exchange):
         _write_back(connection, exchange)
 
 
-def _swap(connection: Connection, exchange: Exchange) -> bool:
+def _swap(connection: Connection, exchange: PartitionSwap) -> bool:
     """Whether the kept table took its place: it cannot if customer_profiles has changed since."""
     try:
         partition.swap(connection, exchange, _PATIENCE_SECONDS)
@@ -143,7 +143,7 @@ def _swap(connection: Connection, exchange: Exchange) -> bool:
     return True
 
 
-def _write_back(connection: Connection, exchange: Exchange) -> None:
+def _write_back(connection: Connection, exchange: PartitionSwap) -> None:
     """Make the rows what the kept table says; it goes by the name of the run that is withdrawn."""
     parent, former, present = exchange.parent, exchange.new, exchange.old
     assert present  # noqa: S101 - without one, the kept table is attached
@@ -162,7 +162,7 @@ def _write_back(connection: Connection, exchange: Exchange) -> None:
     )
 
 
-def _undo(connection: Connection, parent: Parent, store_id: str, run: KeptRun) -> None:
+def _undo(connection: Connection, parent: ProfilesTable, store_id: str, run: KeptRun) -> None:
     """Write the rows that the run changed as they were, and take those away that it brought."""
     rows = Partition(parent.schema, run.tables.undo or "")
     delete = sql.SQL(

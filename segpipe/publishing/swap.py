@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from segpipe.core.schema import COLUMNS, SENT
+from segpipe.core.schema import COPY_COLUMNS, PROFILE_COLUMNS
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.copy import copy_lines, send, sort_by_segment
 from segpipe.publishing.measure_table import carry_measures, write_measures
-from segpipe.publishing.previous_rows import KnownCustomers, read_known
+from segpipe.publishing.previous_rows import PreviousRows, read_previous_rows
 from segpipe.publishing.task import Publication, Written
-from segpipe.publishing.transitions import Moves, follow
-from segpipe.runs.partition import Exchange, Partition, settle_copied
+from segpipe.publishing.transitions import TransitionCounter, track_transitions
+from segpipe.runs.partition import Partition, PartitionSwap, drop_copied_expression
 from segpipe.runs.records import RunTables
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
@@ -27,7 +27,7 @@ _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
 def build_rows(
     connection: Connection,
     task: Publication,
-    exchange: Exchange,
+    exchange: PartitionSwap,
     batches: Iterable[pa.RecordBatch],
     measures: Iterable[pa.RecordBatch] | None,
     before: RunTables,
@@ -35,12 +35,15 @@ def build_rows(
     """Fill the new partition; `before` are the tables of the run in force."""
     with ThreadPoolExecutor(1) as aside:
         writing = aside.submit(write_measures, connection, task, exchange.parent, measures)
-        known = read_known(connection, exchange.old, task.axes)
-        moves = Moves(known, task.previous, task.as_of)
+        known = read_previous_rows(connection, exchange.old, task.axes)
+        moves = TransitionCounter(known, task.previous, task.as_of)
         n_rows = _copy(
-            connection, exchange.new, _lines(sort_by_segment(batches, task.axes), moves, task), SENT
+            connection,
+            exchange.new,
+            _lines(sort_by_segment(batches, task.axes), moves, task),
+            COPY_COLUMNS,
         )
-        settle_copied(connection, exchange.new)
+        drop_copied_expression(connection, exchange.new)
         kept = writing.result()
     n_absent = len(known.ids) - known.n_present
     if exchange.old and task.absent == "keep" and n_absent:
@@ -59,10 +62,12 @@ def build_rows(
 
 
 def _lines(
-    batches: Iterable[pa.RecordBatch], moves: Moves, task: Publication
+    batches: Iterable[pa.RecordBatch], moves: TransitionCounter, task: Publication
 ) -> Iterator[memoryview]:
     for batch in batches:
-        yield from copy_lines(batch, follow(batch, moves, task.row_format.now), task.row_format)
+        yield from copy_lines(
+            batch, track_transitions(batch, moves, task.row_format.now), task.row_format
+        )
 
 
 def _copy(
@@ -82,7 +87,7 @@ def _copy(
 
 
 def _carry_over(
-    connection: Connection, task: Publication, old: Partition, new: Partition, known: KnownCustomers
+    connection: Connection, task: Publication, old: Partition, new: Partition, known: PreviousRows
 ) -> None:
     """Copy the rows of absent customers as they are, and say since when they are absent.
 
@@ -93,7 +98,7 @@ def _carry_over(
         sql.SQL("coalesce(absent_since_run_id, {})").format(sql.Literal(task.run_id))
         if name == "absent_since_run_id"
         else sql.Identifier(name)
-        for name in COLUMNS
+        for name in PROFILE_COLUMNS
     ]
     statement = sql.SQL("COPY (SELECT {} FROM {} WHERE customer_id = ANY(%s)) TO STDOUT").format(
         sql.SQL(", ").join(columns), old.identifier
@@ -102,4 +107,4 @@ def _carry_over(
         ids = absent.slice(start, _CARRIED_ROWS).to_pylist()
         with connection.cursor() as cursor, cursor.copy(statement, [ids]) as copy:
             rows = b"".join(copy)
-        _copy(connection, new, [rows], COLUMNS)
+        _copy(connection, new, [rows], PROFILE_COLUMNS)

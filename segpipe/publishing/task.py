@@ -12,7 +12,7 @@ from segpipe.runs.records import PreviousRun, RunTables
 
 if TYPE_CHECKING:
     from segpipe.publishing.counts import SegmentCounts
-    from segpipe.publishing.transitions import Moves
+    from segpipe.publishing.transitions import TransitionCounter
 
 Check = Callable[["SegmentCounts"], None]  # raises what refuses the publication
 
@@ -35,7 +35,7 @@ class Publication:
 class Written:
     """What came of it; numbers of customers."""
 
-    moves: Moves
+    moves: TransitionCounter
     tables: RunTables
     n_published: int
     n_inserted: int

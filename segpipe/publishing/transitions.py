@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 
 from segpipe.core.report import TransitionInfo
 from segpipe.core.schema import BEHAVIOUR, CAUSES, HAS_NEW_TICKET, MODEL, TIME, rescored_column
-from segpipe.publishing.categories import MISSING, Codes, Rows, Words
+from segpipe.publishing.categories import MISSING, CategoryColumn, Codes, Rows
 from segpipe.publishing.copy import History
-from segpipe.publishing.previous_rows import KnownCustomers, Remembered
+from segpipe.publishing.previous_rows import PreviousAxis, PreviousRows
 from segpipe.runs.records import PreviousRun
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass
-class Moves:
+class TransitionCounter:
     """Customers and their lifetime value by (axis, from, to, cause), filled as batches pass."""
 
-    known: KnownCustomers
+    known: PreviousRows
     previous: PreviousRun | None
     as_of: date
     n_customers: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
@@ -51,16 +51,16 @@ class Moves:
 
 
 @dataclass(frozen=True)
-class _Step:
+class _AxisStep:
     """Where the customers of a batch were on one axis, and where they are; arrays (n_rows,)."""
 
-    before: Words
-    now: Words
+    before: CategoryColumn
+    now: CategoryColumn
     has_moved: Flags
     cause: Codes  # index in CAUSES, of those who moved
 
 
-def follow(batch: pa.RecordBatch, moves: Moves, now: str) -> History:
+def track_transitions(batch: pa.RecordBatch, moves: TransitionCounter, now: str) -> History:
     """What the batch's profiles remember; who moved is counted in `moves`.
 
     A customer moved where the segment is not the one that they were in, whatever it is called now.
@@ -85,7 +85,7 @@ def follow(batch: pa.RecordBatch, moves: Moves, now: str) -> History:
     return History(known.created(rows, now), previous, since, first_seen)
 
 
-def _own_cause(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Codes:
+def _own_cause(batch: pa.RecordBatch, moves: TransitionCounter, rows: Rows) -> Codes:
     """What a move would come from if not from the model: no time passes within one day."""
     seen = moves.known.as_of.take(rows)
     is_earlier = [text < moves.as_of.isoformat() for text in seen.texts]
@@ -95,7 +95,7 @@ def _own_cause(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Codes:
     return np.where(acted, CAUSES.index(BEHAVIOUR), causes).astype(np.int32)
 
 
-def _has_acted(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Flags:
+def _has_acted(batch: pa.RecordBatch, moves: TransitionCounter, rows: Rows) -> Flags:
     """Whether anything but the calendar tells the customer from the one of the old row."""
     is_known = rows >= 0
     acted = np.zeros(len(rows), np.bool_)
@@ -120,26 +120,26 @@ def _has_acted(batch: pa.RecordBatch, moves: Moves, rows: Rows) -> Flags:
 def _step(
     batch: pa.RecordBatch,
     axis: str,
-    before: Words,
+    before: CategoryColumn,
     same: Mapping[str, str | None],
     own_cause: Codes,
-) -> _Step:
+) -> _AxisStep:
     numbers: dict[tuple[str | None, str | None], int] = {}
-    now = Words.of(batch[axis])
+    now = CategoryColumn.of(batch[axis])
     now_called = _numbered(now, {}, numbers)
     before_called = _numbered(before, same, numbers)
     has_moved = ~before.is_missing & (before_called != now_called)
     rescored = rescored_column(axis)
     if rescored in batch.schema.names:
-        is_model = _numbered(Words.of(batch[rescored]), same, numbers) == before_called
+        is_model = _numbered(CategoryColumn.of(batch[rescored]), same, numbers) == before_called
     else:
         is_model = np.ones(len(has_moved), np.bool_)
     cause = np.where(is_model, CAUSES.index(MODEL), own_cause).astype(np.int32)
-    return _Step(before, now, has_moved, cause)
+    return _AxisStep(before, now, has_moved, cause)
 
 
 def _numbered(
-    words: Words,
+    words: CategoryColumn,
     same: Mapping[str, str | None],
     numbers: dict[tuple[str | None, str | None], int],
 ) -> Codes:
@@ -152,7 +152,9 @@ def _numbered(
     return np.array([*table, MISSING], np.int32)[words.codes]
 
 
-def _count(moves: Moves, axis: str, step: _Step, values: NDArray[np.float64]) -> None:
+def _count(
+    moves: TransitionCounter, axis: str, step: _AxisStep, values: NDArray[np.float64]
+) -> None:
     moved = step.has_moved
     if not moved.any():
         return
@@ -169,15 +171,15 @@ def _count(moves: Moves, axis: str, step: _Step, values: NDArray[np.float64]) ->
         moves.lifetime_value[key] = moves.lifetime_value.get(key, 0.0) + float(sums[cell])
 
 
-def _previous(remembered: Remembered, rows: Rows, step: _Step) -> Words:
+def _previous(remembered: PreviousAxis, rows: Rows, step: _AxisStep) -> CategoryColumn:
     """The segment before the present one, under the name that it had."""
     kept = remembered.previous.take(rows)
     left = step.before.codes + len(kept.texts)
     codes = np.where(step.has_moved, left, kept.codes).astype(np.int32)
-    return Words(codes, (*kept.texts, *step.before.texts))
+    return CategoryColumn(codes, (*kept.texts, *step.before.texts))
 
 
-def _since(remembered: Remembered, rows: Rows, step: _Step, as_of: date) -> Words:
+def _since(remembered: PreviousAxis, rows: Rows, step: _AxisStep, as_of: date) -> CategoryColumn:
     """The day of the move into the present segment; missing for who never moved.
 
     An axis that the old row did not have was entered today.
@@ -185,9 +187,9 @@ def _since(remembered: Remembered, rows: Rows, step: _Step, as_of: date) -> Word
     kept = remembered.since.take(rows)
     has_entered = step.has_moved | (step.before.is_missing & (rows >= 0))
     codes = np.where(has_entered, len(kept.texts), kept.codes).astype(np.int32)
-    return Words(codes, (*kept.texts, as_of.isoformat()))
+    return CategoryColumn(codes, (*kept.texts, as_of.isoformat()))
 
 
-def _first_seen(kept: Words, as_of: date) -> Words:
+def _first_seen(kept: CategoryColumn, as_of: date) -> CategoryColumn:
     codes = np.where(kept.is_missing, len(kept.texts), kept.codes).astype(np.int32)
-    return Words(codes, (*kept.texts, as_of.isoformat()))
+    return CategoryColumn(codes, (*kept.texts, as_of.isoformat()))

@@ -3,18 +3,18 @@
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.realtime.assign import assign_by_day, assign_customers
 from segpipe.realtime.customers import Customer, Item, Order, Ticket, customer_of
-from segpipe.realtime.prepared_features import Rollup, open_rollup
+from segpipe.realtime.prepared_features import PreparedFeatures, prepare_features
 
 __all__ = [
     "Assigned",
     "Customer",
     "Item",
     "Order",
+    "PreparedFeatures",
     "Refused",
-    "Rollup",
     "Ticket",
     "assign_by_day",
     "assign_customers",
     "customer_of",
-    "open_rollup",
+    "prepare_features",
 ]

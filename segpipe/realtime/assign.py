@@ -19,7 +19,7 @@ from segpipe.core.schema import INPUTS, METRICS, STRENGTH_STEPS
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model
 from segpipe.realtime.customers import ITEMS, Customer
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
-from segpipe.realtime.prepared_features import Figures, Rollup
+from segpipe.realtime.prepared_features import Figures, PreparedFeatures
 from segpipe.realtime.vectorised import Axes
 
 _OF_ITEMS = ("price_position", "price_spread")
@@ -29,19 +29,21 @@ Answers = dict[int, Assigned | Refused]  # by the customer's place
 
 
 def assign_customers(
-    rollup: Rollup, model: Model, customers: Sequence[Customer]
+    prepared: PreparedFeatures, model: Model, customers: Sequence[Customer]
 ) -> list[Assigned | Refused]:
     """What is answered for each customer, in their order; ids need not differ.
 
     As of the day that the customer names, else the model's, or the day after a newer order.
     """
     answers: Answers = {}
-    for found in assign_by_day(rollup, model, customers):
+    for found in assign_by_day(prepared, model, customers):
         answers |= found
     return [answers[index] for index in range(len(customers))]
 
 
-def assign_by_day(rollup: Rollup, model: Model, customers: Sequence[Customer]) -> Iterator[Answers]:
+def assign_by_day(
+    prepared: PreparedFeatures, model: Model, customers: Sequence[Customer]
+) -> Iterator[Answers]:
     """The same by each customer's place, day by day: a day costs what a few customers do."""
     refused: Answers = {}
     by_day: dict[date, list[int]] = {}
@@ -53,7 +55,7 @@ def assign_by_day(rollup: Rollup, model: Model, customers: Sequence[Customer]) -
             by_day.setdefault(observation_date(model, customer), []).append(index)
     yield refused
     for as_of, indices in by_day.items():
-        found = _of_one_day(rollup, model, [customers[index] for index in indices], as_of)
+        found = _of_one_day(prepared, model, [customers[index] for index in indices], as_of)
         yield dict(zip(indices, found, strict=True))
 
 
@@ -98,16 +100,16 @@ def _dates(customer: Customer) -> Iterator[tuple[str, str]]:
 
 
 def _of_one_day(
-    rollup: Rollup, model: Model, customers: Sequence[Customer], as_of: date
+    prepared: PreparedFeatures, model: Model, customers: Sequence[Customer], as_of: date
 ) -> list[Assigned | Refused]:
     """Answers for customers who are seen as of the same day; the engine knows them by number."""
     keyed = [(f"{index:06}", customer) for index, customer in enumerate(customers)]
     lines = [row for key, customer in keyed for row in line_rows(key, customer)]
     tickets = [ticket_row(key, ticket) for key, customer in keyed for ticket in customer.tickets]
-    features, has_refused = rollup.features(lines, tickets, as_of)
-    refused = rollup.refused(lines, tickets) if has_refused else {}
+    features, has_refused = prepared.features(lines, tickets, as_of)
+    refused = prepared.refused(lines, tickets) if has_refused else {}
     seen = [(customers[int(key)], figures) for key, figures in features.items()]
-    by_key = dict(zip(features, _assigned(rollup.axes, model, seen, as_of), strict=True))
+    by_key = dict(zip(features, _assigned(prepared.axes, model, seen, as_of), strict=True))
     return [
         _refusal(customer, *refused[key])
         if key in refused

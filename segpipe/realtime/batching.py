@@ -18,8 +18,8 @@ from typing import Any
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.core.errors import SegpipeError
 from segpipe.model.document import Model, model_of
-from segpipe.realtime import Customer, Rollup, assign_by_day, open_rollup
-from segpipe.runs.current_run import InForce
+from segpipe.realtime import Customer, PreparedFeatures, assign_by_day, prepare_features
+from segpipe.runs.current_run import CurrentRun
 
 Answers = list[Assigned | Refused]
 AT_ONCE = 200  # customers who wait alone, an execution
@@ -87,7 +87,7 @@ class AssignQueue:
         parts = [customers[at : at + A_PART] for at in range(0, len(customers), A_PART)]
         with self._changed:
             snapshot = self._snapshot
-            if snapshot is None or snapshot.rollup is None:
+            if snapshot is None or snapshot.prepared is None:
                 return snapshot, []
             if self._n_waiting + len(customers) > MOST_WAITING:
                 raise OverloadedError("Too many customers wait to be assigned; try again soon.")
@@ -165,11 +165,11 @@ def _is_same(job: _Job, taken: Sequence[_Job]) -> bool:
 
 def _assigned(jobs: Sequence[_Job], between: Callable[[], None]) -> Answers:
     snapshot = jobs[0].snapshot
-    assert snapshot.rollup is not None  # noqa: S101 - put() admits no others
+    assert snapshot.prepared is not None  # noqa: S101 - put() admits no others
     assert snapshot.model is not None  # noqa: S101 - as above
     customers = [customer for job in jobs for customer in job.customers]
     answers: dict[int, Assigned | Refused] = {}
-    for found in assign_by_day(snapshot.rollup, snapshot.model, customers):
+    for found in assign_by_day(snapshot.prepared, snapshot.model, customers):
         answers |= found
         between()
     return [answers[index] for index in range(len(customers))]
@@ -179,16 +179,16 @@ def _assigned(jobs: Sequence[_Job], between: Callable[[], None]) -> Answers:
 class Snapshot:
     """A run with its model, ready to assign; nothing in it changes."""
 
-    run: InForce
+    run: CurrentRun
     model: Model | None  # None: the run kept none, and nobody can be assigned
-    rollup: Rollup | None
+    prepared: PreparedFeatures | None
     closing: ExitStack = field(repr=False)
 
 
-def open_snapshot(run: InForce, document: dict[str, Any] | None) -> Snapshot:
+def open_snapshot(run: CurrentRun, document: dict[str, Any] | None) -> Snapshot:
     """The run with its statements prepared, which takes half a second."""
     closing = ExitStack()
     if document is None:
         return Snapshot(run, None, None, closing)
     model = model_of(document, f"of run {run.run_id}")
-    return Snapshot(run, model, closing.enter_context(open_rollup(model)), closing)
+    return Snapshot(run, model, closing.enter_context(prepare_features(model)), closing)

@@ -24,7 +24,9 @@ from segpipe.sources.typed import BREAK
 
 _LINES, _TICKETS = "typed_lines", "typed_tickets"
 _N_REFUSED, _NOBODY = "n_refused", ""  # a count, and whom it is of
-_REFUSED = "fate IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
+_REFUSED = (
+    "row_status IS NOT NULL AND customer_id IS NOT NULL"  # the latter: of nothing there is a blank
+)
 Figures = dict[str, Any]  # measure or metric → figure; a missing one is None or not there
 
 # More than two, for one or two make the engine begin each aggregate with a table of a megabyte or
@@ -33,7 +35,7 @@ _THREADS = 3
 
 
 @dataclass(frozen=True)
-class Rollup:
+class PreparedFeatures:
     """Statements of one model on an engine of their own; for one thread at a time."""
 
     engine: Connection
@@ -71,18 +73,20 @@ class Rollup:
 
 
 @contextmanager
-def open_rollup(model: Model) -> Iterator[Rollup]:
+def prepare_features(model: Model) -> Iterator[PreparedFeatures]:
     """Give the statements that make features for this model, which take half a second to plan."""
     has_tickets = "tickets" in model.inputs
     typed = {_LINES: request_lines(model.timezone)}
     typed |= {_TICKETS: request_tickets(model.timezone)} if has_tickets else {}
     tables = [(_LINES, ORDER_LINES), (_TICKETS, TICKETS)][: len(typed)]
     kept = {
-        table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE fate IS NULL"
+        table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE row_status IS NULL"
         for name, table in tables
     }
     axes = Axes.of(model)
-    refused = " UNION ALL ".join(f"SELECT fate FROM {name} WHERE {_REFUSED}" for name in typed)
+    refused = " UNION ALL ".join(
+        f"SELECT row_status FROM {name} WHERE {_REFUSED}" for name in typed
+    )
     n_refused = Part(
         f"SELECT '{_NOBODY}' AS customer, count(*) AS {_N_REFUSED} FROM ({refused})",
         (_N_REFUSED,),
@@ -94,8 +98,8 @@ def open_rollup(model: Model) -> Iterator[Rollup]:
         engine.execute(f"SET external_threads = {_THREADS}")
         engine.execute(f"PREPARE features AS {statement}")
         for name, query in typed.items():
-            reason = f"split_part(fate, {BREAK}, 1), split_part(fate, {BREAK}, 2)"
+            reason = f"split_part(row_status, {BREAK}, 1), split_part(row_status, {BREAK}, 2)"
             engine.execute(
                 f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REFUSED}"
             )
-        yield Rollup(engine, parts, axes, has_tickets)
+        yield PreparedFeatures(engine, parts, axes, has_tickets)

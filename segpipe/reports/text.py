@@ -119,7 +119,7 @@ def _changes(report: RunReport) -> str:
     if load is None or load.previous_run_id is None:
         return ""
     lines = [
-        f"{axis.name}: {event.told}."
+        f"{axis.name}: {event.sentence}."
         for axis in report.axes
         for event in axis.events
         if event.kind != "kept"

@@ -17,14 +17,14 @@ from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection, plain_errors
 
 # SQL: the store's run in force, a row of the ledger.
-IN_FORCE = (
+CURRENT_RUN = (
     "segmentation_runs WHERE store_id = %(store_id)s AND status = 'published'"
     " ORDER BY finished_at DESC LIMIT 1"
 )
 
 
 @dataclass(frozen=True)
-class InForce:
+class CurrentRun:
     """The newest published run of a store; n_customers has those stored since it, too."""
 
     run_id: int
@@ -47,17 +47,18 @@ def run_document(run_id: int, as_of: date | None, published_at: datetime | None)
     }
 
 
-def in_force(connection: Connection, store_id: str) -> InForce | None:
+def current_run(connection: Connection, store_id: str) -> CurrentRun | None:
     """The store's run in force, None before the first; one row of an index."""
     with plain_errors():
         row = connection.execute(
-            f"SELECT run_id, as_of, finished_at, n_customers, input_hash FROM {IN_FORCE}".encode(),
+            "SELECT run_id, as_of, finished_at, n_customers, input_hash"
+            f" FROM {CURRENT_RUN}".encode(),
             {"store_id": store_id},
         ).fetchone()
-    return InForce(*row) if row else None
+    return CurrentRun(*row) if row else None
 
 
-def served_store(connection: Connection, store_id: str | None) -> str:
+def only_store(connection: Connection, store_id: str | None) -> str:
     """The named store, else the only one that has a published run, else `default`.
 
     Raises InputError where several have one.

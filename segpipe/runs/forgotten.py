@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from segpipe.core.forgotten import Forgotten, hash_of
+from segpipe.core.forgotten import Forgotten, hash_customer_id
 from segpipe.postgres import Connection, fetch_one, plain_errors
 
 
@@ -34,7 +34,7 @@ def remember_forgotten(connection: Connection, store_id: str, customer_id: str) 
         connection.execute(
             "INSERT INTO forgotten_customers (store_id, customer_hash) VALUES (%s, %s)"
             " ON CONFLICT DO NOTHING",
-            [store_id, hash_of(salt, customer_id)],
+            [store_id, hash_customer_id(salt, customer_id)],
         ).rowcount
         > 0
     )

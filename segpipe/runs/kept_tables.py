@@ -18,7 +18,7 @@ from segpipe.postgres import (
     PrivilegeError,
     sql,
 )
-from segpipe.runs.partition import Parent, Partition
+from segpipe.runs.partition import Partition, ProfilesTable
 from segpipe.runs.records import RunTables
 
 _TABLES = ("profiles_table", "measures_table", "undo_table", "measures_undo_table")  # RunTables
@@ -38,7 +38,7 @@ class KeptRun:
         return {name for name in found if name is not None}
 
 
-def read_chain(connection: Connection, parent: Parent, store_id: str) -> list[KeptRun]:
+def read_chain(connection: Connection, parent: ProfilesTable, store_id: str) -> list[KeptRun]:
     """Published runs, the one in force first, for as long as each could be put back."""
     rows = connection.execute(
         sql.SQL(
@@ -74,7 +74,7 @@ def _can_go_back(run: KeptRun, before: KeptRun) -> bool:
 
 def drop_tables(
     connection: Connection,
-    parent: Parent,
+    parent: ProfilesTable,
     store_id: str,
     chain: Iterable[KeptRun],
     in_use: set[str],
@@ -118,7 +118,9 @@ def drop_table(connection: Connection, table: Partition, column: str, run_id: in
     return freed
 
 
-def disown(connection: Connection, run_ids: Sequence[int], chain: Iterable[KeptRun]) -> None:
+def release_tables(
+    connection: Connection, run_ids: Sequence[int], chain: Iterable[KeptRun]
+) -> None:
     """Name the tables of the chain as those of its own runs only, no longer of the given ones."""
     shared = sorted(set().union(*(run.names for run in chain)))
     for column in _TABLES:

@@ -7,7 +7,7 @@ from typing import Any
 
 from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, Json, Jsonb, fetch_dicts, plain_errors
-from segpipe.runs.privileges import refuse_without_rights
+from segpipe.runs.privileges import check_privileges
 from segpipe.runs.records import PublishedRun, RunFacts, RunTables
 
 
@@ -18,7 +18,7 @@ def start_run(connection: Connection, store_id: str, facts: RunFacts | None = No
     """
     facts = facts or RunFacts()
     with plain_errors(), connection.transaction():
-        refuse_without_rights(connection)
+        check_privileges(connection)
         row = connection.execute(
             "INSERT INTO segmentation_runs (store_id) VALUES (%s) RETURNING run_id", [store_id]
         ).fetchone()

@@ -13,7 +13,7 @@ from hashlib import md5
 from typing import Any
 
 from segpipe.core.errors import DatabaseError
-from segpipe.core.schema import COLUMNS, COPIED, ORIGINAL
+from segpipe.core.schema import DOMINANT_COLUMN, MEMBERSHIPS_COLUMN, PROFILE_COLUMNS
 from segpipe.postgres import (
     Connection,
     DeadlockError,
@@ -31,14 +31,14 @@ _INDEX_DEFINITION = re.compile(
 
 
 @dataclass(frozen=True)
-class Parent:
+class ProfilesTable:
     """customer_profiles as it is in this database, with what its users have added."""
 
     oid: int
     name: sql.Identifier
     schema: str
     schema_oid: int
-    columns: str  # their definitions, as CREATE TABLE takes them; see `settle_copied`
+    columns: str  # their definitions, as CREATE TABLE takes them; see `drop_copied_expression`
     has_own_columns: bool
     is_referenced: bool  # by a foreign key
 
@@ -62,16 +62,16 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class PartitionSwap:
     """What takes whose place: `old` is None at a store's first publication."""
 
-    parent: Parent
+    parent: ProfilesTable
     store_id: str
     old: Partition | None
     new: Partition
 
 
-def find_parent(connection: Connection) -> Parent:
+def find_parent(connection: Connection) -> ProfilesTable:
     """customer_profiles of the search path, read from the catalog, which takes no lock on it.
 
     CREATE TABLE … LIKE would keep one to the end, and two stores publishing at once would wait
@@ -102,11 +102,15 @@ def find_parent(connection: Connection) -> Parent:
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE c.oid = 'customer_profiles'::regclass
         """,
-        {"columns": list(COLUMNS), "copied": COPIED, "original": ORIGINAL},
+        {
+            "columns": list(PROFILE_COLUMNS),
+            "copied": DOMINANT_COLUMN,
+            "original": MEMBERSHIPS_COLUMN,
+        },
     ).fetchone()
     assert row is not None  # noqa: S101 - a missing table has been refused by regclass
     oid, schema, schema_oid, name, columns, has_own_columns, is_referenced = row
-    return Parent(
+    return ProfilesTable(
         oid,
         sql.Identifier(schema, name),
         schema,
@@ -117,7 +121,9 @@ def find_parent(connection: Connection) -> Parent:
     )
 
 
-def find_partition(connection: Connection, parent: Parent, store_id: str) -> Partition | None:
+def find_partition(
+    connection: Connection, parent: ProfilesTable, store_id: str
+) -> Partition | None:
     """Partition of the store that is in force."""
     bound = "FOR VALUES IN ('" + store_id.replace("'", "''") + "')"
     row = connection.execute(
@@ -132,14 +138,16 @@ def find_partition(connection: Connection, parent: Parent, store_id: str) -> Par
     return Partition(row[0], row[1]) if row else None
 
 
-def table_of(parent: Parent, kind: str, store_id: str, run_id: int, more: str = "") -> Partition:
+def table_of(
+    parent: ProfilesTable, kind: str, store_id: str, run_id: int, more: str = ""
+) -> Partition:
     """Table of a run: customer_profiles or customer_measures, `more` being _undo or _staged."""
     store_hash = md5(store_id.encode(), usedforsecurity=False).hexdigest()[:10]
     return Partition(parent.schema, f"{kind}_{store_hash}_r{run_id}{more}")
 
 
 def create_partition(
-    connection: Connection, parent: Parent, store_id: str, run_id: int
+    connection: Connection, parent: ProfilesTable, store_id: str, run_id: int
 ) -> Partition:
     """New table for the run's profiles; its check on store_id spares the attach a scan."""
     new = table_of(parent, "customer_profiles", store_id, run_id)
@@ -153,18 +161,18 @@ def create_partition(
     return new
 
 
-def settle_copied(connection: Connection, new: Partition) -> None:
+def drop_copied_expression(connection: Connection, new: Partition) -> None:
     """Make dominant_segments a column like the others, once the rows are in.
 
     While they are sent the server copies it from segment_memberships, the same for hard clustering:
     to parse a document is what takes time in COPY.
     """
     statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP EXPRESSION")
-    connection.execute(statement.format(new.identifier, sql.Identifier(COPIED)))
+    connection.execute(statement.format(new.identifier, sql.Identifier(DOMINANT_COLUMN)))
 
 
 def build_indexes(
-    connection: Connection, parent: Parent, new: Partition, axes: Sequence[str]
+    connection: Connection, parent: ProfilesTable, new: Partition, axes: Sequence[str]
 ) -> None:
     """Give the partition whatever indexes the parent has, its users' own included.
 
@@ -190,7 +198,7 @@ def build_indexes(
         )
     # The scalar columns only: those of jsonb cost five times more, and autovacuum comes soon.
     documents = ("segment_", "dominant_", "member", "previous_")
-    scalars = [name for name in COLUMNS if not name.startswith(documents)]
+    scalars = [name for name in PROFILE_COLUMNS if not name.startswith(documents)]
     connection.execute("SET LOCAL default_statistics_target = 20")  # autovacuum will look closer
     connection.execute(
         sql.SQL("ANALYZE {} ({})").format(
@@ -199,7 +207,7 @@ def build_indexes(
     )
 
 
-def swap(connection: Connection, exchange: Exchange, patience_seconds: float) -> None:
+def swap(connection: Connection, exchange: PartitionSwap, patience_seconds: float) -> None:
     """Put the new partition in the old one's place; waits for readers a second at a time.
 
     Whoever comes while the lock is awaited queues behind it, hence many short waits and not a
@@ -218,7 +226,7 @@ def swap(connection: Connection, exchange: Exchange, patience_seconds: float) ->
         pause = min(pause * 2, 2.0)
 
 
-def _try_exchange(connection: Connection, exchange: Exchange) -> bool:
+def _try_exchange(connection: Connection, exchange: PartitionSwap) -> bool:
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
@@ -228,7 +236,7 @@ def _try_exchange(connection: Connection, exchange: Exchange) -> bool:
     return True
 
 
-def _exchange(connection: Connection, exchange: Exchange) -> None:
+def _exchange(connection: Connection, exchange: PartitionSwap) -> None:
     parent, store = exchange.parent.name, sql.Literal(exchange.store_id)
     if exchange.old:
         detach = sql.SQL("ALTER TABLE {} DETACH PARTITION {}")

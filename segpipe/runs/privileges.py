@@ -6,7 +6,7 @@ from segpipe.core.errors import DatabaseError
 from segpipe.postgres import Connection
 
 
-def refuse_without_rights(connection: Connection) -> None:
+def check_privileges(connection: Connection) -> None:
     """Raise DatabaseError for a role that could not publish, before any work is done."""
     row = connection.execute(
         """

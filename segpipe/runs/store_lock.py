@@ -13,7 +13,7 @@ from segpipe.core.errors import BusyError
 from segpipe.postgres import Connection, LockTimeoutError, ServerError, fetch_one, plain_errors
 from segpipe.runs.kept_tables import drop_table
 from segpipe.runs.partition import Partition, find_parent
-from segpipe.runs.privileges import refuse_without_rights
+from segpipe.runs.privileges import check_privileges
 
 _DIED = "The process ended without a word: it was killed, or the machine or the server went down."
 _PATIENCE = "1s"  # of a run that does not wait: a customer who is stored is gone by then
@@ -45,7 +45,7 @@ def hold_store(
     caller's own.
     """
     with plain_errors():
-        refuse_without_rights(connection)
+        check_privileges(connection)
         key = store_key(store_id)
         if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
             holder = _holder(connection, store_id, own_run_id)
@@ -71,7 +71,7 @@ def hold_store(
 def _wait_for_store(connection: Connection, key: int, patience: str) -> None:
     """Take the store, for the session. Raises LockTimeoutError, unless the patience is 0."""
     with connection.transaction():
-        settle(connection)
+        set_transaction_defaults(connection)
         connection.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
         connection.execute("SELECT pg_advisory_lock(%s)", [key])
 
@@ -106,12 +106,12 @@ def lock_store(connection: Connection, store_id: str) -> None:
 
 def begin(connection: Connection, store_id: str) -> str:
     """Set a writing transaction up and hold the store; gives its one timestamp."""
-    settle(connection)
+    set_transaction_defaults(connection)
     lock_store(connection, store_id)
     return str(fetch_one(connection, "SELECT clock_timestamp()::text")[0])
 
 
-def settle(connection: Connection) -> None:
+def set_transaction_defaults(connection: Connection) -> None:
     """No timeout of the role's for this transaction, and numbers and dates to the letter."""
     connection.execute(
         "SELECT set_config(s.name, new.value, true) FROM pg_settings AS s"

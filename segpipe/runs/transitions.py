@@ -42,20 +42,20 @@ class RunTransitions:
     transitions: tuple[Transition, ...]  # by axis, the greatest value first
 
 
-def refuse_overtaken(
+def check_not_overtaken(
     connection: Connection, store_id: str, run_id: int, previous: PreviousRun | None
 ) -> None:
     """Raise DatabaseError where another run came between; to be asked once the store is held.
 
     The segments of this one were matched to those of the run that was in force when it began.
     """
-    in_force = latest_published(connection, store_id)
-    if previous and in_force == previous.run_id:
+    current = latest_published(connection, store_id)
+    if previous and current == previous.run_id:
         return
     if not previous and not _published_since(connection, store_id, run_id):
         return
     matched = f"to run {previous.run_id}" if previous else "to none"
-    now = f"run {in_force} is in force now" if in_force else "no run is in force now"
+    now = f"run {current} is in force now" if current else "no run is in force now"
     raise DatabaseError(
         f"Another run of store {store_id!r} came between: this one's segments were matched"
         f" {matched}, and {now}. Nothing has changed; run it again."

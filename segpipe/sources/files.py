@@ -79,7 +79,7 @@ def find_files(paths: tuple[str, ...]) -> tuple[tuple[InputFile, ...], tuple[str
     return tuple(files.values()), tuple(notes)
 
 
-def refuse_overwriting(target: Path | None, inputs: Iterable[Path], option: str) -> None:
+def check_not_overwriting(target: Path | None, inputs: Iterable[Path], option: str) -> None:
     """Raise InputError where an output is to be written over an input."""
     if target and target.resolve() in {path.resolve() for path in inputs}:
         msg = f"{option} names the input {target}, which would be overwritten; name another file."

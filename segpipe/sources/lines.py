@@ -16,7 +16,7 @@ from segpipe.core.report import SourceInfo
 from segpipe.core.schema import AMOUNT, ORDER_LINES
 from segpipe.core.settings import SourceSettings
 from segpipe.engines.duckdb import Connection, literal, scratch_folder
-from segpipe.sources.files import InputFile, find_files, refuse_overwriting
+from segpipe.sources.files import InputFile, check_not_overwriting, find_files
 from segpipe.sources.intake import PartRead, Refused, collect_refused, ingest
 from segpipe.sources.orders import filled_lines
 from segpipe.sources.presets import Preset, load_presets
@@ -32,7 +32,7 @@ _TYPED = "source_lines"  # lines that need their order's other lines to be under
 
 @dataclass(frozen=True)
 class Intake:
-    """What was read; until `keep_lines`, `order_lines` holds every record with its fate."""
+    """What was read; until `finish_order_lines`, `order_lines` holds every record, typed or not."""
 
     files: tuple[InputFile, ...]
     reads: tuple[PartRead, ...]
@@ -59,7 +59,7 @@ def read_order_lines(
     Raises, after the rejects file was written, InputError when no order line is left or amounts
     are in several currencies; GateError when too many rows are rejected, unless it `is_forced`.
     """
-    intake = take_in(engine, settings, progress or (lambda _: None))
+    intake = ingest_order_lines(engine, settings, progress or (lambda _: None))
     rejects = intake.refused.rejects + intake.tickets.refused.rejects
     first = intake.files[0].path
     rejects_path = write_rejects(rejects, settings.rejects_path, first) if rejects else None
@@ -68,10 +68,10 @@ def read_order_lines(
     over_limit = _over_limit(intake, settings, rejects_path)
     if over_limit and not is_forced:
         raise GateError(f"{over_limit[0]} --force goes on without them.")
-    return replace(keep_lines(engine, intake, rejects_path), over_limit=over_limit)
+    return replace(finish_order_lines(engine, intake, rejects_path), over_limit=over_limit)
 
 
-def take_in(
+def ingest_order_lines(
     engine: Connection, settings: SourceSettings, say: Callable[[str], None] = lambda _: None
 ) -> Intake:
     """Give what the files hold, before anything is judged or left out.
@@ -79,7 +79,7 @@ def take_in(
     Raises InputError for a file that cannot be read at all.
     """
     files, notes = find_files(settings.paths)
-    refuse_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
+    check_not_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
     with scratch_folder(None) as scratch:
         reads, more_notes = _read_lines(engine, files, settings, scratch, say)
         refused = collect_refused(engine, _LINES, reads)
@@ -101,7 +101,7 @@ def refusals(intake: Intake, settings: SourceSettings, rejects_path: Path | None
     return [*_over_limit(intake, settings, rejects_path), *([unusable] if unusable else [])]
 
 
-def keep_lines(engine: Connection, intake: Intake, rejects_path: Path | None) -> SourceInfo:
+def finish_order_lines(engine: Connection, intake: Intake, rejects_path: Path | None) -> SourceInfo:
     """Take out of `order_lines` what does not count, and give the summary of what is left."""
     _drop_fates(engine)
     tickets = intake.tickets
@@ -126,7 +126,7 @@ def _read_lines(
     scratch: Path,
     say: Callable[[str], None],
 ) -> tuple[tuple[PartRead, ...], tuple[str, ...]]:
-    """Give what was read of each part; `order_lines` then holds every record, with its fate."""
+    """Give what was read of each part; `order_lines` then holds every record, typed or not."""
 
     def select(part: Part) -> str:
         typed = typed_lines(part.mapping, part.relation, settings.timezone)
@@ -151,7 +151,7 @@ def _read_lines(
 def finished_lines(typed: str, preset: Preset) -> str:
     """SELECT of order lines, and of what decides whether they stay, from typed lines.
 
-    Beside the columns of the schema: fate, was_negative, currency.
+    Beside the columns of the schema: row_status, was_negative, currency.
     """
     is_return = "amount < 0 OR quantity < 0"
     if preset.return_prefix:
@@ -171,13 +171,13 @@ def finished_lines(typed: str, preset: Preset) -> str:
         for name, kind in ORDER_LINES.columns.items()
     )
     marked = f"SELECT *, {is_return} AS is_return FROM ({typed})"
-    return f"SELECT {columns}, fate, was_negative, currency FROM ({marked})"
+    return f"SELECT {columns}, row_status, was_negative, currency FROM ({marked})"
 
 
 def _drop_fates(engine: Connection) -> None:
     """Nothing is copied, for the table may be most of memory."""
-    engine.execute(f"DELETE FROM {_LINES} WHERE fate IS NOT NULL")
-    for column in ("fate", "was_negative", "currency"):
+    engine.execute(f"DELETE FROM {_LINES} WHERE row_status IS NOT NULL")
+    for column in ("row_status", "was_negative", "currency"):
         engine.execute(f"ALTER TABLE {_LINES} DROP COLUMN {column}")
 
 

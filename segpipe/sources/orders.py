@@ -31,9 +31,10 @@ def filled_lines(mapping: Mapping, table: str) -> str:
     preset = mapping.preset
     return f"""
         WITH filled AS ({_filled(preset, table)}),
-        judged AS (SELECT * REPLACE ({_fate(preset)} AS fate) FROM filled),
-        weighed AS (SELECT *, CASE WHEN fate IS NULL AND amount > 0 THEN amount ELSE 0 END AS goods,
-            CASE WHEN fate IS NULL AND amount >= 0 THEN 1 ELSE 0 END AS is_sold FROM judged),
+        judged AS (SELECT * REPLACE ({_row_status(preset)} AS row_status) FROM filled),
+        weighed AS (SELECT *,
+            CASE WHEN row_status IS NULL AND amount > 0 THEN amount ELSE 0 END AS goods,
+            CASE WHEN row_status IS NULL AND amount >= 0 THEN 1 ELSE 0 END AS is_sold FROM judged),
         totals AS (SELECT order_id, {_totals(preset)} FROM weighed GROUP BY order_id),
         owed AS (SELECT order_id, goods_total, lines_total, order_discount_given,
             {_refund(mapping)} AS order_refund_given FROM totals),
@@ -67,13 +68,14 @@ def _first(column: str) -> str:
     return "arg_max(ordered_local, ordered_at)" if column == "ordered_local" else f"max({column})"
 
 
-def _fate(preset: Preset) -> str:
+def _row_status(preset: Preset) -> str:
     missing_date = f"{literal('date is missing')} || {BREAK}"
     status = "regexp_replace(lower(status), '^wc-', '')"
     uncharged = f"{status} IN {_texts(preset.status_uncharged)}"
     charged = f"coalesce({status}, '') IN {_texts(preset.status_charged)}"
     return (
-        f"CASE WHEN fate IS NOT NULL THEN fate WHEN ordered_at IS NULL THEN {missing_date} "
+        f"CASE WHEN row_status IS NOT NULL THEN row_status"
+        f" WHEN ordered_at IS NULL THEN {missing_date} "
         f"WHEN {uncharged} OR (cancelled_at IS NOT NULL AND NOT {charged}) THEN '{UNCHARGED}' "
         f"WHEN customer_id IS NULL THEN '{GUEST}' END"
     )
@@ -91,7 +93,7 @@ def _totals(preset: Preset) -> str:
     status = f"regexp_replace(lower(max(status)), '^wc-', '') IN {_texts(preset.status_refunded)}"
     return f"""sum(goods) AS goods_total, sum(is_sold) AS lines_total,
         ({beyond})::{AMOUNT} AS order_discount_given, max(order_refund) AS order_refund,
-        sum(refund) FILTER (fate IS NULL) AS line_refunds,
+        sum(refund) FILTER (row_status IS NULL) AS line_refunds,
         coalesce({status}, false) AS is_refunded"""
 
 

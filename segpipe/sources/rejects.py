@@ -87,9 +87,9 @@ def take_refused(
 ) -> list[Reject]:
     """Give the records of `part` that were read but not typed: rows of `table` with a reason."""
     rows = engine.execute(
-        f"SELECT rowid, split_part(fate, {BREAK}, 1), left(split_part(fate, {BREAK}, 2), "
-        f"{_MAX_VALUE}) FROM {table} WHERE rowid BETWEEN {first_row} AND {first_row + n_rows - 1} "
-        f"AND contains(fate, {BREAK}) ORDER BY rowid LIMIT {MAX_WRITTEN}"
+        f"SELECT rowid, split_part(row_status, {BREAK}, 1), "
+        f"left(split_part(row_status, {BREAK}, 2), {_MAX_VALUE}) FROM {table} WHERE rowid BETWEEN {first_row} AND {first_row + n_rows - 1} "
+        f"AND contains(row_status, {BREAK}) ORDER BY rowid LIMIT {MAX_WRITTEN}"
     ).fetchall()
     ordinals = [int(row[0]) - first_row for row in rows]
     lines = _lines_of_records(part, ordinals, n_rows, broken)
@@ -102,8 +102,8 @@ def take_refused(
 def count_reasons(engine: Connection, table: str) -> Counter[str]:
     """Give the reasons in `table` with the number of their rows."""
     rows = engine.execute(
-        f"SELECT split_part(fate, {BREAK}, 1), count(*) FROM {table} "
-        f"WHERE contains(fate, {BREAK}) GROUP BY ALL"
+        f"SELECT split_part(row_status, {BREAK}, 1), count(*) FROM {table} "
+        f"WHERE contains(row_status, {BREAK}) GROUP BY ALL"
     ).fetchall()
     return Counter({str(reason): int(n) for reason, n in rows})
 

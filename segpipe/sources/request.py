@@ -1,7 +1,7 @@
 """Order lines and tickets of a request, typed by the SQL that types those of a file.
 
 Takes texts, packed into one parameter of a statement; gives SELECTs of the schema's columns and of
-`fate`, which is NULL for what counts.
+`row_status`, which is NULL for what counts.
 """
 
 from __future__ import annotations

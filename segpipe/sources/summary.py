@@ -37,11 +37,12 @@ class Outcome:
 def count_outcome(engine: Connection, table: str, n_broken: int) -> Outcome:
     """Give the outcome of the rows of `table`, and of `n_broken` records that never got there."""
     row = engine.execute(
-        f"SELECT count(*) FILTER (fate IS DISTINCT FROM '{BLANK}'), "
-        f"count(*) FILTER (contains(fate, {BREAK})), "
-        f"count(*) FILTER (fate = '{GUEST}'), count(*) FILTER (fate = '{UNCHARGED}'), "
-        f"count(*) FILTER (was_negative AND fate IS NULL), "
-        f"list_sort(list(DISTINCT upper(currency)) FILTER (fate IS NULL AND currency IS NOT NULL)) "
+        f"SELECT count(*) FILTER (row_status IS DISTINCT FROM '{BLANK}'), "
+        f"count(*) FILTER (contains(row_status, {BREAK})), "
+        f"count(*) FILTER (row_status = '{GUEST}'), count(*) FILTER (row_status = '{UNCHARGED}'), "
+        f"count(*) FILTER (was_negative AND row_status IS NULL), "
+        f"list_sort(list(DISTINCT upper(currency)) "
+        f"FILTER (row_status IS NULL AND currency IS NOT NULL)) "
         f"FROM {table}"
     ).fetchone() or (0, 0, 0, 0, 0, None)
     return Outcome(

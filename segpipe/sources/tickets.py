@@ -80,9 +80,9 @@ def read_tickets(
     refused = collect_refused(engine, _TABLE, reads)
     n_typed = sum(read.n_rows for read in reads)
     n_broken = sum(read.broken.n_records for read in reads)
-    n_guests = _count(engine, f"fate = '{GUEST}'")
-    engine.execute(f"DELETE FROM {_TABLE} WHERE fate IS NOT NULL")
-    engine.execute(f"ALTER TABLE {_TABLE} DROP COLUMN fate")
+    n_guests = _count(engine, f"row_status = '{GUEST}'")
+    engine.execute(f"DELETE FROM {_TABLE} WHERE row_status IS NOT NULL")
+    engine.execute(f"ALTER TABLE {_TABLE} DROP COLUMN row_status")
     return TicketsRead(
         refused=refused,
         n_rows=n_typed + n_broken,
@@ -108,7 +108,7 @@ def _notes(refused: Refused, n_guests: int) -> tuple[str, ...]:
 
 
 def typed_tickets(mapping: Mapping, relation: str, timezone: str) -> str:
-    """SELECT of tickets, each with its fate, from a relation of texts c0, c1 and so on."""
+    """SELECT of tickets, each with its row_status, from a relation of texts c0, c1 and so on."""
     texts = [f"{_text(mapping, name)} AS {name}_text" for name in TICKETS_PRESET.columns]
     stamps = []
     for name in ("created_at", "resolved_at"):
@@ -126,7 +126,7 @@ def typed_tickets(mapping: Mapping, relation: str, timezone: str) -> str:
             f"CASE WHEN lower(is_reopened_text) IN {_YES} THEN true "
             f"WHEN lower(is_reopened_text) IN {_NO} THEN false END AS is_reopened"
         ),
-        f"{_fate()} AS fate",
+        f"{_fate()} AS row_status",
     ]
     return (
         f"SELECT {', '.join(columns)} FROM (SELECT *, {', '.join(stamps)} "

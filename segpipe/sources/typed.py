@@ -1,7 +1,7 @@
 """SQL that turns a source's texts into typed lines, or into the reason why not.
 
-Takes a mapping and a relation of texts c0, c1 …; gives a SELECT with one row a record. `fate` is
-NULL for a line that counts, else blank, guest, uncharged, or a reason and the text it is about.
+Takes a mapping and a relation of texts c0, c1 …; gives a SELECT with one row a record. `row_status`
+is NULL for a line that counts, else blank, guest, uncharged, or a reason and its text.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def typed_lines(mapping: Mapping, relation: str, timezone: str) -> str:
     """SELECT of typed lines from `relation`; amounts keep their sign, nothing is filled in yet.
 
     Columns: customer_id, order_id, ordered_at, ordered_local, amount, quantity, discount, refund,
-    price, product_id, category, channel, currency, was_negative, fate, and for presets with order
-    columns also status, cancelled_at, order_discount, order_refund, order_subtotal.
+    price, product_id, category, channel, currency, was_negative, row_status, and for presets with
+    order columns also status, cancelled_at, order_discount, order_refund, order_subtotal.
     """
     # One level a step: an alias that is used beside its own definition is computed twice.
     steps = (_typed(mapping), _dated(mapping), _checked(mapping, timezone))
@@ -282,7 +282,7 @@ def _final(mapping: Mapping) -> str:
         f"{_problem(mapping)} AS problem",
         (
             f"CASE WHEN problem IS NOT NULL AND {_is_blank(mapping)} THEN '{BLANK}' "
-            f"WHEN problem IS NOT NULL THEN problem {guest} END AS fate"
+            f"WHEN problem IS NOT NULL THEN problem {guest} END AS row_status"
         ),
     ]
     if mapping.preset.has_order_columns:

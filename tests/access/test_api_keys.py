@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe import postgres
-from segpipe.access.api_keys import ApiKey, authenticated, hash_of, new_token
+from segpipe.access.api_keys import ApiKey, authenticated, hash_token, new_token
 from segpipe.access.key_table import create_key, list_keys, read_active_keys, revoke_key
 from segpipe.core.errors import DatabaseError, InputError
 from segpipe.postgres import Connection
 from tests.support.commands import call
 
 TOKEN = "segpipe_5_" + "aB3-_" * 8 + "xyz"
-SHOP = ApiKey(5, "shop", "read", 60, hash_of(TOKEN))
-KEYS = {5: SHOP, 6: ApiKey(6, "other", "write", 60, hash_of("segpipe_6_" + "z" * 43))}
+SHOP = ApiKey(5, "shop", "read", 60, hash_token(TOKEN))
+KEYS = {5: SHOP, 6: ApiKey(6, "other", "write", 60, hash_token("segpipe_6_" + "z" * 43))}
 
 
 def test_a_token_names_its_key_and_no_two_are_alike() -> None:
@@ -29,7 +29,7 @@ def test_a_token_names_its_key_and_no_two_are_alike() -> None:
 
 def test_the_hash_is_sha_256() -> None:
     """The test vector of FIPS 180-4."""
-    assert hash_of("abc").hex() == (
+    assert hash_token("abc").hex() == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
 
@@ -37,7 +37,7 @@ def test_the_hash_is_sha_256() -> None:
 def test_a_token_is_its_keys() -> None:
     assert authenticated(TOKEN, KEYS) == SHOP
     made = new_token(2**63 - 1)
-    longest = ApiKey(2**63 - 1, "last", "read", 1, hash_of(made))
+    longest = ApiKey(2**63 - 1, "last", "read", 1, hash_token(made))
     assert authenticated(made, {longest.key_id: longest}) == longest
 
 
@@ -100,7 +100,7 @@ def test_a_key_is_made_used_and_revoked(database: Connection) -> None:
 def test_a_token_is_kept_nowhere(database: Connection) -> None:
     _, token = create_key(database, "shop", "read", 60)
     row = str(postgres.fetch_one(database, "SELECT api_keys::text FROM api_keys")[0])
-    assert hash_of(token).hex() in row
+    assert hash_token(token).hex() in row
     assert token not in row
     assert token.rpartition("_")[2] not in row
     assert "token" not in str(list_keys(database))

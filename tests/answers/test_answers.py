@@ -32,9 +32,9 @@ def _assert_plain(answer: Any) -> None:  # noqa: ANN401 - any answer
 
 
 def test_an_empty_store_has_no_answer(database: Connection) -> None:
-    assert answers.in_force(database, "default") is None
-    assert answers.served_store(database, None) == "default"
-    assert answers.served_store(database, "named") == "named"
+    assert answers.current_run(database, "default") is None
+    assert answers.only_store(database, None) == "default"
+    assert answers.only_store(database, "named") == "named"
     assert answers.list_runs(database, "default") == {"runs": [], "run": None}
     readers: tuple[Callable[[Connection, str], object], ...] = (
         answers.read_stats,
@@ -51,19 +51,19 @@ def test_an_empty_store_has_no_answer(database: Connection) -> None:
 def test_the_run_in_force_is_the_newest_that_was_not_withdrawn(shop: Shop) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     shop.publish({"a": Customer()}, APRIL)
-    run = answers.in_force(shop.database, "default")
+    run = answers.current_run(shop.database, "default")
     assert run
     assert (run.run_id, run.as_of, run.n_customers, run.input_hash) == (2, APRIL, 1, None)
     runs.start_run(shop.database, "default", RunFacts(as_of=APRIL))
-    assert answers.in_force(shop.database, "default") == run
+    assert answers.current_run(shop.database, "default") == run
     publishing.rollback(shop.database, "default")
-    back = answers.in_force(shop.database, "default")
+    back = answers.current_run(shop.database, "default")
     assert back
     assert (back.run_id, back.n_customers) == (1, 2)
-    assert answers.served_store(shop.database, None) == "default"
+    assert answers.only_store(shop.database, None) == "default"
     Shop(shop.database, store_id="other").publish({"a": Customer()}, MARCH)
     with pytest.raises(InputError, match=r"several stores \(default, other\)"):
-        answers.served_store(shop.database, None)
+        answers.only_store(shop.database, None)
 
 
 def test_a_profile_tells_the_customer_and_the_run(shop: Shop) -> None:
@@ -75,7 +75,7 @@ def test_a_profile_tells_the_customer_and_the_run(shop: Shop) -> None:
     answer = answers.read_profile(shop.database, "default", odd)
     assert answer
     _assert_plain(answer)
-    run = answers.in_force(shop.database, "default")
+    run = answers.current_run(shop.database, "default")
     assert run
     published_at = answer["run"].pop("published_at")
     assert published_at.endswith("Z")
@@ -282,7 +282,7 @@ def test_no_answer_mixes_two_runs(shop: Shop, database_url: str) -> None:
                 seen.append(profile["as_of"])
 
     def _page(connection: Connection) -> dict[str, Any] | None:
-        run = answers.in_force(connection, "default")
+        run = answers.current_run(connection, "default")
         assert run
         try:
             return answers.list_customers(connection, "default", VALUE, f"of {run.as_of}")

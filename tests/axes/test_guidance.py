@@ -6,8 +6,8 @@ import pytest
 
 from segpipe.axes import AXES, MEASURES, Axis, Eligibility
 from segpipe.axes.catalogue import read_axis, shipped_axes
-from segpipe.axes.figures import told
-from segpipe.axes.guidance import ANY_AXIS, described_state, guidance_for, guided_axes, guided_names
+from segpipe.axes.figures import format_value
+from segpipe.axes.guidance import ANY_AXIS, describe_state, guidance_for, guided_axes, guided_names
 from segpipe.axes.phrases import PHRASES
 from segpipe.axes.support import SUPPORT_HISTORY
 
@@ -99,7 +99,7 @@ def test_what_is_handed_out_is_the_callers_own() -> None:
 def test_a_state_says_what_its_customers_have_in_common(
     state: str, rules: tuple[Eligibility, ...], reason: str | None, expected: str
 ) -> None:
-    assert described_state(state, rules, reason) == expected
+    assert describe_state(state, rules, reason) == expected
 
 
 def test_every_measure_has_a_phrase_with_one_figure() -> None:
@@ -129,4 +129,4 @@ def test_every_measure_has_a_phrase_with_one_figure() -> None:
     ],
 )
 def test_a_figure_is_told_by_its_unit(measure: str, value: float, expected: str) -> None:
-    assert told(value, MEASURES[measure]) == expected
+    assert format_value(value, MEASURES[measure]) == expected

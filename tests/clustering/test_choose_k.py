@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.clustering.choose_k import Partition, Usual, _best, choose_partition
+from segpipe.clustering.choose_k import Partition, PreviousPartition, _best, choose_partition
 from segpipe.clustering.distances import nearest, squared_distances
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
@@ -157,7 +157,7 @@ def test_the_reason_of_the_choice_is_told() -> None:
     alone = choose_partition(points, _ones(points), ClusterSettings(min_k=3, max_k=3), seed=1)
     assert alone.choice == "the only one that holds"
     lenient = ClusterSettings(usual_k_lag=1, min_reproducibility=-1)
-    usual = Usual(2, np.zeros(len(points), np.intp))
+    usual = PreviousPartition(2, np.zeros(len(points), np.intp))
     before = choose_partition(points, _ones(points), lenient, 1, 2, usual)
     assert before.choice is not None
     assert before.choice.startswith("as in the previous run, ")
@@ -173,18 +173,18 @@ def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
     lenient = ClusterSettings(min_k=3, max_k=3, restarts=2, min_reproducibility=-1)
     before = choose_partition(points, _ones(points), lenient, seed=1)
     assert before.centroids is not None
-    usual = Usual(3, nearest(points, before.centroids))
+    usual = PreviousPartition(3, nearest(points, before.centroids))
     found = choose_partition(points, _ones(points), strict, seed=1, usual=usual)
     assert found.centroids is not None
     assert found.centroids.tolist() == before.centroids.tolist()
-    other = Usual(3, np.random.default_rng(9).integers(0, 3, 600))
+    other = PreviousPartition(3, np.random.default_rng(9).integers(0, 3, 600))
     assert choose_partition(points, _ones(points), strict, 1, usual=other).centroids is None
 
 
 def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
     points, labels = _blobs([100, 100, 100])
     alone = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    shuffled = Usual(3, np.random.default_rng(2).permutation(labels))
+    shuffled = PreviousPartition(3, np.random.default_rng(2).permutation(labels))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1, usual=shuffled)
     assert found == replace(alone, centroids=found.centroids)
     assert found.candidates[1].reproducibility == alone.candidates[1].reproducibility == 1.0
@@ -195,7 +195,7 @@ def test_a_usual_segment_may_shrink_to_half_of_the_smallest_share(share: float, 
     points, labels = _blobs([120, 120, 40])
     weights = np.where(labels == 2, 240 * share / (1 - share) / 40, 1.0)
     assert choose_partition(points, weights, SETTINGS, seed=1).candidates[1].passed_over
-    found = choose_partition(points, weights, SETTINGS, seed=1, usual=Usual(3, labels))
+    found = choose_partition(points, weights, SETTINGS, seed=1, usual=PreviousPartition(3, labels))
     assert found.centroids is not None
     assert len(found.centroids) == k
 

@@ -13,7 +13,7 @@ from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.core.report import SegmentEvent
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import Discovery, discover
-from segpipe.discovery.identity import Overlap, find_overlap, match_segments, tell_events
+from segpipe.discovery.identity import Overlap, find_events, find_overlap, match_segments
 from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
@@ -186,7 +186,7 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
     ],
 )
 def test_events_are_told_in_a_sentence(kind: str, others: list[str], told: str) -> None:
-    assert SegmentEvent(kind, "new_one", 4, tuple(others)).told == told
+    assert SegmentEvent(kind, "new_one", 4, tuple(others)).sentence == told
 
 
 def _old(*centroids: float) -> AxisModel:
@@ -253,7 +253,7 @@ def test_exactly_half_of_a_segment_is_a_split_or_a_merger() -> None:
     old = _old(0.0, 9.0)
     born = replace(old.segments[0], segment_id=3, name="new_one")
     overlap = Overlap(np.array([[5.0, 2.0]]), np.array([10.0]), np.array([10.0, 10.0]))
-    told = _told(tell_events(old, (born,), overlap))
+    told = _told(find_events(old, (born,), overlap))
     assert ("split", "new_one", 3, ("s1",)) in told
     assert ("merged", "s1", 1, ("new_one",)) in told
     assert ("died", "s2", 2, ()) in told

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import AXES, Axis, Claim, Feature, Prototype
-from segpipe.discovery.naming import Evidence, SegmentName, described, figures, holds, name_segments
+from segpipe.discovery.naming import (
+    SegmentEvidence,
+    SegmentName,
+    claim_holds,
+    describe_figures,
+    describe_segment,
+    name_segments,
+)
 from segpipe.model.preprocessing import fit_scales, scale_matrix
 
 Floats = npt.NDArray[np.float64]
@@ -19,14 +26,14 @@ VALUE = next(axis for axis in AXES if axis.name == "purchase_value")
 
 def _named(
     axis: Axis, columns: dict[str, Floats], labels: Labels
-) -> tuple[list[SegmentName], Evidence]:
+) -> tuple[list[SegmentName], SegmentEvidence]:
     weights = np.ones(len(labels))
     inputs = frozenset({"product", "category", "channel", "discount", "refund", "time_of_day"})
     scales, _ = fit_scales(columns, weights, axis.live_features(inputs))
     points = scale_matrix(columns, scales)
     k = int(labels.max()) + 1
     centroids = np.array([points[labels == segment].mean(axis=0) for segment in range(k)])
-    evidence = Evidence(columns, weights, labels, k)
+    evidence = SegmentEvidence(columns, weights, labels, k)
     return name_segments(axis.live_prototypes(inputs), scales, centroids, evidence), evidence
 
 
@@ -68,7 +75,7 @@ def test_names_are_unique_and_every_claim_of_a_name_holds(counts: list[int], fac
     upper_fifth = np.quantile(columns["lifetime_value"], 0.8, method="inverted_cdf")
     for segment, name in enumerate(named):
         for claim in claims.get(name.name, ()):
-            assert holds(claim, segment, evidence)
+            assert claim_holds(claim, segment, evidence)
         if name.name == "whale":
             mine = columns["lifetime_value"][labels == segment]
             assert np.quantile(mine, 0.5, method="inverted_cdf") >= upper_fifth
@@ -114,9 +121,12 @@ def _told(columns: dict[str, Floats], labels: Labels, claims: tuple[Claim, ...] 
     scales, _ = fit_scales(columns, weights, _own_axis().features)
     points = scale_matrix(columns, scales)
     k = int(labels.max()) + 1
-    evidence = Evidence(columns, weights, labels, k)
+    evidence = SegmentEvidence(columns, weights, labels, k)
     centroids = [points[labels == segment].mean(axis=0) for segment in range(k)]
-    return [figures(i, centroid, scales, evidence, claims) for i, centroid in enumerate(centroids)]
+    return [
+        describe_figures(i, centroid, scales, evidence, claims)
+        for i, centroid in enumerate(centroids)
+    ]
 
 
 def test_a_description_tells_what_differs_most_from_the_shop() -> None:
@@ -138,8 +148,8 @@ def test_a_verb_that_two_figures_share_is_said_once() -> None:
     columns["products_per_order"] = columns["n_orders"]
     features = (Feature("products_per_order"), Feature("n_categories"))
     scales, _ = fit_scales(columns, np.ones(60), features)
-    evidence = Evidence(columns, np.ones(60), labels, 3)
-    said = figures(1, np.array([2.0, 1.0]), scales, evidence)
+    evidence = SegmentEvidence(columns, np.ones(60), labels, 3)
+    said = describe_figures(1, np.array([2.0, 1.0]), scales, evidence)
     assert said.startswith("buys ")
     assert said.count("buys") == 1
     assert ") and from 29.6 categories (shop median 6.13)" in said
@@ -165,12 +175,12 @@ def test_a_figure_that_nobody_of_the_segment_has_is_not_told() -> None:
 
 def test_a_description_is_a_sentence() -> None:
     told = "has 14 orders (shop median 5)"
-    assert described("buy most", told) == (
+    assert describe_segment("buy most", told) == (
         "Buy most: the typical one has 14 orders (shop median 5)."
     )
-    assert described("", told) == "The typical customer has 14 orders (shop median 5)."
-    assert described("buy most", "") == "Buy most."
-    assert described("", "") == "No figure of these customers is known."
+    assert describe_segment("", told) == "The typical customer has 14 orders (shop median 5)."
+    assert describe_segment("buy most", "") == "Buy most."
+    assert describe_segment("", "") == "No figure of these customers is known."
 
 
 def test_a_position_on_a_measure_that_is_no_feature_of_the_axis_counts() -> None:
@@ -193,12 +203,12 @@ def test_a_position_on_a_measure_that_is_no_feature_of_the_axis_counts() -> None
 def test_a_claim_compares_the_segments_median(claim: Claim, expected: list[bool]) -> None:
     columns, labels = _three_segments()
     columns["n_products"] = np.full(60, np.nan)  # nobody has it, so nothing can be claimed
-    evidence = Evidence(columns, np.ones(60), labels, 3)
-    assert [holds(claim, segment, evidence) for segment in range(3)] == expected
+    evidence = SegmentEvidence(columns, np.ones(60), labels, 3)
+    assert [claim_holds(claim, segment, evidence) for segment in range(3)] == expected
 
 
 def test_medians_are_weighted() -> None:
     columns = {"n_orders": np.array([1.0, 2.0, 9.0])}
     labels = np.zeros(3, dtype=np.intp)
-    evidence = Evidence(columns, np.array([1.0, 1.0, 5.0]), labels, 1)
+    evidence = SegmentEvidence(columns, np.array([1.0, 1.0, 5.0]), labels, 1)
     assert evidence.medians("n_orders").tolist() == [9.0]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from segpipe.axes import Feature
 from segpipe.core.report import AxisScatter
-from segpipe.discovery.naming import Evidence
+from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.scatter import draw_scatter
 from segpipe.model.preprocessing import fit_scales
 
@@ -19,7 +19,7 @@ def _drawn(
     columns: dict[str, Floats], labels: npt.NDArray[np.intp], weights: Floats
 ) -> AxisScatter:
     scales, _ = fit_scales(columns, weights, FEATURES[: len(columns)])
-    return draw_scatter(Evidence(columns, weights, labels, int(labels.max()) + 1), scales)
+    return draw_scatter(SegmentEvidence(columns, weights, labels, int(labels.max()) + 1), scales)
 
 
 def test_points_are_drawn_by_weight() -> None:

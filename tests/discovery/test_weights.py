@@ -17,7 +17,7 @@ from segpipe.clustering.distances import nearest
 from segpipe.clustering.kmeans import fit_centroids
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.settings import EngineSettings, SampleSettings
-from segpipe.discovery.naming import Evidence
+from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.model.preprocessing import fit_scales, scale_matrix
@@ -46,7 +46,7 @@ def _figures(columns: dict[str, Floats], weights: Floats) -> Figures:
     points = scale_matrix(columns, scales)
     centroids = fit_centroids(points, weights, 3, 3, seed=1)
     labels = nearest(points, centroids)
-    evidence = Evidence(columns, weights, labels, 3)
+    evidence = SegmentEvidence(columns, weights, labels, 3)
     shares = np.bincount(labels, weights, minlength=3) / weights.sum()
     found = {"silhouette": silhouette_scores(points, weights, [labels])[0]}
     found["upper fifth"] = evidence.quantile("lifetime_value", 0.8)

@@ -103,20 +103,20 @@ def test_the_publishing_role_is_nobody_special(shop: Shop) -> None:
         ).fetchall()
     assert row == (False, False, False, False)
     assert elsewhere == [("segments",)]
-    assert sum(n for _, n in shop.in_force()) == 70
+    assert sum(n for _, n in shop.current_run()) == 70
 
 
 def test_the_publishing_role_rolls_back(shop: Shop) -> None:
     back = run_here("rollback", "--database-url", shop.url)
     assert back.status == 0, back.err
-    assert [n for _, n in shop.in_force()] == [60]
+    assert [n for _, n in shop.current_run()] == [60]
     again = shop.run(shop.after)
     assert again.status == 0, again.err
-    assert sum(n for _, n in shop.in_force()) == 70
+    assert sum(n for _, n in shop.current_run()) == 70
 
 
 def test_a_marketer_asks_what_readers_ask(shop: Shop, server: Server) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     as_marketer = ("--database-url", server.url("marketer"))
     for command in (
         ("sql", "whales_who_wait_for_discounts"),
@@ -166,7 +166,7 @@ def test_a_marketer_cannot_read_what_is_not_for_readers(
     ],
 )
 def test_a_reader_cannot_write(shop: Shop, server: Server, role: str, statement: str) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     assert_denied(server.url(role), statement)
 
 
@@ -179,7 +179,7 @@ def test_a_reader_who_runs_segpipe_is_refused_before_any_work(shop: Shop, server
 
 
 def test_an_analyst_explains_and_a_marketer_does_not(shop: Shop, server: Server) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     command = ("explain", "c0001", "--database-url")
     explained = run_here(*command, server.url("analyst"))
     assert explained.status == 0, explained.err
@@ -193,7 +193,7 @@ def test_an_analyst_explains_and_a_marketer_does_not(shop: Shop, server: Server)
 def test_who_was_forgotten_is_for_nobody_who_does_not_store(
     shop: Shop, server: Server, role: str, more: tuple[str, ...]
 ) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     with postgres.connect(server.url(role)) as connection:
         for table in ("forgotten_customers", "forgotten_salts", "profile_exports", *more):
             with pytest.raises(DatabaseError, match="permission denied"), postgres.plain_errors():
@@ -201,7 +201,7 @@ def test_who_was_forgotten_is_for_nobody_who_does_not_store(
 
 
 def test_who_keeps_the_keys_makes_lists_and_revokes_them(shop: Shop, server: Server) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     with open_store(server.url("keykeeper")) as store:
         key, token = create_key(store, "app", "read", 60)
         with pytest.raises(InputError, match="'app' already"):
@@ -226,12 +226,12 @@ def test_who_keeps_the_keys_makes_lists_and_revokes_them(shop: Shop, server: Ser
     ],
 )
 def test_who_keeps_the_keys_does_nothing_else(shop: Shop, server: Server, statement: str) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     assert_denied(server.url("keykeeper"), statement)
 
 
 def test_who_serves_reads_profiles_figures_and_keys(shop: Shop, server: Server) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     with open_store(server.url("service")) as store:
         profile = runs.show_customer(store, "default", "c0001")
         assert profile is not None
@@ -247,7 +247,7 @@ def test_who_serves_stores_a_customer_only_where_that_was_granted(
     shop: Shop, server: Server
 ) -> None:
     """Nothing of it is kept, for the other tests."""
-    assert shop.in_force()
+    assert shop.current_run()
     with open_store(server.url("service_writer")) as store:
         run_id = runs.latest_published(store, "default") or 0
         with store.transaction(force_rollback=True):
@@ -279,7 +279,7 @@ def test_who_serves_stores_a_customer_only_where_that_was_granted(
     ],
 )
 def test_who_stores_a_customer_does_not_publish(shop: Shop, server: Server, statement: str) -> None:
-    assert shop.in_force()
+    assert shop.current_run()
     assert_denied(server.url("service_writer"), statement)
 
 

@@ -13,7 +13,7 @@ from segpipe.core.errors import InputError
 from segpipe.export import FORMATS, export
 from segpipe.export.read import read_segments
 from segpipe.postgres import Connection
-from segpipe.privacy import Forgetting, forget_customer
+from segpipe.privacy import ErasureReport, erase_customer
 from tests.conftest import AXES, Rows
 
 
@@ -23,8 +23,8 @@ def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "
     return run_id
 
 
-def _forget(database: Connection, customer_id: str, store_id: str = "default") -> Forgetting:
-    return forget_customer(database, store_id, customer_id)
+def _forget(database: Connection, customer_id: str, store_id: str = "default") -> ErasureReport:
+    return erase_customer(database, store_id, customer_id)
 
 
 def test_the_other_records_keep_their_bytes(
@@ -102,7 +102,7 @@ def test_an_export_meanwhile_is_refused_and_does_not_bring_them_back(
     with ThreadPoolExecutor(1) as others:
         forgotten = []
 
-        def forget_another() -> Forgetting:
+        def forget_another() -> ErasureReport:
             with postgres.connect(database_url) as connection:
                 return _forget(connection, "a")
 

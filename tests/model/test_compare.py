@@ -83,20 +83,22 @@ def two_months(capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url:
 def test_two_months_of_a_shop_and_one_of_them_twice(
     capsys: pytest.CaptureFixture[str], two_months: str
 ) -> None:
-    def tell(*arguments: object) -> str:
+    def transitions_text(*arguments: object) -> str:
         outcome = call(capsys, "transitions", *arguments, "--database-url", two_months)
         assert outcome.status == 0, outcome.err
         return outcome.out
 
-    assert "Run 1 of store default, as of 2025-02-15: there is no earlier run" in tell("--run", 1)
-    assert "nobody has moved since run 2, as of 2025-03-15" in tell()
-    found = json.loads(tell("--run", 2, "--json"))
+    assert "Run 1 of store default, as of 2025-02-15: there is no earlier run" in transitions_text(
+        "--run", 1
+    )
+    assert "nobody has moved since run 2, as of 2025-03-15" in transitions_text()
+    found = json.loads(transitions_text("--run", 2, "--json"))
     assert (found["previous_run_id"], found["previous_as_of"]) == (1, "2025-02-15")
     moves = found["transitions"]
     assert all(sum(move["causes"].values()) == move["n_customers"] for move in moves)
     assert sum(move["causes"]["behaviour"] for move in moves) > 0
     axis = moves[0]["axis"]
-    text = tell("--run", 2, "--axis", axis, "--limit", 1).splitlines()
+    text = transitions_text("--run", 2, "--axis", axis, "--limit", 1).splitlines()
     axes = [move["axis"] for move in moves]
     assert [*dict.fromkeys(axes)] == [axis.name for axis in AXES if axis.name in axes]
     assert text[0] == "Run 2 of store default, as of 2025-03-15, since run 1, as of 2025-02-15"

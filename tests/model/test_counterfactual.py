@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.features import Reference
 from segpipe.model.assign import Tally, assign_axis
-from segpipe.model.counterfactual import smallest_flip
+from segpipe.model.counterfactual import nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.explain import explain
 from segpipe.model.preprocessing import FeatureScale, scale_matrix, transformed
@@ -120,7 +120,7 @@ def test_no_figure_that_a_customer_can_come_to_flips_on_a_shorter_way(case: Case
     columns = _columns(case.measures)
     found, _ = _assigned(case.axis, case.measures)
     assume(found.startswith("segment"))
-    flip = smallest_flip(case.axis, columns)
+    flip = nearest_counterfactual(case.axis, columns)
     shortest = min(_shortest_way(case, scale, found) for scale in case.axis.scales)
     if flip is None:
         assert np.isinf(shortest)

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from segpipe.axes import MEASURES, Eligibility
-from segpipe.axes.figures import next_step, told_exactly
+from segpipe.axes.figures import format_exact, next_step
 from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment
@@ -221,5 +221,5 @@ def test_figures_are_rounded_towards_the_change_to_what_a_customer_can_come_to(
     measure: str, threshold: float, up: str, down: str
 ) -> None:
     unit = MEASURES[measure]
-    told = [told_exactly(next_step(threshold, unit, is_rise=rise), unit) for rise in (True, False)]
+    told = [format_exact(next_step(threshold, unit, is_rise=rise), unit) for rise in (True, False)]
     assert told == [up, down]

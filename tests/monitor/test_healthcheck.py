@@ -22,7 +22,7 @@ from segpipe.core.report import (
     SourceInfo,
     StageInfo,
 )
-from segpipe.monitor import redacted, tell, url_problem
+from segpipe.monitor import ping, redacted, url_problem
 from tests.support.commands import call
 from tests.support.healthcheck_server import Answer, Listener, Ping, listening
 
@@ -184,15 +184,15 @@ def test_usual_urls_are_taken() -> None:
 
 
 def test_the_event_goes_ahead_of_a_query(listener: Listener) -> None:
-    assert tell(f"{listener.url}/?create=1#x", "start", "x") is None
-    assert tell(f"{listener.url}/?create=1#x", "", "x") is None
+    assert ping(f"{listener.url}/?create=1#x", "start", "x") is None
+    assert ping(f"{listener.url}/?create=1#x", "", "x") is None
     assert [ping.path for ping in listener.pings] == ["/check/start?create=1", "/check/?create=1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed_without_what_the_run_said(status: int, listener: Listener) -> None:
     with listening(lambda _: Answer(status, f"{listener.url}/moved")) as first:
-        assert tell(first.url, "fail", "what the run said") is None
+        assert ping(first.url, "fail", "what the run said") is None
         assert first.told == [("/fail", "what the run said")]
     assert listener.pings == [Ping("GET", "/check/moved", "")]
 
@@ -200,12 +200,12 @@ def test_a_redirect_is_followed_without_what_the_run_said(status: int, listener:
 @pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
 def test_a_redirect_out_of_http_is_not_followed(location: str) -> None:
     with listening(lambda _: Answer(302, location)) as found:
-        assert tell(found.url, "", "x") == "HTTP status 302"
+        assert ping(found.url, "", "x") == "HTTP status 302"
 
 
 def test_a_circle_of_redirects_ends() -> None:
     with listening(lambda ping: Answer(302, ping.path)) as found:
-        assert tell(found.url, "", "x") == "HTTP status 302"
+        assert ping(found.url, "", "x") == "HTTP status 302"
 
 
 def test_it_is_tried_again_where_that_may_help() -> None:
@@ -216,10 +216,10 @@ def test_it_is_tried_again_where_that_may_help() -> None:
         return Answer(503 if len(heard) == 1 else 200)
 
     with listening(answer) as found:
-        assert tell(found.url, "", "x", attempts=3) is None
+        assert ping(found.url, "", "x", attempts=3) is None
         assert len(found.pings) == 2
     with listening(lambda _: Answer(404)) as found:
-        assert tell(found.url, "", "x", attempts=3) == "HTTP status 404"
+        assert ping(found.url, "", "x", attempts=3) == "HTTP status 404"
         assert len(found.pings) == 1
 
 
@@ -237,12 +237,12 @@ def test_a_server_that_never_gets_done_holds_nobody_up(trickle: bytes) -> None:
         thread = Thread(target=accept)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        assert tell(url, "", "x", seconds=0.3) in {"no answer within 0.3 seconds", "TimeoutError"}
+        assert ping(url, "", "x", seconds=0.3) in {"no answer within 0.3 seconds", "TimeoutError"}
         thread.join()
 
 
 def test_a_host_that_is_not_known_is_a_reason() -> None:
-    reason = tell("http://no-such-host.invalid/secret", "", "x")
+    reason = ping("http://no-such-host.invalid/secret", "", "x")
     assert reason
     assert "secret" not in reason
 

@@ -35,8 +35,8 @@ from segpipe.pipeline.checkpoint import (
     Origin,
     Resumable,
     discard,
+    erase_customer,
     find,
-    forget,
     origin_of,
     restore,
     save,
@@ -220,15 +220,15 @@ def test_who_is_forgotten_takes_all_of_it_along(
     kept: Kept, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(kept.engine, STORE, kept.found, None)
-    forget(STORE, "c001")
+    erase_customer(STORE, "c001")
     assert not _files(home)
-    forget(STORE, "c001")
+    erase_customer(STORE, "c001")
     save(kept.engine, STORE, kept.found, None)
     monkeypatch.setattr(
         "segpipe.pipeline.checkpoint.shutil.rmtree", lambda *_, **__: None
     )  # as if not allowed
     with pytest.raises(InputError, match=r"may hold figures of customer 'c001'.*remove it"):
-        forget(STORE, "c001")
+        erase_customer(STORE, "c001")
 
 
 def test_a_run_of_another_origin_is_told_why_it_cannot_resume(kept: Kept) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from segpipe.core.errors import GateError
 from segpipe.core.report import AgreementInfo, AxisInfo, SourceInfo
 from segpipe.core.settings import GateSettings
-from segpipe.pipeline.quality_gates import early_refusals, late_refusals, refuse
+from segpipe.pipeline.quality_gates import check_gates, early_refusals, late_refusals
 from segpipe.postgres import Connection, Jsonb
 from segpipe.runs.last_run import LastRun, read_last_run
 
@@ -230,9 +230,9 @@ def test_an_axis_that_gains_segments_passes_and_one_that_loses_them_is_told_once
 
 
 def test_a_refusal_tells_every_reason_on_a_line_and_what_to_do() -> None:
-    refuse(())
+    check_gates(())
     with pytest.raises(GateError) as caught:
-        refuse(("One.", "Two."))
+        check_gates(("One.", "Two."))
     assert caught.value.exit_status == 3
     assert str(caught.value) == (
         "The run is refused, nothing was published:\n  - One.\n  - Two.\n"

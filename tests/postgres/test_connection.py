@@ -257,6 +257,6 @@ def test_a_prepared_session_outlasts_those_of_its_role(database_url: str) -> Non
 
 
 def test_an_old_server_is_refused() -> None:
-    postgres.refuse_old_server(130000)
+    postgres.check_server_version(130000)
     with pytest.raises(DatabaseError, match="PostgreSQL 12; segpipe needs 13"):
-        postgres.refuse_old_server(120022)
+        postgres.check_server_version(120022)

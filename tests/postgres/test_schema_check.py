@@ -89,10 +89,10 @@ def test_a_taken_name_stops_a_run_at_once_and_another_schema_is_the_way_out(
 
 def test_an_upgrade_minds_the_names_of_the_new_tables_only(database: Connection) -> None:
     script = "CREATE TABLE newcomer (a int);\nCREATE OR REPLACE VIEW current_profiles AS SELECT 1;"
-    schema_check.refuse_taken_names(database, script)
+    schema_check.check_names_free(database, script)
     database.execute("CREATE TABLE newcomer (a text)")
     with pytest.raises(DatabaseError, match="a table newcomer"):
-        schema_check.refuse_taken_names(database, script)
+        schema_check.check_names_free(database, script)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_alteration_is_told_before_the_run_with_what_puts_it_right(
     cure = str(caught.value).partition("Put it right with: ")[2].partition(" Or take")[0]
     with postgres.connect(database_url) as connection:
         connection.execute(cure.encode())
-        schema_check.refuse_altered(connection)
+        schema_check.check_tables_unaltered(connection)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_table_that_is_gone_or_made_anew_is_told(
 ) -> None:
     database.execute(alteration.encode())
     with pytest.raises(DatabaseError, match="altered by hand") as caught:
-        schema_check.refuse_altered(database)
+        schema_check.check_tables_unaltered(database)
     assert found in str(caught.value)
 
 
@@ -165,11 +165,11 @@ def test_columns_of_ones_own_and_wider_types_are_fine(database: Connection) -> N
         " ALTER COLUMN customer_id TYPE text, ALTER COLUMN total_orders TYPE bigint;"
         "ALTER TABLE segment_counts ALTER COLUMN store_id TYPE varchar(200)"
     )
-    schema_check.refuse_altered(database)
+    schema_check.check_tables_unaltered(database)
 
 
 def test_many_alterations_are_told_in_one_message(database: Connection) -> None:
     database.execute("ALTER TABLE segment_definitions RENAME COLUMN share TO part")
     database.execute("ALTER TABLE segment_counts DROP COLUMN axis, DROP COLUMN segment CASCADE")
     with pytest.raises(DatabaseError, match=r"segment_definitions lacks .*; segment_counts lacks"):
-        schema_check.refuse_altered(database)
+        schema_check.check_tables_unaltered(database)

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from segpipe.api import body, http_protocol
-from segpipe.api.http_protocol import PatientProtocol
+from segpipe.api.http_protocol import TimeoutHttpProtocol
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
 
@@ -38,7 +38,7 @@ def talk(
         config.load()
         loop, state = asyncio.get_running_loop(), ServerState()
         server = await loop.create_server(
-            lambda: PatientProtocol(config, state, {}, loop), "127.0.0.1", 0
+            lambda: TimeoutHttpProtocol(config, state, {}, loop), "127.0.0.1", 0
         )
         async with server:
             port = server.sockets[0].getsockname()[1]

@@ -57,7 +57,7 @@ def test_a_run_on_a_standby_is_refused_and_readers_are_served(
         served = run_here(*command, "--database-url", there.url)
         assert served.status == 0, served.err
     assert_previous_then_next(shop)
-    wait_for(lambda: sum(n for _, n in there.in_force()) == 70)
+    wait_for(lambda: sum(n for _, n in there.current_run()) == 70)
 
 
 def copy_server(source: Path, target: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_run_over_tls_with_the_server_checked(server: TlsServer, tmp_path: Pat
     with postgres.connect(shop.url) as connection:
         query = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert postgres.fetch_one(connection, query)[0] is True
-    assert shop.in_force() == [(1, 60)]
+    assert shop.current_run() == [(1, 60)]
 
 
 def test_tls_is_taken_where_it_is_offered(server: TlsServer) -> None:

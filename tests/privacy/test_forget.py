@@ -20,7 +20,7 @@ from segpipe.core.errors import DatabaseError
 from segpipe.export import FORMATS, export
 from segpipe.pipeline import checkpoint
 from segpipe.postgres import Connection, sql
-from segpipe.privacy import Forgetting, forget_customer
+from segpipe.privacy import ErasureReport, erase_customer
 from segpipe.runs.forgotten import forgotten_hashes
 from tests.conftest import AXES, Rows
 from tests.support.commands import FEW_KS, Outcome, call, shop_lines, write_shop
@@ -34,8 +34,8 @@ def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "
     return run_id
 
 
-def _forget(database: Connection, customer_id: str, store_id: str = "default") -> Forgetting:
-    return forget_customer(database, store_id, customer_id)
+def _forget(database: Connection, customer_id: str, store_id: str = "default") -> ErasureReport:
+    return erase_customer(database, store_id, customer_id)
 
 
 def _tables_with(database: Connection, part: str) -> list[str]:

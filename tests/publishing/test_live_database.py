@@ -69,7 +69,7 @@ def test_a_connection_that_is_lost_once_is_opened_again(shop: Shop) -> None:
     assert outcome.status == 0, outcome.err
     assert "trying again in 1 s (attempt 2 of 2)" in outcome.err
     free(shop)
-    assert shop.in_force() == [(2, 70)]
+    assert shop.current_run() == [(2, 70)]
 
 
 def test_a_connection_that_is_lost_before_anything_is_published(shop: Shop) -> None:
@@ -108,7 +108,7 @@ def test_a_server_that_comes_back_in_time_gets_the_run(served_shop: Shop, home: 
     assert outcome.status == 0, outcome.err
     assert "trying again" in outcome.err
     free(served_shop)
-    assert served_shop.in_force() == [(2, 70)]
+    assert served_shop.current_run() == [(2, 70)]
 
 
 def stop_at_once(home: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from segpipe import answers, postgres, publishing, runs
 from segpipe.core.errors import BusyError, DatabaseError, InputError
 from segpipe.postgres import Connection
-from segpipe.publishing import NotInForceError, persist
+from segpipe.publishing import RunReplacedError, persist
 from tests.support.assigned import (
     KINDS,
     assert_counts_are_true,
@@ -123,11 +123,11 @@ def test_an_absent_customer_is_back(shop: Shop) -> None:
 
 
 def test_only_the_run_in_force_takes_customers(shop: Shop) -> None:
-    with pytest.raises(NotInForceError, match="none is"):
+    with pytest.raises(RunReplacedError, match="none is"):
         persist(shop.database, "default", 1, assigned("new", Customer()))
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer()}, APRIL)
-    with pytest.raises(NotInForceError, match=r"Run 1 .* no longer in force, run 2 is"):
+    with pytest.raises(RunReplacedError, match=r"Run 1 .* no longer in force, run 2 is"):
         persist(shop.database, "default", 1, assigned("new", Customer()))
     with pytest.raises(InputError, match="as of 2025-03-01, and the run in force as of 2025-04-01"):
         persist(shop.database, "default", 2, assigned("new", Customer(), MARCH))

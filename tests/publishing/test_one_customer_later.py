@@ -6,7 +6,7 @@ import pytest
 
 from segpipe import publishing, runs
 from segpipe.core.errors import InputError
-from segpipe.privacy import forget_customer
+from segpipe.privacy import erase_customer
 from tests.support.assigned import assert_counts_are_true, define, profile, shop, store
 from tests.support.moving_customers import MARCH, VALUE, Customer, Shop, state_of
 
@@ -82,7 +82,7 @@ def test_a_forgotten_customer_is_gone_and_is_not_stored_again(shop: Shop) -> Non
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)
     store(shop, "new", Customer())
     store(shop, "a", Customer("low_value"))
-    done = forget_customer(shop.database, "default", "new")
+    done = erase_customer(shop.database, "default", "new")
     # the profile, its measures, and both undos
     assert [erasure.n_rows for erasure in done.tables] == [1, 1, 1, 1]
     assert runs.show_customer(shop.database, "default", "new") is None
@@ -91,4 +91,4 @@ def test_a_forgotten_customer_is_gone_and_is_not_stored_again(shop: Shop) -> Non
         store(shop, "new", Customer())
     assert state_of(shop.database) == before
     store(shop, "other", Customer())
-    assert forget_customer(shop.database, "default", "new").is_clean
+    assert erase_customer(shop.database, "default", "new").is_clean

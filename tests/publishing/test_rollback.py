@@ -72,11 +72,11 @@ def test_run_after_run_is_put_back_as_it_was(
 ) -> None:
     first, second, third = _three_states(shop, kinds)
     done = publishing.rollback(database, "default")
-    assert (done.in_force, done.withdrawn) == (second.run_id, (third.run_id,))
+    assert (done.current_run_id, done.withdrawn) == (second.run_id, (third.run_id,))
     assert done.n_profiles == len(second.profiles)
     assert state_of(database) == second
     assert tables_of(database) == named_tables(database)
-    assert publishing.rollback(database, "default").in_force == first.run_id
+    assert publishing.rollback(database, "default").current_run_id == first.run_id
     assert state_of(database) == first
     assert tables_of(database) == named_tables(database)
     assert len(tables_of(database)) == 2
@@ -103,7 +103,7 @@ def test_rows_are_put_back_where_the_partition_must_stay(
     assert tables_of(database) == named_tables(database)
     assert len(tables_of(database)) == 2
     shop.publish(STAYS, APRIL)
-    assert publishing.rollback(database, "default").in_force == states[0].run_id
+    assert publishing.rollback(database, "default").current_run_id == states[0].run_id
     assert _without_note(state_of(database)) == states[0]
 
 
@@ -296,7 +296,7 @@ def _assert_put_back(shop: Shop, wanted: State) -> None:
     must_stay = wanted.run_id % 2 == 0
     with _referenced(shop.database) if must_stay else nullcontext():
         done = publishing.rollback(shop.database, shop.store_id)
-    assert (done.in_force, done.n_profiles) == (wanted.run_id, len(wanted.profiles))
+    assert (done.current_run_id, done.n_profiles) == (wanted.run_id, len(wanted.profiles))
     assert state_of(shop.database, shop.store_id) == wanted
     assert tables_of(shop.database) == named_tables(shop.database)
 

@@ -31,7 +31,7 @@ from segpipe.model.document import Model, read_model
 from segpipe.parity import documents, draw_customers
 from segpipe.pipeline.memberships import assign_population
 from segpipe.pipeline.run import run
-from segpipe.realtime import Assigned, Refused, assign_customers, customer_of, open_rollup
+from segpipe.realtime import Assigned, Refused, assign_customers, customer_of, prepare_features
 from segpipe.sources import read_order_lines
 
 Row = dict[str, str]
@@ -131,10 +131,10 @@ def test_one_customer_alone_is_answered_as_among_others(tmp_path: Path) -> None:
             parsed(body) for body in documents(engine, inputs, "UTC", model.reference.as_of, ids)
         ]
     customers = [customer_of(body) for body in bodies]
-    with open_rollup(model) as rollup:
-        together = assign_customers(rollup, model, customers)
-        alone = [assign_customers(rollup, model, [customer])[0] for customer in customers]
-        twice = assign_customers(rollup, model, [customers[0], customers[1], customers[0]])
+    with prepare_features(model) as prepared:
+        together = assign_customers(prepared, model, customers)
+        alone = [assign_customers(prepared, model, [customer])[0] for customer in customers]
+        twice = assign_customers(prepared, model, [customers[0], customers[1], customers[0]])
     assert [_told(answer) for answer in together] == [_told(answer) for answer in alone]
     assert _told(twice[0]) == _told(twice[2]) == _told(together[0])
 
@@ -176,8 +176,8 @@ def _model(source: SourceSettings, features: FeatureSettings, folder: Path) -> M
 
 
 def _assigned(model: Model, bodies: Sequence[dict[str, Any]]) -> list[Assigned | Refused]:
-    with open_rollup(model) as rollup:
-        return assign_customers(rollup, model, [customer_of(body) for body in bodies])
+    with prepare_features(model) as prepared:
+        return assign_customers(prepared, model, [customer_of(body) for body in bodies])
 
 
 def _told(answer: Assigned | Refused) -> tuple[Any, ...]:

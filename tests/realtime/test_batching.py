@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from segpipe.answers import InForce
+from segpipe.answers import CurrentRun
 from segpipe.realtime import Customer
 from segpipe.realtime import batching as queue_module
 from segpipe.realtime.batching import MOST_WAITING, AssignQueue, OverloadedError, Snapshot
@@ -22,7 +22,7 @@ def snapshot(run_id: int, closed: list[int]) -> Snapshot:
     """A snapshot whose model is its number, told where it is let go of."""
     closing = ExitStack()
     closing.callback(closed.append, run_id)
-    run = InForce(run_id, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC), 1, None)
+    run = CurrentRun(run_id, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC), 1, None)
     return Snapshot(run, cast("Any", run_id), cast("Any", "rollup"), closing)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from segpipe.core.identifiers import as_in_a_file
+from segpipe.core.identifiers import normalise_customer_id
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import open_engine
 from segpipe.realtime import Customer, Item, Order
@@ -163,7 +163,7 @@ def test_an_id_is_taken_as_the_source_stage_takes_it(text: str) -> None:
             f"SELECT {identifier('t')} FROM (SELECT {trimmed('c')} AS t FROM (SELECT $id AS c))",
             {"id": text},
         ).fetchall()
-    assert as_in_a_file(text) == found[0][0]
+    assert normalise_customer_id(text) == found[0][0]
 
 
 def test_an_item_of_an_unknown_order_is_named() -> None:

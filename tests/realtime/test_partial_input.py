@@ -15,10 +15,17 @@ from segpipe.core.settings import ClusterSettings, RunSettings, SampleSettings, 
 from segpipe.datasets.synthetic import generate_order_lines
 from segpipe.model.document import Model, read_model
 from segpipe.pipeline.run import run
-from segpipe.realtime import Assigned, Refused, Rollup, assign_customers, customer_of, open_rollup
+from segpipe.realtime import (
+    Assigned,
+    PreparedFeatures,
+    Refused,
+    assign_customers,
+    customer_of,
+    prepare_features,
+)
 from segpipe.realtime.assign import observation_date
 
-Served = tuple[Model, Rollup]
+Served = tuple[Model, PreparedFeatures]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     )
     run(settings, Quiet())
     model = read_model(folder / "model.json")
-    with open_rollup(model) as rollup:
-        yield model, rollup
+    with prepare_features(model) as prepared:
+        yield model, prepared
 
 
 def _orders(model: Model, n: int, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - cells
@@ -51,8 +58,8 @@ def _orders(model: Model, n: int, **more: Any) -> list[dict[str, Any]]:  # noqa:
 
 
 def _answer(served: Served, **body: Any) -> Assigned | Refused:  # noqa: ANN401 - a body
-    model, rollup = served
-    [answer] = assign_customers(rollup, model, [customer_of({"customer_id": "new", **body})])
+    model, prepared = served
+    [answer] = assign_customers(prepared, model, [customer_of({"customer_id": "new", **body})])
     return answer
 
 
@@ -134,13 +141,13 @@ def test_a_bought_item_of_a_later_day_counts_and_a_returned_one_moves_nothing(
 
 
 def test_customers_of_several_days_are_answered_in_their_order(served: Served) -> None:
-    model, rollup = served
+    model, prepared = served
     one = customer_of({"customer_id": "a", "orders": _orders(model, 2)})
     later = replace(one, customer_id="b", as_of=model.reference.as_of + timedelta(days=30))
     bad = customer_of(
         {"customer_id": "c", "orders": [{"order_date": "x", "total_price": Decimal(1)}]}
     )
-    found = assign_customers(rollup, model, [one, bad, later, one])
+    found = assign_customers(prepared, model, [one, bad, later, one])
     assert [getattr(answer, "customer_id", None) for answer in found] == ["a", None, "b", "a"]
     assert isinstance(found[1], Refused)
     assert found[1].field == "orders.0.order_date"

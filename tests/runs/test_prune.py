@@ -94,7 +94,7 @@ def test_pruning_drops_the_undo_of_the_oldest_run_that_stays(
     _publish(shop, 3, 3, is_repeated=True)
     assert publishing.prune(database, "default", 1).freed_bytes > 0
     assert _endings(database) == sorted([*_tables(1), "measures_r3_undo", "profiles_r3_undo"])
-    assert publishing.rollback(database, "default").in_force == 2
+    assert publishing.rollback(database, "default").current_run_id == 2
     assert _endings(database) == _tables(1)
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from segpipe import publishing, runs
 from segpipe.core.errors import InputError
-from segpipe.core.forgotten import Forgotten, hash_of
+from segpipe.core.forgotten import Forgotten, hash_customer_id
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import Connection as Engine
 from segpipe.engines.duckdb import open_engine
 from segpipe.postgres import Connection
-from segpipe.privacy import forget_customer
+from segpipe.privacy import erase_customer
 from segpipe.sources.forgotten import remove_forgotten
 from tests.conftest import AXES, Rows
 
@@ -32,7 +32,9 @@ def engine() -> Iterator[Engine]:
 
 def test_lines_and_tickets_of_forgotten_customers_are_left_out(engine: Engine) -> None:
     salt = "5a17"
-    forgotten = Forgotten(salt, frozenset({hash_of(salt, "a'ü"), hash_of(salt, "elsewhere")}))
+    forgotten = Forgotten(
+        salt, frozenset({hash_customer_id(salt, "a'ü"), hash_customer_id(salt, "elsewhere")})
+    )
     engine.execute(
         "CREATE TABLE order_lines AS SELECT unnest(['a''ü', 'b', 'a''ü', 'a']) customer_id"
     )
@@ -49,7 +51,7 @@ def test_lines_and_tickets_of_forgotten_customers_are_left_out(engine: Engine) -
 
 
 def test_an_input_of_forgotten_customers_alone_is_refused(engine: Engine) -> None:
-    forgotten = Forgotten("s", frozenset({hash_of("s", "a")}))
+    forgotten = Forgotten("s", frozenset({hash_customer_id("s", "a")}))
     engine.execute("CREATE TABLE order_lines AS SELECT 'a' AS customer_id")
     with pytest.raises(InputError, match="All 1 customers of the input have been forgotten"):
         remove_forgotten(engine, forgotten)
@@ -57,7 +59,7 @@ def test_an_input_of_forgotten_customers_alone_is_refused(engine: Engine) -> Non
 
 def test_a_hash_is_what_the_table_says_it_is(database: Connection, rows: Rows) -> None:
     _publish(database, rows, ["a", "b"])
-    forget_customer(database, "default", "a")
+    erase_customer(database, "default", "a")
     found = database.execute(
         "SELECT customer_hash = encode(sha256(convert_to(salt || 'a', 'UTF8')), 'hex')"
         " FROM forgotten_customers JOIN forgotten_salts USING (store_id)"

@@ -58,7 +58,7 @@ class Shop:
         """Run segpipe on the file, to its end, in this process, which has imported it all."""
         return run_here(*self.command(path, "--quiet"))
 
-    def in_force(self) -> list[tuple[int, int]]:
+    def current_run(self) -> list[tuple[int, int]]:
         """Run and number of its profiles, of every run that has a profile in force."""
         return _rows(
             self.url, "SELECT run_id, count(*) FROM customer_profiles GROUP BY run_id ORDER BY 1"
@@ -230,13 +230,13 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 def assert_previous_then_next(shop: Shop, n_before: int = 60) -> None:
     """The run before is whole, and the next one succeeds with no manual step."""
-    assert shop.in_force() == [(1, n_before)]
+    assert shop.current_run() == [(1, n_before)]
     free(shop)
     again = shop.run(shop.after)
     assert again.status == 0, again.err
     newest, status = shop.ledger()[-1]
     assert status == "published"
-    found = dict(shop.in_force())
+    found = dict(shop.current_run())
     assert found[newest] == 70
     assert sum(found.values()) == 70
 

@@ -8,4 +8,4 @@ from segpipe.api.routes.segments import router as segments
 
 ROUTERS = (customers, assigning, segments, rfm, operations)
 
-__all__ = ["ROUTERS"]
+__all__ = ["assigning", "customers", "operations", "rfm", "segments"]

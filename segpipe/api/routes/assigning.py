@@ -12,17 +12,17 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from segpipe.answers import NotInForceError, persist
+from segpipe.answers import RunReplacedError, persist
 from segpipe.answers.profile import confidence
-from segpipe.api.access_log import seen_of
+from segpipe.api.access_log import request_info_of
 from segpipe.api.body import MANY, ONE, admitted, read_body
-from segpipe.api.dependencies import refusals, state_of
+from segpipe.api.dependencies import error_responses, state_of
 from segpipe.api.errors import MEANWHILE, problem, unavailable
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
 from segpipe.api.openapi import request_body
 from segpipe.api.request_models import BatchIn, CustomerIn
 from segpipe.api.response_models import AssignedProfile
-from segpipe.api.worker import State
+from segpipe.api.worker import WorkerState
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
@@ -47,7 +47,7 @@ async def may_persist(  # else it would wait for a thread, and for its turn agai
     ] = False,
 ) -> bool:
     """Whether to store what is answered. Raises 403 where the key may not."""
-    key = seen_of(request.scope).key
+    key = request_info_of(request.scope).key
     if persist and (key is None or key.scope != "write"):
         raise HTTPException(
             403, "?persist=true needs a key of scope write; this one may only read."
@@ -61,7 +61,7 @@ Persist = Annotated[bool, Depends(may_persist)]
 @router.post(
     "/segments/assign",
     response_model=AssignedProfile,
-    responses=refusals(403, 408, 409, 413),
+    responses=error_responses(403, 408, 409, 413),
     openapi_extra=request_body(CustomerIn, full=CUSTOMER, minimal=MINIMAL),
     summary="Assign one customer",
 )
@@ -87,7 +87,7 @@ async def assign(request: Request, *, is_kept: Persist) -> Response:
 @router.post(
     "/segments/assign/batch",
     response_class=Response,
-    responses={200: _LINES, **refusals(403, 408, 409, 413)},
+    responses={200: _LINES, **error_responses(403, 408, 409, 413)},
     openapi_extra=request_body(BatchIn, two=BATCH),
     summary="Assign up to 1,000 customers",
 )
@@ -106,7 +106,7 @@ async def assign_batch(request: Request, *, is_kept: Persist) -> Response:
         state.n_batches -= 1
 
 
-async def _batch(state: State, content: bytes, *, is_kept: bool) -> Response:
+async def _batch(state: WorkerState, content: bytes, *, is_kept: bool) -> Response:
     customers = await run_in_threadpool(_customers, content)
     snapshot, found = await _assigned(state, customers)
     wrong = [
@@ -136,7 +136,7 @@ def _customers(content: bytes) -> list[Customer]:
 
 
 async def _assigned(
-    state: State, customers: Sequence[Customer]
+    state: WorkerState, customers: Sequence[Customer]
 ) -> tuple[Snapshot, list[Assigned | Refused]]:
     """All of them by one snapshot, as soon as it is their turn."""
     state.snapshot()
@@ -149,12 +149,12 @@ async def _assigned(
     return snapshot, answers
 
 
-def _store(state: State, snapshot: Snapshot, assigned: Sequence[Assigned]) -> None:
+def _store(state: WorkerState, snapshot: Snapshot, assigned: Sequence[Assigned]) -> None:
     store_id, run_id = state.settings.store_id, snapshot.run.run_id
     try:
         for one in assigned:
             state.ask(partial(_persist, store_id, run_id, one))
-    except NotInForceError as error:
+    except RunReplacedError as error:
         state.poll()
         raise unavailable(MEANWHILE) from error
     except InputError as error:
@@ -165,7 +165,9 @@ def _persist(store_id: str, run_id: int, one: Assigned, connection: Connection) 
     persist(connection, store_id, run_id, one)
 
 
-def _answer(state: State, snapshot: Snapshot, found: Assigned, *, is_kept: bool) -> dict[str, Any]:
+def _answer(
+    state: WorkerState, snapshot: Snapshot, found: Assigned, *, is_kept: bool
+) -> dict[str, Any]:
     """The same keys as a lookup, and what is to be known of an assignment."""
     return {
         "customer_id": found.customer_id,
@@ -190,7 +192,9 @@ def _answer(state: State, snapshot: Snapshot, found: Assigned, *, is_kept: bool)
     }
 
 
-def _lines(state: State, snapshot: Snapshot, found: Sequence[Assigned], *, is_kept: bool) -> bytes:
+def _lines(
+    state: WorkerState, snapshot: Snapshot, found: Sequence[Assigned], *, is_kept: bool
+) -> bytes:
     lines = (_answer(state, snapshot, one, is_kept=is_kept) for one in found)
     return "".join(
         json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"

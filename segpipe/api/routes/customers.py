@@ -6,7 +6,14 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers import explain_customer, read_profile
-from segpipe.api.dependencies import Axes, CustomerId, json_or, no_customer, refusals, state_of
+from segpipe.api.dependencies import (
+    Axes,
+    CustomerId,
+    error_responses,
+    json_or_404,
+    no_customer,
+    state_of,
+)
 from segpipe.api.response_models import Explanation, Profile
 from segpipe.core.errors import InputError
 
@@ -16,7 +23,7 @@ router = APIRouter(tags=["customers"])
 @router.get(
     "/segments/customer/{customer_id:path}/explain",
     response_model=Explanation,
-    responses=refusals(404),
+    responses=error_responses(404),
     summary="Why a customer has their segments",
 )
 def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSONResponse:
@@ -28,13 +35,13 @@ def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSO
         found = state.ask(lambda c: explain_customer(c, store_id, customer_id, axes or ()))
     except InputError as error:
         raise HTTPException(404, str(error)) from error
-    return json_or(found, no_customer(customer_id, store_id))
+    return json_or_404(found, no_customer(customer_id, store_id))
 
 
 @router.get(
     "/segments/customer/{customer_id:path}",
     response_model=Profile,
-    responses=refusals(404),
+    responses=error_responses(404),
     summary="The segments of a customer",
 )
 def lookup(request: Request, customer_id: CustomerId) -> JSONResponse:
@@ -44,4 +51,4 @@ def lookup(request: Request, customer_id: CustomerId) -> JSONResponse:
     found = state.ask(lambda connection: read_profile(connection, store_id, customer_id))
     if found is None:
         state.published()
-    return json_or(found, no_customer(customer_id, store_id))
+    return json_or_404(found, no_customer(customer_id, store_id))

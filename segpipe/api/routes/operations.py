@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from segpipe.answers import in_force
-from segpipe.api.dependencies import refusals, state_of
+from segpipe.answers import current_run
+from segpipe.api.dependencies import error_responses, state_of
 from segpipe.api.errors import NO_RUN, unavailable
 from segpipe.api.metrics import CONTENT_TYPE
 from segpipe.api.openapi import docs_page
@@ -25,11 +25,13 @@ async def health() -> JSONResponse:
     return JSONResponse({"status": "ok", "service": "segpipe"})
 
 
-@router.get("/ready", response_model=Ready, responses=refusals(), summary="The database answers")
+@router.get(
+    "/ready", response_model=Ready, responses=error_responses(), summary="The database answers"
+)
 def ready(request: Request) -> JSONResponse:
     """The run in force and its age; 503 where the database is away or no run is published."""
     state = state_of(request)
-    run = state.ask(lambda connection: in_force(connection, state.settings.store_id))
+    run = state.ask(lambda connection: current_run(connection, state.settings.store_id))
     if run is None:
         raise unavailable(NO_RUN)
     age = (datetime.now(UTC) - run.finished_at).total_seconds()
@@ -41,7 +43,7 @@ def ready(request: Request) -> JSONResponse:
     response_class=Response,
     responses={
         200: {"description": "Prometheus' text.", "content": {"text/plain": {}}},
-        **refusals(),
+        **error_responses(),
     },
     summary="Figures for Prometheus",
 )

@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse
 
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.api.body import ONE, admitted, read_body
-from segpipe.api.dependencies import no_customer, refusals, state_of
+from segpipe.api.dependencies import error_responses, no_customer, state_of
 from segpipe.api.errors import MEANWHILE, unavailable
 from segpipe.api.examples import RFM, RFM_CUSTOMER
 from segpipe.api.openapi import request_body
 from segpipe.api.request_models import RfmCustomerIn, RfmIn
 from segpipe.api.response_models import RfmOut
-from segpipe.api.worker import State
+from segpipe.api.worker import WorkerState
 from segpipe.model.document import Model
 from segpipe.realtime.batching import Snapshot
 
@@ -34,7 +34,7 @@ async def _customer(request: Request) -> RfmCustomerIn:
 @router.post(
     "/segment/manual",
     response_model=RfmOut,
-    responses=refusals(404, 408, 413),
+    responses=error_responses(404, 408, 413),
     openapi_extra=request_body(RfmIn, figures=RFM),
     summary="The segment of three figures",
 )
@@ -47,7 +47,7 @@ def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONR
 @router.post(
     "/segment/customer",
     response_model=RfmOut,
-    responses=refusals(404, 408, 413),
+    responses=error_responses(404, 408, 413),
     openapi_extra=request_body(RfmCustomerIn, customer=RFM_CUSTOMER),
     summary="The RFM segment of a customer",
 )
@@ -65,7 +65,7 @@ def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)
     return _answered(state, find)
 
 
-def _answered(state: State, find: Callable[[Model], dict[str, Any]]) -> JSONResponse:
+def _answered(state: WorkerState, find: Callable[[Model], dict[str, Any]]) -> JSONResponse:
     """What is found by the model in force, once more where another run came in force meanwhile."""
     for _ in range(2):
         snapshot = state.snapshot()
@@ -82,7 +82,9 @@ def _answered(state: State, find: Callable[[Model], dict[str, Any]]) -> JSONResp
     raise unavailable(MEANWHILE)
 
 
-def _with_stats(state: State, snapshot: Snapshot, found: dict[str, Any]) -> dict[str, Any] | None:
+def _with_stats(
+    state: WorkerState, snapshot: Snapshot, found: dict[str, Any]
+) -> dict[str, Any] | None:
     """The answer with its segment's figures and the run; None where another run is in force."""
     run_id = snapshot.run.run_id
     if found.get("run", {}).get("run_id", run_id) != run_id:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers import list_customers, list_runs, read_axes, read_stats, read_transitions_of
-from segpipe.answers.cursor import read_cursor, refuse_other
-from segpipe.api.dependencies import Axes, Name, json_or, refusals, state_of
+from segpipe.answers.cursor import check_cursor_matches, read_cursor
+from segpipe.api.dependencies import Axes, Name, error_responses, json_or_404, state_of
 from segpipe.api.errors import NO_RUN, invalid, unavailable
 from segpipe.api.response_models import AxesOut, CustomersOut, RunsOut, Stats, TransitionsOut
 from segpipe.core.errors import InputError
@@ -37,29 +37,35 @@ RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the ru
 
 
 @router.get(
-    "/segments/stats", response_model=Stats, responses=refusals(), summary="Sizes of the segments"
+    "/segments/stats",
+    response_model=Stats,
+    responses=error_responses(),
+    summary="Sizes of the segments",
 )
 def stats(request: Request) -> JSONResponse:
     """How many customers there are, and how many in each segment of each axis."""
     state = state_of(request)
     found = state.ask(lambda connection: read_stats(connection, state.settings.store_id))
-    return json_or(found, unavailable(NO_RUN))
+    return json_or_404(found, unavailable(NO_RUN))
 
 
 @router.get(
-    "/segments/axes", response_model=AxesOut, responses=refusals(), summary="Axes and segments"
+    "/segments/axes",
+    response_model=AxesOut,
+    responses=error_responses(),
+    summary="Axes and segments",
 )
 def axes(request: Request) -> JSONResponse:
     """Every axis of the run: what it asks, what it looks at, its segments and its verdict."""
     state = state_of(request)
     found = state.ask(lambda connection: read_axes(connection, state.settings.store_id))
-    return json_or(found, unavailable(NO_RUN))
+    return json_or_404(found, unavailable(NO_RUN))
 
 
 @router.get(
     "/segments/transitions",
     response_model=TransitionsOut,
-    responses=refusals(404),
+    responses=error_responses(404),
     summary="Who moved between segments",
 )
 def transitions(request: Request, run_id: RunId = None, axes: Axes = None) -> JSONResponse:
@@ -70,13 +76,13 @@ def transitions(request: Request, run_id: RunId = None, axes: Axes = None) -> JS
         found = state.ask(lambda c: read_transitions_of(c, store_id, run_id, axes or ()))
     except InputError as error:
         raise HTTPException(404, str(error)) from error
-    return json_or(found, unavailable(NO_RUN))
+    return json_or_404(found, unavailable(NO_RUN))
 
 
 @router.get(
     "/segments/{axis}/{segment}/customers",
     response_model=CustomersOut,
-    responses=refusals(404, 409),
+    responses=error_responses(404, 409),
     summary="The customers of a segment",
 )
 def customers(
@@ -93,7 +99,7 @@ def customers(
     if after is not None:
         try:
             cursor = read_cursor(after)
-            refuse_other(cursor, cursor.run_id, axis, segment, order)
+            check_cursor_matches(cursor, cursor.run_id, axis, segment, order)
         except InputError as error:
             return invalid(["query", "after"], str(error))
     try:
@@ -104,10 +110,10 @@ def customers(
         )
     except InputError as error:
         raise HTTPException(404, str(error)) from error
-    return json_or(found, unavailable(NO_RUN))
+    return json_or_404(found, unavailable(NO_RUN))
 
 
-@router.get("/runs", response_model=RunsOut, responses=refusals(), summary="The runs")
+@router.get("/runs", response_model=RunsOut, responses=error_responses(), summary="The runs")
 def runs(request: Request, limit: Limit = 20) -> JSONResponse:
     """The newest runs of the store, also those that failed, and the one in force."""
     state = state_of(request)

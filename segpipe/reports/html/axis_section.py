@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe.axes import Eligibility, axes_for
-from segpipe.axes.guidance import described_state
+from segpipe.axes.guidance import describe_state
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import INPUTS
 from segpipe.core.text import percent
@@ -144,7 +144,7 @@ def axis_view(
         heat=heat_map(model, label_of),
         scatter=scatter_chart(scatter, scales, names, label_of),
         kept=wording.kept_sentence(events),
-        events=tuple(f"{SegmentEvent(**e).told}." for e in events if e["kind"] != "kept"),
+        events=tuple(f"{SegmentEvent(**e).sentence}." for e in events if e["kind"] != "kept"),
         moves=moves[:_MOST_MOVES],
         n_moved=sum(move.n_customers for move in moves),
         n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),
@@ -183,14 +183,16 @@ def _sizes(
     for index, name in enumerate([*segments, *states]):
         row = rows.get(name, {})
         is_state = has_model and name not in segments
-        told = described_state(name, rules, axis["reason"]) if is_state else segments.get(name, "")
+        sentence = (
+            describe_state(name, rules, axis["reason"]) if is_state else segments.get(name, "")
+        )
         sizes.append(
             Size(
                 name=name,
                 share=shares.get(name, 0.0),
                 n_customers=row.get("n_customers", round(shares.get(name, 0.0) * n_customers)),
                 value_share=row.get("value_share"),
-                description=told,
+                description=sentence,
                 colour=None if is_state else colour_of(index),
                 mark=None if is_state else mark_of(index),
             )

@@ -167,7 +167,7 @@ def _versions(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fac
     ]
 
 
-def refuse_page_path(path: Path, option: str, in_use: Iterable[Path] = ()) -> None:
+def check_page_path(path: Path, option: str, in_use: Iterable[Path] = ()) -> None:
     """Raise InputError where no page can be written there, or the run reads or writes the file."""
     if path.resolve() in {other.resolve() for other in in_use}:
         msg = f"{option} names {path}, which the run reads or writes too; name another file."

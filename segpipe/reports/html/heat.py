@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.axes.figures import told
+from segpipe.axes.figures import format_value
 from segpipe.model.preprocessing import transformed
 from segpipe.reports.html.ticks import known_measure
 
@@ -90,7 +90,7 @@ def step_of(deviations: float) -> int:
 def _column(scale: Mapping[str, Any], label_of: Mapping[str, str]) -> Column:
     measure = known_measure(scale["measure"])
     label = label_of.get(measure.name, measure.label)
-    return Column(measure.name, label, measure.definition, told(scale["fill"], measure))
+    return Column(measure.name, label, measure.definition, format_value(scale["fill"], measure))
 
 
 def _cells(
@@ -107,4 +107,4 @@ def _cell(value: float, scale: Mapping[str, Any]) -> Cell:
     side = "above" if away > 0 else "below"
     near = f"{abs(away):.1f}" == "0.0"
     said = "at the shop's median" if near else f"{abs(away):.1f} standard deviations {side} it"
-    return Cell(told(value, known_measure(scale["measure"])), step_of(away), said)
+    return Cell(format_value(value, known_measure(scale["measure"])), step_of(away), said)

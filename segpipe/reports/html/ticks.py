@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from segpipe.axes import MEASURES, Measure
-from segpipe.axes.figures import told
+from segpipe.axes.figures import format_value
 from segpipe.model.preprocessing import transformed
 
 _LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0))  # of a decade, from coarse to fine
@@ -93,7 +93,7 @@ def tick_label(value: float, measure: Measure) -> str:
         for size, letter in ((1e6, "M"), (1e3, "k")):
             if abs(value) >= 10 * size or abs(value) >= size == 1e6:
                 return f"{value / size:g}{letter}"
-    figure, times, _ = told(value, measure).partition(" times")
+    figure, times, _ = format_value(value, measure).partition(" times")
     short = figure.rstrip("0").removesuffix(".") if "." in figure else figure
     return short + ("×" if times else "")
 
