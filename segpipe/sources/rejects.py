@@ -88,7 +88,8 @@ def take_refused(
     """Give the records of `part` that were read but not typed: rows of `table` with a reason."""
     rows = engine.execute(
         f"SELECT rowid, split_part(row_status, {BREAK}, 1), "
-        f"left(split_part(row_status, {BREAK}, 2), {_MAX_VALUE}) FROM {table} WHERE rowid BETWEEN {first_row} AND {first_row + n_rows - 1} "
+        f"left(split_part(row_status, {BREAK}, 2), {_MAX_VALUE}) "
+        f"FROM {table} WHERE rowid BETWEEN {first_row} AND {first_row + n_rows - 1} "
         f"AND contains(row_status, {BREAK}) ORDER BY rowid LIMIT {MAX_WRITTEN}"
     ).fetchall()
     ordinals = [int(row[0]) - first_row for row in rows]

@@ -126,7 +126,7 @@ def typed_tickets(mapping: Mapping, relation: str, timezone: str) -> str:
             f"CASE WHEN lower(is_reopened_text) IN {_YES} THEN true "
             f"WHEN lower(is_reopened_text) IN {_NO} THEN false END AS is_reopened"
         ),
-        f"{_fate()} AS row_status",
+        f"{_row_status()} AS row_status",
     ]
     return (
         f"SELECT {', '.join(columns)} FROM (SELECT *, {', '.join(stamps)} "
@@ -146,7 +146,7 @@ def _instant(name: str, timezone: str) -> str:
     return f"coalesce({wall}, {instant})"
 
 
-def _fate() -> str:
+def _row_status() -> str:
     """SQL: the reason against a ticket; lateral names stand for the columns before it."""
     cases = (
         ("length(customer_id) > 100", "customer id is over 100 characters", "customer_id"),

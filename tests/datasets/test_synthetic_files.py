@@ -171,7 +171,8 @@ def test_arguments_that_cannot_be_used_are_refused(
 def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
     program = (
         "import resource, sys; from pathlib import Path; "
-        "from segpipe.errors import InputError; from segpipe.generate import generate_order_lines\n"
+        "from segpipe.core.errors import InputError;"
+        " from segpipe.datasets.synthetic import generate_order_lines\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try: generate_order_lines(Path(sys.argv[1]), 2_000, truth_path=Path(sys.argv[2]))\n"
         "except InputError as error: print(error)\n"

@@ -20,8 +20,8 @@ from segpipe.sources import read_order_lines
 HOLDER = """
 import sys, time
 from pathlib import Path
-from segpipe.config import EngineSettings
-from segpipe.engine import open_engine
+from segpipe.core.settings import EngineSettings
+from segpipe.engines.duckdb import open_engine
 with open_engine(EngineSettings(memory_limit="64MB", threads=1, spill_path=Path(sys.argv[1]))) as e:
     e.execute("CREATE TABLE t AS SELECT hash(i) AS a, hash(i + 1) AS b FROM range(12000000) r(i)")
     print("ready", flush=True)

@@ -40,7 +40,7 @@ def home() -> Iterator[Path]:
 
 def test_a_server_outlives_the_process_that_started_it(home: Path) -> None:
     code = (
-        "import sys, pathlib; from segpipe import embedded;"
+        "import sys, pathlib; from segpipe.postgres import embedded;"
         " print(embedded.start(pathlib.Path(sys.argv[1])))"
     )
     started = subprocess.run(

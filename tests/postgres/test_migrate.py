@@ -32,7 +32,7 @@ def test_an_upgrade_is_done_once(database_url: str) -> None:
 
 def test_a_look_at_tables_that_are_current_imports_no_alembic(database: Connection) -> None:
     code = (
-        "import sys; from segpipe import migrate; migrate.upgrade(sys.argv[1]);"
+        "import sys; from segpipe.postgres import migrate; migrate.upgrade(sys.argv[1]);"
         " sys.exit('alembic' in sys.modules or 'sqlalchemy' in sys.modules)"
     )
     info = database.info
