@@ -131,7 +131,8 @@ def measure(
 def generate(lines: Path, n_customers: int) -> dict[str, Any]:
     """Write the order lines, in a process of its own; gives their number, seconds and bytes."""
     code = (
-        "import sys; from pathlib import Path; from segpipe.datasets.synthetic import generate_order_lines;"
+        "import sys; from pathlib import Path;"
+        "from segpipe.datasets.synthetic import generate_order_lines;"
         "print(generate_order_lines(Path(sys.argv[1]), int(sys.argv[2]), seed=42).lines)"
     )
     started = perf_counter()

@@ -19,7 +19,7 @@ KEY = 7
 ASK = """
 import sys
 from pathlib import Path
-from segpipe.rate import RateLimit
+from segpipe.access.rate_limit import RateLimit
 
 limit = RateLimit(Path(sys.argv[1]))
 print("ready", flush=True)
