@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.answers.profile import read_profile
 from segpipe.clustering.distances import squared_distances
+from segpipe.core.arrays import Floats
 from segpipe.core.errors import SegpipeError
 from segpipe.core.schema import STRENGTH_STEPS
 from segpipe.model.assign import Tally, assign_axis
@@ -21,7 +21,6 @@ from segpipe.model.preprocessing import scale_matrix
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
 from segpipe.runs.current_run import CURRENT_RUN
 
-Floats = npt.NDArray[np.float64]
 AXIS = "rfm"
 _MEASURES = {"recency": "recency_days", "frequency": "n_orders", "monetary": "lifetime_value"}
 _PROFILE_COLUMNS = {  # of a profile: the same figures

@@ -7,9 +7,8 @@ Takes a matrix of costs; gives a column a row. The assignment problem by shortes
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from segpipe.core.arrays import Floats, Indices
 
 
 def min_cost_assignment(costs: Floats) -> list[tuple[int, int]]:
@@ -35,7 +34,7 @@ def max_score_assignment(scores: Floats) -> list[tuple[int, int]]:
 def _take_in(
     new: int,
     costs: Floats,
-    row_of: npt.NDArray[np.int_],
+    row_of: Indices,
     row_prices: Floats,
     column_prices: Floats,
 ) -> None:

@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.clustering.distances import nearest
 from segpipe.clustering.distinct_rows import count_distinct
 from segpipe.clustering.kmeans import fit_centroids, fit_each
 from segpipe.clustering.rand_index import adjusted_rand
 from segpipe.clustering.silhouette import silhouette_scores
+from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 MIN_SPLIT = 200  # customers below which two halves say more of chance than of the shop
 _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is ordered by id
 _TIE_DIGITS = 4

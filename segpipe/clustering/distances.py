@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
+from segpipe.core.arrays import Floats, Labels
+
 _BLOCK_ROWS = 8192  # whose distances stay in the processor's cache
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
+from segpipe.core.arrays import Floats, Labels
 
 
 def distinct_rows(keys: Floats | Labels) -> tuple[Labels, Labels]:

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.clustering.distinct_rows import distinct_rows
+from segpipe.core.arrays import Floats, Labels
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 _ROUGH = 1e-3  # tolerance of a restart, relative to the features' variance
 _MAX_STEPS = 300
 _BLOCK_ROWS = 8192  # whose distances stay in the processor's cache

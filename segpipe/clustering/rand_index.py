@@ -7,12 +7,11 @@ Takes labels; gives counts of customers in common and the adjusted Rand index (H
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Labels = npt.NDArray[np.intp]
+from segpipe.core.arrays import Ints, Labels
 
 
-def in_common(first: Labels, second: Labels) -> npt.NDArray[np.int64]:
+def in_common(first: Labels, second: Labels) -> Ints:
     """Customers by first and second label, shape (k, l); labels (n,) from 0."""
     shape = int(first.max()) + 1, int(second.max()) + 1
     cells = first * shape[1] + second

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.clustering.distinct_rows import distinct_rows
+from segpipe.core.arrays import Floats, Labels
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 _BLOCK = 131_072  # distances at a time, which stay in the processor's cache
 _DIGITS = 9  # beyond which the order of summation shows
 

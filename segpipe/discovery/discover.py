@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Eligibility, Prototype
 from segpipe.clustering.choose_k import PreviousPartition, choose_partition
 from segpipe.clustering.distances import nearest
+from segpipe.core.arrays import Floats
 from segpipe.core.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.identity import find_events, find_overlap, label_by, match_segments
@@ -38,7 +38,6 @@ from segpipe.discovery.scatter import draw_scatter
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
-Floats = npt.NDArray[np.float64]
 NO_STRUCTURE = "no_structure"
 
 

@@ -10,16 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.distances import nearest
+from segpipe.core.arrays import Flags, Floats, Labels
 from segpipe.core.report import SegmentEvent
 from segpipe.model.document import AxisModel, Segment
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, scale_matrix
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 _MIN_SIMILARITY = 0.5
 _TRUE_NAME = 0.2  # added, so that of two heirs alike the one goes on of which the name is true
 _MAJORITY = 0.5  # of a segment's customers that make another its heir or its origin
@@ -74,7 +72,7 @@ def match_segments(
     scales: Sequence[FeatureScale],
     centroids: Floats,
     overlap: Overlap,
-    is_true: npt.NDArray[np.bool_],
+    is_true: Flags,
 ) -> dict[int, Segment]:
     """New index → the old segment that it continues, one to one; the rest are new.
 

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Claim, Feature, Measure, Prototype
 from segpipe.axes.figures import describe_value, format_value
 from segpipe.clustering.assignment_problem import min_cost_assignment
+from segpipe.core.arrays import Floats, Labels
 from segpipe.model.preprocessing import FeatureScale, fit_scales, scale_matrix, weighted_quantile
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 _FAR = 2.0  # deviations beyond this are as good as this
 _FORBIDDEN = 1e6
 _SAME = "like the shop median"

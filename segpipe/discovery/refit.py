@@ -11,21 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import Eligibility, Feature
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.distances import nearest
 from segpipe.clustering.kmeans import fit_centroids, move_centroids
 from segpipe.clustering.rand_index import adjusted_rand, in_common
+from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import AgreementInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import ClusterSettings
 from segpipe.engines.duckdb import Connection, quote
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 _TOLERANCE = 1e-6  # relative to the features' variance
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import ibis
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from segpipe.core.arrays import Floats
 from segpipe.core.report import SampleInfo, StratumInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import SampleSettings
@@ -44,7 +44,7 @@ class Sample:
     """Sampled customers in the order of their ids; `weights` sum to the population, shape (n,)."""
 
     customers: pa.Table
-    weights: npt.NDArray[np.float64]
+    weights: Floats
 
 
 def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:

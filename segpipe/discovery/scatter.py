@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
+from segpipe.core.arrays import Floats, Indices
 from segpipe.core.report import AxisScatter
 from segpipe.discovery.naming import SegmentEvidence
 from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
-Floats = npt.NDArray[np.float64]
 _N_POINTS = 400
 
 
@@ -54,7 +53,7 @@ def _most_separating_pair(
     )
 
 
-def _systematic_rows(weights: Floats) -> npt.NDArray[np.intp]:
+def _systematic_rows(weights: Floats) -> Indices:
     """Rows at even steps through the cumulated weights, each at most once."""
     if len(weights) <= _N_POINTS:
         return np.arange(len(weights))

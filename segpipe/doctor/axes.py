@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Axis, Eligibility, axes_for
 from segpipe.clustering.choose_k import MIN_SPLIT
+from segpipe.core.arrays import Floats
 from segpipe.core.report import SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import RunSettings
@@ -24,7 +24,6 @@ from segpipe.engines.duckdb import Connection, quote
 from segpipe.model.preprocessing import eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
-Floats = npt.NDArray[np.float64]
 Fault = tuple[tuple[str, ...], tuple[str, ...]]  # reasons and advice, empty where all is well
 FEW_ELIGIBLE = 0.05  # share of the customers
 _NOBODY = {  # measure of an eligibility → what to do where nobody has it

@@ -10,17 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from segpipe.clustering.distances import nearest_with_strength
+from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.model.document import AxisModel, Model
 from segpipe.model.preprocessing import scale_matrix
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int32]
-Counts = npt.NDArray[np.intp]
 
 
 @dataclass

@@ -11,16 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import MEASURES
 from segpipe.axes.figures import next_step
 from segpipe.clustering.distances import squared_distances
+from segpipe.core.arrays import Floats
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import AxisModel
 from segpipe.model.preprocessing import FeatureScale, scale_matrix
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import describe_value, format_exact, format_value, phrase_for
 from segpipe.clustering.distances import squared_distances
+from segpipe.core.arrays import Floats
 from segpipe.core.errors import InputError
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import scale_matrix
 
-Floats = npt.NDArray[np.float64]
 _NOTABLE = 0.1  # of all that speaks for the segment
 _SHOWN_FOR = 3
 _SHOWN_AGAINST = 2

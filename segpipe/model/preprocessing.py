@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import Eligibility, Feature
+from segpipe.core.arrays import Flags, Floats
 
-Floats = npt.NDArray[np.float64]
 WINSOR_TAIL = 0.01  # of the eligible population, at each end
 
 
@@ -122,9 +121,7 @@ def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
     return FeatureScale(feature.measure, feature.transform, fill, low, high, mean, deviation)
 
 
-def eligible_rows(
-    columns: Mapping[str, Floats], rules: Sequence[Eligibility]
-) -> npt.NDArray[np.bool_]:
+def eligible_rows(columns: Mapping[str, Floats], rules: Sequence[Eligibility]) -> Flags:
     """True for customers whom every rule admits; shape (n,)."""
     n_rows = len(next(iter(columns.values())))
     eligible = np.ones(n_rows, dtype=np.bool_)

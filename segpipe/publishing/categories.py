@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-Codes = NDArray[np.int32]
-Rows = NDArray[np.int64]  # positions in a longer column, -1 for none
+from segpipe.core.arrays import Codes, Flags, Rows
+
 MISSING = -1
 
 
@@ -48,7 +47,7 @@ class CategoryColumn:
         return CategoryColumn(self.codes[start : start + length], self.texts)
 
     @property
-    def is_missing(self) -> NDArray[np.bool_]:
+    def is_missing(self) -> Flags:
         """Where there is no word, (n_rows,)."""
-        missing: NDArray[np.bool_] = self.codes == MISSING
+        missing: Flags = self.codes == MISSING
         return missing

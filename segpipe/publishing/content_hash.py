@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segpipe.core.arrays import Ints, SmallInts
 from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
 from segpipe.publishing.categories import CategoryColumn
 
 _Bits = NDArray[np.uint64]
 
 
-def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int64]:
+def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> Ints:
     """Hash of each row, (n_rows,): neither its history nor its run is in it."""
     hashes = np.zeros(batch.num_rows, np.uint64)
     for axis in sorted(axes):
@@ -34,11 +35,11 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> NDArray[np.int
     return hashes.view(np.int64)
 
 
-def strength_steps(batch: pa.RecordBatch, axis: str) -> NDArray[np.int32]:
+def strength_steps(batch: pa.RecordBatch, axis: str) -> SmallInts:
     """Strengths in ten-thousandths, as they are written, (n_rows,)."""
     values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):  # what is not a number is refused as it is written
-        steps: NDArray[np.int32] = np.rint(values * STRENGTH_STEPS).astype(np.int32)
+        steps: SmallInts = np.rint(values * STRENGTH_STEPS).astype(np.int32)
     return steps
 
 

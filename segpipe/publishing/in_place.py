@@ -12,11 +12,11 @@ from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segpipe.core.arrays import Flags, Ints, Rows
 from segpipe.core.schema import COPY_COLUMNS, DOMINANT_COLUMN, MEMBERSHIPS_COLUMN, PROFILE_COLUMNS
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.categories import CategoryColumn, Rows
+from segpipe.publishing.categories import CategoryColumn
 from segpipe.publishing.content_hash import content_hashes
 from segpipe.publishing.copy import copy_lines, send
 from segpipe.publishing.measure_table import update_measures
@@ -35,10 +35,10 @@ class _OldRows:
     """What is there, each of shape (n_old,); `is_present` is filled while the new rows pass by."""
 
     ids: pa.Array
-    hashes: NDArray[np.int64]
-    is_absent: NDArray[np.bool_]
+    hashes: Ints
+    is_absent: Flags
     positions: dict[str, int]
-    is_present: NDArray[np.bool_]
+    is_present: Flags
 
     def find(self, customer_ids: pa.Array) -> Rows:
         """Position of each customer, -1 for the new ones; marks the others as present."""
@@ -47,11 +47,11 @@ class _OldRows:
         self.is_present[rows[rows >= 0]] = True
         return rows
 
-    def is_other(self, rows: Rows, hashes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def is_other(self, rows: Rows, hashes: Ints) -> Flags:
         """Whether there is no such row, or it says something else."""
         if not len(self.hashes):
             return np.ones(len(rows), np.bool_)
-        other: NDArray[np.bool_] = (rows < 0) | (self.hashes[rows] != hashes) | self.is_absent[rows]
+        other: Flags = (rows < 0) | (self.hashes[rows] != hashes) | self.is_absent[rows]
         return other
 
 
@@ -150,7 +150,7 @@ def _changed(
     return changed, n_rows
 
 
-def _means_another(batch: pa.RecordBatch, task: Publication) -> NDArray[np.bool_]:
+def _means_another(batch: pa.RecordBatch, task: Publication) -> Flags:
     """Where a name of old stands for another segment: whoever has it moved, the row being equal."""
     found = np.zeros(batch.num_rows, np.bool_)
     same_segments = task.previous.same_segments if task.previous else {}
@@ -178,7 +178,7 @@ def _staged(connection: Connection, task: Publication, parent: ProfilesTable) ->
     return staged
 
 
-def _rows_to_touch(task: Publication, there: _OldRows) -> NDArray[np.bool_]:
+def _rows_to_touch(task: Publication, there: _OldRows) -> Flags:
     """Old rows to touch if their customer is absent: all to delete, else the newly absent."""
     if task.absent == "delete":
         return np.ones(len(there.ids), np.bool_)

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from segpipe.core.arrays import Flags, Floats, Rows, SmallInts
 from segpipe.postgres import Connection, sql
-from segpipe.publishing.categories import CategoryColumn, Rows
+from segpipe.publishing.categories import CategoryColumn
 from segpipe.runs.partition import Partition
 
 _DOCUMENTS = ("segment_memberships", "previous_segments", "segment_since")
@@ -52,14 +53,14 @@ class PreviousRows:
 
     ids: pa.Array
     created_at: pa.Array
-    total_orders: NDArray[np.int32]
-    lifetime_value: NDArray[np.float64]
+    total_orders: SmallInts
+    lifetime_value: Floats
     last_order: NDArray[np.datetime64]
     as_of: CategoryColumn  # of the run that wrote the row
     first_seen: CategoryColumn  # day
     axes: dict[str, PreviousAxis] = field(repr=False)
     positions: dict[str, int] = field(repr=False)
-    is_present: NDArray[np.bool_] = field(repr=False)
+    is_present: Flags = field(repr=False)
 
     def find(self, customer_ids: pa.Array) -> Rows:
         """Row of each customer, -1 for the new ones; marks the others as present."""

@@ -12,16 +12,14 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segpipe.core.arrays import Codes, Flags, Floats, Rows
 from segpipe.core.report import TransitionInfo
 from segpipe.core.schema import BEHAVIOUR, CAUSES, HAS_NEW_TICKET, MODEL, TIME, rescored_column
-from segpipe.publishing.categories import MISSING, CategoryColumn, Codes, Rows
+from segpipe.publishing.categories import MISSING, CategoryColumn
 from segpipe.publishing.copy import History
 from segpipe.publishing.previous_rows import PreviousAxis, PreviousRows
 from segpipe.runs.records import PreviousRun
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass
@@ -152,9 +150,7 @@ def _numbered(
     return np.array([*table, MISSING], np.int32)[words.codes]
 
 
-def _count(
-    moves: TransitionCounter, axis: str, step: _AxisStep, values: NDArray[np.float64]
-) -> None:
+def _count(moves: TransitionCounter, axis: str, step: _AxisStep, values: Floats) -> None:
     moved = step.has_moved
     if not moved.any():
         return

@@ -16,13 +16,10 @@ import numpy.typing as npt
 
 from segpipe.axes import Eligibility
 from segpipe.clustering.distances import nearest_of_each
+from segpipe.core.arrays import Flags, Floats, Indices
 from segpipe.model.assign import needed_measures
 from segpipe.model.document import AxisModel, Model
 from segpipe.model.preprocessing import Scaling
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -30,9 +27,9 @@ class _Rules:
     """One eligibility rule of each axis that has one, shape (n_axes, 1) but for `measures`."""
 
     is_there: Flags
-    measures: Codes  # (n_axes,), rows of what is looked at
+    measures: Indices  # (n_axes,), rows of what is looked at
     at_least: Floats
-    states: Codes
+    states: Indices
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,11 @@ class Axes:
     measures: tuple[str, ...]  # rows of what `assign` takes
     vocabularies: tuple[tuple[str, ...], ...]
     rules: tuple[_Rules, ...]  # the first of each axis, the second, and so on
-    defaults: Codes  # (n_axes, 1)
+    defaults: Indices  # (n_axes, 1)
     has_segments: Flags  # (n_axes, 1)
-    scaled: Codes  # (n_scales,), rows of measures
+    scaled: Indices  # (n_scales,), rows of measures
     scaling: Scaling
-    features: Codes  # (n_axes, most features), rows of the scaled; behind them is a row of zeros
+    features: Indices  # (n_axes, most features), rows of the scaled; behind them is a row of zeros
     centroids: Floats  # (n_axes, most features, most segments)
 
     @classmethod
@@ -67,7 +64,7 @@ class Axes:
             centroids=_centroids(axes),
         )
 
-    def assign(self, figures: Floats) -> tuple[Codes, Floats]:
+    def assign(self, figures: Floats) -> tuple[Indices, Floats]:
         """Code in the axis's vocabulary and strength, both of shape (n_axes, n_customers).
 
         `figures` are measures, shape (n_measures, n_customers), NaN where missing.
@@ -99,7 +96,7 @@ def _rules(
     )
 
 
-def _features(axes: Sequence[AxisModel]) -> Codes:
+def _features(axes: Sequence[AxisModel]) -> Indices:
     """Rows of each axis's features among those of all, filled up with the row of zeros behind."""
     n_scales = [len(axis.scales) for axis in axes]
     found = np.full((len(axes), max(n_scales, default=0)), sum(n_scales), dtype=np.intp)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -14,16 +13,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from segpipe.axes import Axis, Feature
 from segpipe.clustering.choose_k import Partition, PreviousPartition, _best, choose_partition
 from segpipe.clustering.distances import nearest, squared_distances
+from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import discover
 from segpipe.discovery.sampling import Sample
 
-Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(restarts=4)
 
 
-def _blobs(sizes: list[int], spread: float = 0.3) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _blobs(sizes: list[int], spread: float = 0.3) -> tuple[Floats, Labels]:
     draw = np.random.default_rng(4)
     centres = np.array([[0, 0], [6, 0], [0, 6], [6, 6], [12, 3]])[: len(sizes)]
     labels = np.repeat(np.arange(len(sizes)), sizes)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from sklearn.cluster import KMeans
 
 from segpipe.clustering.distances import nearest, squared_distances
 from segpipe.clustering.kmeans import fit_centroids, fit_each, move_centroids
-
-Floats = npt.NDArray[np.float64]
+from segpipe.core.arrays import Floats
 
 
 def _points(n: int = 900, d: int = 3, decimals: int = 9) -> tuple[Floats, Floats]:

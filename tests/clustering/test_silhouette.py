@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from sklearn.metrics import silhouette_samples
 
 from segpipe.clustering.silhouette import silhouette_scores
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
+from segpipe.core.arrays import Floats, Labels
 
 
 def _points(n: int = 700, k: int = 4) -> tuple[Floats, Labels]:

@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from segpipe.axes import Axis, axes_for
+from segpipe.core.arrays import Floats
 from segpipe.core.settings import EngineSettings
 from segpipe.datasets.synthetic import generate_order_lines
 from segpipe.engines.duckdb import Connection, literal, open_engine
@@ -71,10 +71,10 @@ class Shop:
         path = literal(str(folder / "truth.parquet"))
         engine.execute(f"CREATE TABLE truth AS FROM read_parquet({path})")
 
-    def column(self, query: str) -> npt.NDArray[np.float64]:
+    def column(self, query: str) -> Floats:
         values = self.engine.execute(query).fetchnumpy()
         (array,) = values.values()
-        filled: npt.NDArray[np.float64] = np.ma.filled(np.ma.masked_array(array), np.nan)
+        filled: Floats = np.ma.filled(np.ma.masked_array(array), np.nan)
         return filled
 
     def one(self, query: str) -> object:
@@ -82,7 +82,7 @@ class Shop:
         (value,) = row
         return value
 
-    def standardised(self, axis: Axis, eligible: str) -> npt.NDArray[np.float64]:
+    def standardised(self, axis: Axis, eligible: str) -> Floats:
         columns = []
         for feature in axis.live_features(frozenset(self.inputs)):
             value = self.column(

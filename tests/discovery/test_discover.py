@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.clustering.choose_k import Partition
+from segpipe.core.arrays import Floats
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import Discovery, discover, discover_axis
 from segpipe.discovery.sampling import Sample
 
-Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(max_k=5, restarts=4)
 # The groups hold 10, 20 and 70 % of the eligible population, where each name is true of one; they
 # are equal in the sample, of which the first group alone is `regular` and none is `busy`.

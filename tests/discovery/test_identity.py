@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
@@ -18,7 +17,6 @@ from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
 
-Floats = npt.NDArray[np.float64]
 SETTINGS = ClusterSettings(restarts=4, min_reproducibility=-1)
 LATELY = Claim("recency_days", "below", value=50.0)
 LONG_AGO = Claim("recency_days", "above", value=50.0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import AXES, Axis, Claim, Feature, Prototype
+from segpipe.core.arrays import Floats, Labels
 from segpipe.discovery.naming import (
     SegmentEvidence,
     SegmentName,
@@ -19,8 +19,6 @@ from segpipe.discovery.naming import (
 )
 from segpipe.model.preprocessing import fit_scales, scale_matrix
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 VALUE = next(axis for axis in AXES if axis.name == "purchase_value")
 
 

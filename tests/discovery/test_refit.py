@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from segpipe.axes import Eligibility, Feature
@@ -15,7 +14,6 @@ from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.model.preprocessing import FeatureScale
 from tests.support.features import put_customers
 
-Floats = npt.NDArray[np.float64]
 FEATURES = (Feature("recency_days"),)
 AS_IT_IS = (FeatureScale("recency_days", "identity", 5.0, -1e9, 1e9, 0.0, 1.0),)
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from segpipe.axes import Feature
+from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import AxisScatter
 from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.scatter import draw_scatter
 from segpipe.model.preprocessing import fit_scales
 
-Floats = npt.NDArray[np.float64]
 FEATURES = (Feature("recency_days"), Feature("n_orders"), Feature("n_lines"))
 
 
-def _drawn(
-    columns: dict[str, Floats], labels: npt.NDArray[np.intp], weights: Floats
-) -> AxisScatter:
+def _drawn(columns: dict[str, Floats], labels: Labels, weights: Floats) -> AxisScatter:
     scales, _ = fit_scales(columns, weights, FEATURES[: len(columns)])
     return draw_scatter(SegmentEvidence(columns, weights, labels, int(labels.max()) + 1), scales)
 

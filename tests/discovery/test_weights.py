@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from segpipe.axes import Feature
 from segpipe.clustering.distances import nearest
 from segpipe.clustering.kmeans import fit_centroids
 from segpipe.clustering.silhouette import silhouette_scores
+from segpipe.core.arrays import Floats
 from segpipe.core.settings import EngineSettings, SampleSettings
 from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.sampling import draw_sample
@@ -23,7 +23,6 @@ from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.model.preprocessing import fit_scales, scale_matrix
 from tests.support.features import put_customers
 
-Floats = npt.NDArray[np.float64]
 Figures = dict[str, float]
 N_CUSTOMERS, N_DRAWS = 2000, 30
 FEATURES = (Feature("lifetime_value", "signed_log"), Feature("recency_days"))

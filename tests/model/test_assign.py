@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from scipy.spatial.distance import cdist
@@ -27,7 +26,6 @@ from segpipe.model.preprocessing import FeatureScale
 from segpipe.pipeline.memberships import Since, assign_population
 from tests.support.features import ALL_INPUTS, AS_OF, engine_of, line, put_customers
 
-Floats = npt.NDArray[np.float64]
 N = 6000
 REFERENCE = Reference(date(2025, 3, 1), {}, 1.0, (), 30.0)
 MEASURES_OF_OWN = ("recency_days", "n_orders", "weekend_order_share")

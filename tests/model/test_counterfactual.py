@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import MEASURES, Eligibility
+from segpipe.core.arrays import Floats
 from segpipe.features import Reference
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import nearest_counterfactual
@@ -69,7 +69,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(axis, measures)
 
 
-def _columns(measures: dict[str, float | None]) -> dict[str, npt.NDArray[np.float64]]:
+def _columns(measures: dict[str, float | None]) -> dict[str, Floats]:
     return {
         name: np.array([np.nan if value is None else value]) for name, value in measures.items()
     }

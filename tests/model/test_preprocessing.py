@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from segpipe.axes import Feature
 from segpipe.axes.record import Transform
+from segpipe.core.arrays import Floats, Ints
 from segpipe.model.preprocessing import (
     FeatureScale,
     fit_scales,
@@ -21,7 +21,6 @@ from segpipe.model.preprocessing import (
     weighted_quantile,
 )
 
-Floats = npt.NDArray[np.float64]
 TRANSFORMS: st.SearchStrategy[Transform] = st.sampled_from(get_args(Transform))
 VALUES = arrays(np.float64, 40, elements=st.floats(-1e6, 1e6, allow_subnormal=False))
 COUNTS = arrays(np.int64, 40, elements=st.integers(1, 5))
@@ -39,7 +38,7 @@ def _fitted(
 @given(values=VALUES, weights=COUNTS, transform=TRANSFORMS)
 @SOME
 def test_weighted_mean_is_0_and_deviation_1_within_the_bounds(
-    values: Floats, weights: npt.NDArray[np.int64], transform: Transform
+    values: Floats, weights: Ints, transform: Transform
 ) -> None:
     scale = _fitted(values, weights.astype(np.float64), transform)
     if scale is None:
@@ -56,7 +55,7 @@ def test_weighted_mean_is_0_and_deviation_1_within_the_bounds(
 @given(values=VALUES, counts=COUNTS, transform=TRANSFORMS)
 @SOME
 def test_a_weight_of_three_is_three_customers(
-    values: Floats, counts: npt.NDArray[np.int64], transform: Transform
+    values: Floats, counts: Ints, transform: Transform
 ) -> None:
     weighted = _fitted(values, counts.astype(np.float64), transform)
     repeated = np.repeat(values, counts)
@@ -139,7 +138,7 @@ def test_transforms() -> None:
 @given(values=VALUES, counts=COUNTS, share=st.sampled_from((0.01, 0.25, 0.5, 0.8, 0.99)))
 @SOME
 def test_a_weighted_quantile_is_the_smallest_value_that_reaches_the_share(
-    values: Floats, counts: npt.NDArray[np.int64], share: float
+    values: Floats, counts: Ints, share: float
 ) -> None:
     found = weighted_quantile(values, counts.astype(np.float64), share)
     assert counts[values <= found].sum() >= share * counts.sum() - 1e-9

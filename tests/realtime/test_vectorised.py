@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.axes import Eligibility
+from segpipe.core.arrays import Floats
 from segpipe.features import Reference
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
@@ -53,7 +53,7 @@ def _axis(rng: np.random.Generator, name: str) -> AxisModel:
     )
 
 
-def _figures(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
+def _figures(rng: np.random.Generator) -> dict[str, Floats]:
     """Measures of 20 customers, some missing, some without bounds."""
     figures = rng.normal(0, 3, (len(MEASURES), 20))
     figures[rng.random(figures.shape) < 0.2] = np.nan
@@ -62,7 +62,7 @@ def _figures(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
     return dict(zip(MEASURES, figures, strict=True))
 
 
-def _met(axis: AxisModel, figures: dict[str, npt.NDArray[np.float64]]) -> AxisModel:
+def _met(axis: AxisModel, figures: dict[str, Floats]) -> AxisModel:
     """The axis with its last centroid on the place of the first customer."""
     if not axis.segments:
         return axis

@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segpipe.core.arrays import Ints
 from segpipe.core.errors import InputError
 from segpipe.datasets.synthetic import catalogue
 from segpipe.datasets.synthetic.lines import Lines, make_lines
 from segpipe.datasets.synthetic.orders import make_orders
 from segpipe.datasets.synthetic.tickets import TicketSpan, make_tickets
-from segpipe.datasets.synthetic.traits import Ints, draw_traits
+from segpipe.datasets.synthetic.traits import draw_traits
 from segpipe.datasets.synthetic.truth import planted_axes, truth_table, without_structure
 from segpipe.datasets.synthetic.write import Write, check_path, open_writer
 

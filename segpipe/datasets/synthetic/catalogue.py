@@ -9,10 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-Ints = npt.NDArray[np.int64]
+from segpipe.core.arrays import Ints
 
 RANGES = ("Basics", "Home", "Studio", "Atelier")  # one a tier
 TIER_PRICES = (2.5, 17.0, 115.0, 780.0)  # e^1.9 apart, so that order values of tiers stay apart

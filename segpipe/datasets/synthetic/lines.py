@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from segpipe.core.arrays import Flags, Ints
 from segpipe.datasets.synthetic import traits as t
 from segpipe.datasets.synthetic.catalogue import (
     N_DEPARTMENTS,
@@ -18,7 +19,7 @@ from segpipe.datasets.synthetic.catalogue import (
     price_cents,
 )
 from segpipe.datasets.synthetic.orders import Orders
-from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
+from segpipe.datasets.synthetic.traits import Traits
 
 _WINDOW = 41  # a customer's products of a category lie so near each other in number, and in price
 _WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
+from segpipe.core.arrays import Flags, Floats, Ints
 from segpipe.datasets.synthetic import traits as t
-from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
-
-Floats = npt.NDArray[np.float64]
+from segpipe.datasets.synthetic.traits import Traits
 
 # by life: one-time buyer, fast, medium, slow, stopped, one-time buyer long ago
 _SPAN_DAYS = np.array([0.0, 60.0, 140.0, 510.0, 21.0, 0.0])

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from segpipe.datasets.synthetic.orders import Floats, Orders
-from segpipe.datasets.synthetic.traits import Ints, Traits
+from segpipe.core.arrays import Floats, Ints
+from segpipe.datasets.synthetic.orders import Orders
+from segpipe.datasets.synthetic.traits import Traits
 
 CHANNELS = ("email", "chat", "phone", "self_service")
 _PRIORITIES = ("low", "normal", "high")

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from segpipe.core.arrays import Ints
 
 # Life stands for orders, span and recency together.
 ONE_TIME, FAST, MEDIUM, SLOW, STOPPED, ONE_TIME_LONG_AGO = range(6)

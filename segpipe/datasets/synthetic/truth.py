@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from segpipe.core.arrays import Flags, Ints
 from segpipe.core.errors import InputError
-from segpipe.datasets.synthetic.traits import Flags, Ints, Traits
+from segpipe.datasets.synthetic.traits import Traits
 
 PLANTED_AXES = (
     "purchase_frequency",
