@@ -1,26 +1,58 @@
-"""Figures and tables as plain text, for the terminal."""
+"""Figures, tables and paragraphs as plain text that fits a terminal of WIDTH columns."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
+WIDTH = 100
+NO_BREAK = "\ue000"  # printed as a space, and no line ends at it; for private use: no data has it
+_GAP = "  "  # between the columns of a table
+_NARROWEST = 8  # column of texts that others squeeze
 
-def table_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Columns side by side; numbers to the right, everything else to the left."""
+
+def table_text(head: Sequence[str], rows: Iterable[Sequence[Any]], width: int = WIDTH) -> str:
+    """Columns side by side; numbers to the right, everything else to the left.
+
+    Where a line would be longer than width, the widest texts go on in the lines below.
+    """
     body = [[_cell(value) for value in row] for row in rows]
-    raw = [head, *body]
-    widths = [max(len(row[i]) for row in raw) for i in range(len(head))]
-    numeric = [bool(body) and all(_is_number(row[i]) for row in body) for i in range(len(head))]
+    raw = [list(head), *body]
+    is_number = [bool(body) and all(_is_number(row[i]) for row in body) for i in range(len(head))]
+    natural = [max(len(row[i]) for row in raw) for i in range(len(head))]
+    widths = _squeezed(natural, is_number, width - len(_GAP) * (len(head) - 1))
+    return "\n".join(line for row in raw for line in _lines(row, widths, is_number))
+
+
+def _squeezed(widths: Sequence[int], is_number: Sequence[bool], room: int) -> list[int]:
+    """The widths, of which those of the widest texts give way until all fit the room."""
+    fitted = list(widths)
+    texts = [i for i, number in enumerate(is_number) if not number]
+    while texts and sum(fitted) > room:
+        widest = max(texts, key=lambda i: fitted[i])
+        if fitted[widest] <= _NARROWEST:
+            break
+        fitted[widest] -= 1
+    return fitted
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], is_number: Sequence[bool]) -> list[str]:
+    """The lines of one row of a table."""
+    cells = [
+        [text] if len(text) <= width else textwrap.wrap(text, width, break_on_hyphens=False)
+        for text, width in zip(row, widths, strict=True)
+    ]
     lines = []
-    for row in raw:
-        cells = [
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, numeric, strict=True)
+    for parts in zip_longest(*cells, fillvalue=""):
+        aligned = [
+            part.rjust(width) if number else part.ljust(width)
+            for part, width, number in zip(parts, widths, is_number, strict=True)
         ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        lines.append(_GAP.join(aligned).rstrip().replace(NO_BREAK, " "))
+    return lines
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any value of a database row
@@ -31,6 +63,25 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any value of a database row
 
 def _is_number(text: str) -> bool:
     return text in ("", "-") or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
+
+
+def paragraph(text: str, first: str = "", indent: int | None = None, width: int = WIDTH) -> str:
+    """The text after `first`, wrapped; its further lines are indented as far as the first one."""
+    indent = len(first) if indent is None else indent
+    filled = textwrap.fill(
+        text,
+        width,
+        initial_indent=first.ljust(indent),
+        subsequent_indent=" " * indent,
+        break_long_words=False,  # a path or URL is of use only in one piece
+        break_on_hyphens=False,
+    )
+    return filled.replace(NO_BREAK, " ")
+
+
+def unbroken(text: str) -> str:
+    """The text with spaces at which no line ends."""
+    return text.replace(" ", NO_BREAK)
 
 
 def counted(n: int, word: str) -> str:

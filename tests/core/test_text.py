@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from segpipe.core.text import counted, percent, percent_floor, percent_of, table_text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segpipe.core.text import (
+    WIDTH,
+    counted,
+    paragraph,
+    percent,
+    percent_floor,
+    percent_of,
+    table_text,
+    unbroken,
+)
 
 
 def test_shares_and_counts_are_never_rounded_to_none_or_all() -> None:
@@ -30,3 +42,31 @@ def test_numbers_stand_to_the_right_and_texts_to_the_left() -> None:
         "bcd   1,200.50",
         "e",
     ]
+
+
+def test_a_wide_table_wraps_its_texts_and_no_number() -> None:
+    segments = ", ".join(unbroken(f"segment_{n} {n}%") for n in range(10, 20))
+    shown = table_text(("axis", "n", "segments"), [("a", 123_456_789.0, segments)], 60).splitlines()
+    assert max(map(len, shown)) <= 60
+    assert shown[1].startswith("a     123,456,789.00  segment_10 10%, segment_11 11%,")
+    assert len(shown) > 3
+    assert all(line.startswith(" " * 22 + "segment_") for line in shown[2:])
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=300), st.text(max_size=300), st.integers(0, 10**9)), max_size=4
+    )
+)
+def test_no_line_of_a_table_is_too_long(rows: list[tuple[str, str, int]]) -> None:
+    plain = [(" ".join(a.split()), " ".join(b.split()), n) for a, b, n in rows]
+    shown = table_text(("one", "two", "three"), plain)
+    assert all(len(line) <= WIDTH for line in shown.split("\n"))
+
+
+def test_a_paragraph_hangs_from_its_first_words() -> None:
+    shown = paragraph("the file a/long-path.csv was " + "read " * 30, "Note: ").splitlines()
+    assert shown[0].startswith("Note: the file a/long-path.csv was read")
+    assert shown[1].startswith("      read")
+    assert all(len(line) <= WIDTH for line in shown)
+    assert paragraph("b", "a", indent=4) == "a   b"
