@@ -19,6 +19,7 @@ from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
+from segpipe.core.verdicts import CLUSTERED, NO_STRUCTURE, WEAK
 
 MIN_SPLIT = 200  # customers below which two halves say more of chance than of the shop
 _HALVES = (slice(0, None, 2), slice(1, None, 2))  # of the sample, which is ordered by id
@@ -44,7 +45,7 @@ class Partition:
     centroids: Floats | None
     silhouette: float | None
     candidates: tuple[CandidateInfo, ...]
-    verdict: str  # clustered, weak, no structure
+    verdict: str  # of core/verdicts.py
     reason: str | None
     choice: str | None  # why this K won
 
@@ -74,7 +75,7 @@ def choose_partition(
     if largest < settings.min_k:
         asked = f", and the axis asks for {n_segments} segments" if n_segments else ""
         reason = f"only {n_distinct} distinct customers{asked}"
-        return Partition(None, None, (), "no structure", reason, None)
+        return Partition(None, None, (), NO_STRUCTURE, reason, None)
     ks = range(settings.min_k, largest + 1)
     fits = fit_each(points, weights, ks, settings.restarts, seed)
     labels = [nearest(points, centroids) for centroids in fits]
@@ -95,7 +96,7 @@ def choose_partition(
     )
     if index is None:
         score = max(candidate.silhouette for candidate in candidates)
-        return Partition(None, score, candidates, "no structure", choice, None)
+        return Partition(None, score, candidates, NO_STRUCTURE, choice, None)
     null = _null_silhouette(points, weights, candidates[index].n_clusters, seed)
     verdict = _verdict(candidates[index], null, settings)
     chosen = replace(candidates[index], null_silhouette=null, passed_over=None)
@@ -210,10 +211,10 @@ def _verdict(
     score, halves = candidate.silhouette, candidate.reproducibility
     if candidate.passed_over and halves is not None and halves < settings.min_reproducibility:
         told = f"halves agree {halves:.2f}, below {settings.min_reproducibility:.2f}"
-        return "no structure", f"silhouette {score:.2f}, {told}: a cut by the axis's fixed K"
+        return NO_STRUCTURE, f"silhouette {score:.2f}, {told}: a cut by the axis's fixed K"
     if score - null < settings.min_excess_silhouette:
         told = f"one cloud of the same spread gives {null:.2f}"
-        return "no structure", f"silhouette {score:.2f}, {told}: a stable cut, not groups"
+        return NO_STRUCTURE, f"silhouette {score:.2f}, {told}: a stable cut, not groups"
     if score <= settings.min_silhouette:
-        return "no structure", f"silhouette {score:.2f}: a stable cut, not groups"
-    return ("clustered" if score >= settings.clustered_silhouette else "weak"), None
+        return NO_STRUCTURE, f"silhouette {score:.2f}: a stable cut, not groups"
+    return (CLUSTERED if score >= settings.clustered_silhouette else WEAK), None

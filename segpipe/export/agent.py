@@ -9,17 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from segpipe.core.text import sentence
+from segpipe.core.verdicts import MEANINGS
 from segpipe.export.read import ExportedAxis, ExportedRun
 from segpipe.postgres.example_queries import list_queries
 
 AGENT_SCHEMA = "segpipe:agent:1"
-VERDICTS = {
-    "clustered": "The segments are groups of their own, well apart.",
-    "weak": "The segments are groups that overlap: the names hold, the borders are soft.",
-    "no structure": "The segments are a stable cut through a continuum, not groups: read them as"
-    " ranges.",
-    "unavailable": "The input lacks what the axis needs, so nobody has a segment.",
-}
 STRENGTH = (
     "0 to 1: how much nearer the customer is to this segment than to the axis's others (fuzzy"
     " c-means membership). 1 for a state, 0 for unavailable and no_structure."
@@ -96,7 +91,7 @@ def agent_document(
             "segpipe_version": run.version,
         },
         "axes": [_axis(axis, segments) for axis in run.axes],
-        "verdicts": VERDICTS,
+        "verdicts": {verdict: sentence(meaning) for verdict, meaning in MEANINGS.items()},
         "profile_fields": [
             {"name": name, "unit": unit, "meaning": meaning} for name, unit, meaning in _FIELDS
         ],

@@ -12,11 +12,11 @@ from datetime import date, datetime
 from segpipe.core.errors import GateError
 from segpipe.core.report import AxisInfo, SourceInfo
 from segpipe.core.settings import GateSettings
+from segpipe.core.verdicts import STRUCTURED
 from segpipe.runs.last_run import LastRun
 
 Shares = Mapping[str, float]  # segment or state → share of the customers
 
-_STRUCTURED = ("clustered", "weak")
 _NO_ANSWER = {"no_structure", "unavailable"}  # states of an axis without segments
 
 
@@ -131,7 +131,7 @@ def _fewer_rows(source: SourceInfo, last: LastRun, max_share: float) -> Iterator
 
 def _lost_structure(axis: AxisInfo, last: LastRun) -> Iterator[str]:
     before = last.verdicts.get(axis.name)
-    if before in _STRUCTURED and axis.verdict not in _STRUCTURED:
+    if before in STRUCTURED and axis.verdict not in STRUCTURED:
         said = f"{axis.name} is {axis.verdict!r} now, and was {before!r} in run {last.run_id}"
         said += f": {axis.reason.rstrip('.')}." if axis.reason else "."
         yield _with_setting(said, "allow_lost_structure", value=False)
@@ -151,7 +151,7 @@ def _disagrees(axis: AxisInfo, last: LastRun, min_agreement: float) -> Iterator[
 
 def _is_other_question(before: Shares, now: Shares, verdict: str | None) -> bool:
     """Whether the axis had no segments before, or has none now and the verdict tells of it."""
-    return _has_no_answer(before) or (_has_no_answer(now) and verdict in _STRUCTURED)
+    return _has_no_answer(before) or (_has_no_answer(now) and verdict in STRUCTURED)
 
 
 def _has_no_answer(shares: Shares) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segpipe.core.report import AxisInfo, CandidateInfo, RunReport
+from segpipe.core.schema import CAUSES
 from segpipe.core.text import percent, percent_floor, table_text
+from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE
 
 
 def report_text(report: RunReport) -> str:
@@ -126,8 +128,7 @@ def _changes(report: RunReport) -> str:
     ]
     n_kept = sum(event.kind == "kept" for axis in report.axes for event in axis.events)
     n_moves = {
-        cause: sum(t.n_customers for t in load.transitions if t.cause == cause)
-        for cause in ("behaviour", "time", "model")
+        cause: sum(t.n_customers for t in load.transitions if t.cause == cause) for cause in CAUSES
     }
     told = ", ".join(f"{n:,} by {cause}" for cause, n in n_moves.items())
     head = f"Since run {load.previous_run_id}: {n_kept} segments kept their name and place."
@@ -140,10 +141,9 @@ def _remarks(report: RunReport) -> str:
     lines = [f"Note: {note}" for note in report.source.notes]
     if report.load:
         lines += [f"Note: {note}" for note in report.load.notes]
-    cuts = [a.name for a in report.axes if a.verdict == "no structure" and a.n_clusters]
+    cuts = [a.name for a in report.axes if a.verdict == NO_STRUCTURE and a.n_clusters]
     if cuts:
-        told = "a stable cut through one cloud, not groups of their own"
-        lines.append(f"Note: no structure means {told}: {', '.join(cuts)}.")
+        lines.append(f"Note: no structure means {MEANINGS[NO_STRUCTURE]}: {', '.join(cuts)}.")
     for axis in report.axes:
         lines += _agreement_notes(axis, report)
         if axis.reason and axis.name not in cuts:

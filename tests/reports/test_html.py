@@ -231,7 +231,7 @@ def test_notes_name_the_measures_in_words(value: Element) -> None:
 
 def test_an_unavailable_axis_says_why_and_shows_no_chart(page: Element) -> None:
     section = page.one("section", id="axis-2")
-    assert "The input does not tell. No refund in the input." in section.text
+    assert "nobody has a segment. No refund in the input." in section.text
     assert not section.all("svg", class_="chart")
     assert not section.all("table")
 
@@ -296,10 +296,10 @@ def test_an_axis_without_a_partition_that_holds_says_so() -> None:
     assert not section.all("table", class_="heat")
 
 
-def test_a_stable_cut_is_told_apart_from_groups() -> None:
+def test_an_axis_without_structure_is_not_described_as_groups() -> None:
     axis = replace(values.AXIS, verdict="no structure", reason="silhouette 0.61, one cloud 0.60")
     section = the_page(axis).one("section", id="axis-1")
-    assert "A stable cut through one cloud of customers, not groups of their own." in section.text
+    assert "One continuum, divided into tiers, not groups of their own." in section.text
     assert section.all("table", class_="heat")
 
 

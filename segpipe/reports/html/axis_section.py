@@ -14,6 +14,7 @@ from segpipe.axes.guidance import describe_state
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import INPUTS
 from segpipe.core.text import percent
+from segpipe.core.verdicts import UNAVAILABLE
 from segpipe.reports.html import wording
 from segpipe.reports.html.charts import (
     ScatterChart,
@@ -178,7 +179,7 @@ def _sizes(
     states = sorted((name for name in shares if name not in segments), key=lambda n: -shares[n])
     rules = [Eligibility(**rule) for rule in model["eligibility"]]
     # Without a model nothing tells a state from a segment; all of them stand as segments.
-    has_model = bool(segments or rules) or axis["verdict"] == "unavailable"
+    has_model = bool(segments or rules) or axis["verdict"] == UNAVAILABLE
     sizes = []
     for index, name in enumerate([*segments, *states]):
         row = rows.get(name, {})

@@ -7,15 +7,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from segpipe.core.schema import CAUSES
 from segpipe.core.text import percent_floor, sentence
-
-CAUSES = ("behaviour", "time", "model")
-VERDICTS = {
-    "clustered": "Groups of their own, clearly apart.",
-    "weak": "Groups that run into each other at the edges.",
-    "no structure": "A stable cut through one cloud of customers, not groups of their own.",
-    "unavailable": "The input does not tell.",
-}
+from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE
 
 
 def breakable(name: str) -> Markup:
@@ -41,11 +35,11 @@ def choice_sentence(axis: Mapping[str, Any]) -> str | None:
 def verdict_sentences(axis: Mapping[str, Any]) -> str:
     """What the verdict means, and its reason where the charts do not show it."""
     verdict, reason = axis["verdict"], axis["reason"]
-    if verdict == "no structure" and not axis["n_clusters"]:
+    if verdict == NO_STRUCTURE and not axis["n_clusters"]:
         meaning = "No grouping of these customers holds."
     else:
-        meaning = VERDICTS.get(verdict, "")
-    is_shown = verdict == "no structure" and axis["n_clusters"]
+        meaning = sentence(MEANINGS[verdict]) if verdict in MEANINGS else ""
+    is_shown = verdict == NO_STRUCTURE and axis["n_clusters"]
     is_told = reason is not None and reason == axis.get("choice")
     return f"{meaning} {sentence(reason)}" if reason and not (is_shown or is_told) else meaning
 
