@@ -5,7 +5,6 @@ Takes limits; gives a connection whose tables live in memory and spill to a temp
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+from filelock import lock_descriptor
 
 from segpipe.core.errors import InputError
 from segpipe.core.settings import EngineSettings
@@ -67,7 +67,7 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
         folder = Path(name)
         unlocked = folder / f"{_LOCK}.new"
         with unlocked.open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_descriptor(lock.fileno())
             unlocked.rename(folder / _LOCK)  # so that nobody ever sees it without its lock
             yield folder
 
@@ -79,8 +79,8 @@ def _remove_abandoned(home: Path) -> None:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
             with (folder / _LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
+                if lock_descriptor(lock.fileno(), blocking=False):
+                    shutil.rmtree(folder)
 
 
 def quote(identifier: str) -> str:

@@ -1,31 +1,30 @@
-"""PostgreSQL: connections, the embedded server, migrations, the server's errors in words."""
+"""PostgreSQL, the one package that imports psycopg: connections, statements, errors as text."""
+
+from psycopg import sql
+from psycopg.types.json import Json, Jsonb
 
 from segpipe.postgres.connection import (
     Connection,
+    check_server_version,
+    connect,
+    connect_again,
+    location,
+    pool,
+    prepare_session,
+)
+from segpipe.postgres.errors import (
     DeadlockError,
     DependentObjectsError,
-    Json,
-    Jsonb,
     LockTimeoutError,
     PrivilegeError,
     ServerError,
-    another,
-    check_server_version,
-    connect,
-    database_url,
-    fetch_dicts,
-    fetch_one,
     is_denied,
     is_transient,
-    location,
     plain_errors,
-    pool,
-    prepare_session,
-    redact,
-    secrets,
-    sql,
     with_retries,
 )
+from segpipe.postgres.statements import column_list, fetch_dicts, fetch_one, upsert_from
+from segpipe.postgres.urls import database_url, redact, secrets
 
 __all__ = [
     "Connection",
@@ -36,9 +35,10 @@ __all__ = [
     "LockTimeoutError",
     "PrivilegeError",
     "ServerError",
-    "another",
     "check_server_version",
+    "column_list",
     "connect",
+    "connect_again",
     "database_url",
     "fetch_dicts",
     "fetch_one",
@@ -51,5 +51,6 @@ __all__ = [
     "redact",
     "secrets",
     "sql",
+    "upsert_from",
     "with_retries",
 ]

@@ -13,7 +13,7 @@ from segpipe.postgres.connection import Connection
 
 
 def resolve_url(url: str | None) -> tuple[str, bool]:
-    """URL of the database, and whether it is the embedded one, which is started if need be."""
+    """URL of the database, and whether it is the embedded one, which is started if it is down."""
     given = postgres.database_url(url)
     if given:
         return given, False
@@ -21,21 +21,21 @@ def resolve_url(url: str | None) -> tuple[str, bool]:
 
 
 def embedded_note(url: str | None) -> tuple[str, ...]:
-    """How to reach the embedded database, where that is the one in use."""
+    """How to reach the embedded database, if that is the one in use."""
     if postgres.database_url(url):
         return ()
     folder = embedded.status(home_path()).data_path
     here = Path.cwd()
-    told = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
     reach = "segpipe db shell opens it, segpipe db stop stops it"
-    return (f"The embedded PostgreSQL in {told} stays up: {reach}.",)
+    return (f"The embedded PostgreSQL in {shown} stays up: {reach}.",)
 
 
 @contextmanager
 def open_store(url: str | None) -> Iterator[Connection]:
     """Give a connection to the database of the settings, with the newest schema.
 
-    Raises DatabaseError at once for tables that were altered so that nothing can be published.
+    Raises DatabaseError at once if tables were altered so that nothing can be published.
     """
     connection = postgres.connect(resolve_url(url)[0])
     try:

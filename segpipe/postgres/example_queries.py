@@ -1,4 +1,4 @@
-"""The example queries of `sql/queries/`: takes a name, gives its words or its rows.
+"""The example queries of `sql/queries/`: takes a name, gives its SQL or its rows.
 
 A `:name` in a query stands for a parameter, as in psql, and is bound, never pasted.
 """
@@ -16,7 +16,7 @@ from segpipe.core.errors import InputError
 from segpipe.core.resources import resource
 from segpipe.postgres.connection import Connection
 
-# Strings, quoted names and comments are passed over, and so is a cast's double colon.
+# Strings, quoted names, comments and a cast's double colon match first, and stay as they are.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::|:(?P<name>[a-z_][a-z_0-9]*)")
 
 

@@ -1,7 +1,7 @@
 """The schema: takes a connection, gives the tables of `sql/schema/` in its current schema.
 
 Alembic orders the migrations and renders them as SQL; psycopg runs them. Alembic is imported only
-where something is to be done: looking takes a millisecond, the import a third of a second.
+if there is something to do: looking takes a millisecond, the import a third of a second.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 
 from segpipe import postgres
 from segpipe.core.errors import DatabaseError
-from segpipe.postgres import schema_check
-from segpipe.postgres.connection import Connection, sql
+from segpipe.postgres import Connection, schema_check, sql
 
-# Not Alembic's own name for it: the shop's application may use that in the same schema.
+# Not Alembic's own name: the shop's application may use that in the same schema.
 VERSION_TABLE = "segpipe_schema_version"
 _FOLDER = Path(__file__).resolve().parent / "migrations"
 _LOCK = 7_365_677  # any number, the same in every segpipe
@@ -32,21 +31,21 @@ class SchemaStatus:
 
     @property
     def is_current(self) -> bool:
-        """Whether nothing is to be done."""
+        """Whether there is nothing to do."""
         return self.current == self.head
 
 
 def status(database: Connection | str) -> SchemaStatus:
-    """Where the schema stands. Raises DatabaseError."""
+    """Revision of the schema, and the newest one. Raises DatabaseError."""
     with _connected(database) as connection:
         return _status(connection)
 
 
 def upgrade(database: Connection | str) -> SchemaStatus:
-    """Bring the schema to the newest revision; gives where it stood before.
+    """Bring the schema to the newest revision; gives the status before.
 
     One process at a time upgrades, in one transaction. Raises DatabaseError for a role that may
-    not create tables, for a schema newer than this segpipe, and where a name is taken.
+    not create tables, for a schema newer than this segpipe, and for a name that is taken.
     """
     with _connected(database) as connection:
         found = _status(connection)
@@ -121,7 +120,7 @@ def _check_create_privilege(connection: Connection, found: SchemaStatus) -> None
     )
     if may_create:
         return
-    if closed:  # else the next schema of the search_path would be blamed
+    if closed:  # else the message would name the next schema of the search_path
         raise DatabaseError(
             f"The role {role} may not look into schema {closed} of its search_path. An owner of"
             f" the schema can allow it with: GRANT USAGE ON SCHEMA {closed} TO {role};"

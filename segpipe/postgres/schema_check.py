@@ -1,7 +1,7 @@
-"""The tables as segpipe made them: takes a connection, refuses what was there or was altered.
+"""Checks that the tables are as segpipe made them.
 
-Before the tables are made, a name may be taken; after, somebody may have changed a column. Both
-are told at the start of a run and not after minutes. `sql/schema/columns.csv` has what is expected.
+Before they are made, a name may be taken; later, somebody may have changed a column. Both are
+reported at the start of a run and not after minutes. `sql/schema/columns.csv` has what is expected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 from segpipe.core.errors import DatabaseError
 from segpipe.core.resources import resource
-from segpipe.postgres.connection import Connection, fetch_dicts, plain_errors
+from segpipe.postgres.connection import Connection
+from segpipe.postgres.errors import plain_errors
+from segpipe.postgres.statements import fetch_dicts
 
 _CREATED = re.compile(r"^CREATE (?:TABLE|VIEW|(?:UNIQUE )?INDEX) (\w+)", re.MULTILINE)
 _KINDS = {
@@ -35,7 +37,7 @@ _COLUMNS = 5  # columns or problems named in a message; the rest is counted
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a table, in words, and the statement that puts it right."""
+    """What is wrong with a table, and the statement that puts it right."""
 
     found: str
     cure: str
@@ -48,7 +50,7 @@ def expected_columns() -> list[tuple[str, str, str]]:
 
 
 def check_names_free(connection: Connection, script: str) -> None:
-    """Raise DatabaseError where what the script creates would meet somebody else's relation."""
+    """Raise DatabaseError if somebody else's relation has a name that the script would create."""
     rows = fetch_dicts(
         connection,
         """
@@ -124,7 +126,9 @@ def _unfit_columns(connection: Connection) -> Iterator[Problem]:
     gone = dict.fromkeys(name for name, _, _, is_gone, _ in rows if is_gone)
     for name in gone:
         begin = "DROP TABLE segpipe_schema_version; and rename or drop the tables beside it."
-        yield Problem(f"the table {name} is missing", f"restore {name}, or begin anew: {begin}")
+        yield Problem(
+            f"the table {name} is missing", f"restore {name}, or start from scratch: {begin}"
+        )
     for name, column, kind, is_gone, found in rows:
         if found is None and not is_gone:
             cure = f"ALTER TABLE {name} ADD COLUMN {column} {kind};"
@@ -162,7 +166,7 @@ def _unfit_profiles(connection: Connection) -> Iterator[Problem]:
         [_PROFILES],
     ).fetchone()
     if row is None:
-        return  # told as missing
+        return  # reported as missing
     partitioning, key = row
     if partitioning != _PARTITIONED:
         found = f"partitioned by {partitioning}" if partitioning else "not partitioned"
@@ -177,7 +181,7 @@ def _unfit_profiles(connection: Connection) -> Iterator[Problem]:
 
 
 def _columns_that_must_be_filled(connection: Connection) -> Iterator[Problem]:
-    """Columns of the user's own that segpipe, which knows nothing of them, would leave empty."""
+    """Columns of the user's own that segpipe would leave empty, as it does not know them."""
     expected = expected_columns()
     rows = connection.execute(
         """

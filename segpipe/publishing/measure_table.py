@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.postgres import Connection, another, plain_errors, sql
+from segpipe.postgres import Connection, connect_again, plain_errors, sql
 from segpipe.publishing.copy import send
 from segpipe.publishing.task import Publication
 from segpipe.runs.partition import Partition, ProfilesTable, table_of
@@ -46,7 +46,7 @@ def write_measures(
         return None
     measures = [name for name in first.schema.names if name != _ID]
     new = table_of(parent, "customer_measures", task.store_id, task.run_id)
-    with another(connection) as own, own.transaction():
+    with connect_again(connection) as own, own.transaction():
         set_transaction_defaults(own)
         own.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new.identifier))
         own.execute(_create(new, measures))

@@ -1,4 +1,4 @@
-"""URLs and errors: what people see when the database says no."""
+"""URLs, connections and errors: what people see when the database fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segpipe.postgres import Connection, embedded
         "postgresql+psycopg2://u:p@h:5432/d",
     ],
 )
-def test_every_spelling_of_the_scheme_is_taken(url: str) -> None:
+def test_every_spelling_of_the_scheme_is_accepted(url: str) -> None:
     assert postgres.database_url(url) == "postgresql://u:p@h:5432/d"
 
 
@@ -36,7 +36,7 @@ def test_the_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hush@h/d", "h:5432/d"])
-def test_another_scheme_is_refused_without_the_password(url: str) -> None:
+def test_another_scheme_is_rejected_without_showing_the_password(url: str) -> None:
     with pytest.raises(InputError, match="expected postgresql://") as caught:
         postgres.database_url(url)
     assert "hush" not in str(caught.value)
@@ -56,7 +56,7 @@ def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
     assert postgres.redact(url) == shown
 
 
-def test_a_url_that_cannot_be_read_is_refused_without_the_password() -> None:
+def test_a_url_that_cannot_be_read_is_rejected_without_showing_the_password() -> None:
     with pytest.raises(InputError, match="cannot be read") as caught:
         postgres.connect("postgresql://u:hush%zz@h/d")
     assert "hush" not in str(caught.value)
@@ -127,7 +127,7 @@ def test_a_wrong_password_is_one_plain_sentence(guarded_url: str) -> None:
         ("DO $$BEGIN RAISE SQLSTATE '53300'; END$$", "no more connections"),
     ],
 )
-def test_what_the_server_refuses_is_one_plain_sentence(
+def test_an_error_of_the_server_is_one_plain_sentence(
     database_url: str, statement: str, found: str
 ) -> None:
     with postgres.connect(database_url) as connection:
@@ -165,7 +165,7 @@ def test_a_lock_held_too_long_is_one_plain_sentence(database_url: str) -> None:
         ("SELECT 1/0", False),
     ],
 )
-def test_only_what_passes_by_itself_is_transient(
+def test_only_errors_that_pass_by_themselves_are_transient(
     database_url: str, statement: str, *, expected: bool
 ) -> None:
     with postgres.connect(database_url) as connection:
@@ -200,12 +200,12 @@ def test_a_closed_connection_is_transient_and_an_error_of_ours_is_not(database_u
     assert not postgres.is_transient(KeyboardInterrupt())
 
 
-def test_what_passes_is_tried_again_and_told(
+def test_a_transient_failure_is_tried_again_and_reported(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("segpipe.postgres.connection.time.sleep", pauses.append)
-    told: list[str] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    messages: list[str] = []
     failures = [True] * 6
 
     def action() -> str:
@@ -215,15 +215,15 @@ def test_what_passes_is_tried_again_and_told(
                 connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
             return "done"
 
-    assert postgres.with_retries(7, told.append, action) == "done"
+    assert postgres.with_retries(7, messages.append, action) == "done"
     assert pauses == [1, 2, 4, 8, 16, 30]
     lost = "The connection was lost: terminating connection due to administrator command"
-    assert told[1] == f"{lost}; trying again in 2 s (attempt 3 of 7)."
+    assert messages[1] == f"{lost}; trying again in 2 s (attempt 3 of 7)."
 
 
 def test_the_last_failure_is_raised(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segpipe.postgres.connection.time.sleep", lambda _: None)
-    told: list[str] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    messages: list[str] = []
     n_calls = 0
 
     def action() -> None:
@@ -233,20 +233,20 @@ def test_the_last_failure_is_raised(database_url: str, monkeypatch: pytest.Monke
             connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(DatabaseError, match="connection was lost"):
-        postgres.with_retries(3, told.append, action)
-    assert (n_calls, len(told)) == (3, 2)
+        postgres.with_retries(3, messages.append, action)
+    assert (n_calls, len(messages)) == (3, 2)
 
 
-def test_what_does_not_pass_is_raised_at_once(database_url: str) -> None:
-    told: list[str] = []
+def test_a_lasting_failure_is_raised_at_once(database_url: str) -> None:
+    messages: list[str] = []
 
     def action() -> None:
         with postgres.connect(database_url) as connection, postgres.plain_errors():
             connection.execute("SELECT 1/0")
 
     with pytest.raises(DatabaseError, match="division by zero"):
-        postgres.with_retries(3, told.append, action)
-    assert told == []
+        postgres.with_retries(3, messages.append, action)
+    assert messages == []
 
 
 def test_a_prepared_session_outlasts_those_of_its_role(database_url: str) -> None:
@@ -256,7 +256,7 @@ def test_a_prepared_session_outlasts_those_of_its_role(database_url: str) -> Non
         connection.execute("SELECT pg_sleep(0.2)")
 
 
-def test_an_old_server_is_refused() -> None:
+def test_an_old_server_is_rejected() -> None:
     postgres.check_server_version(130000)
     with pytest.raises(DatabaseError, match="PostgreSQL 12; segpipe needs 13"):
         postgres.check_server_version(120022)
