@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from segpipe.access.api_keys import ApiKey, Scope, check_key_name, hash_token, new_token
 from segpipe.core.errors import InputError
+from segpipe.core.suggestions import did_you_mean
 from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
-
-_COLUMNS = 3  # names
 
 
 def create_key(
@@ -75,11 +73,7 @@ def read_active_keys(connection: Connection) -> dict[int, ApiKey]:
 
 def _unknown(name: str, keys: list[dict[str, Any]]) -> str:
     active = [key["name"] for key in keys if key["revoked_at"] is None]
-    told = f"There is no active key {name!r}"
     if not active:
-        return f"{told}, nor any other; make one with `segpipe keys create NAME`."
-    near = get_close_matches(name, active, _COLUMNS)
-    found = "near it:" if near else "active:"
-    return (
-        f"{told}; {found} {', '.join(map(repr, near or active[:_COLUMNS]))} (`segpipe keys list`)."
-    )
+        return f"There is no active key {name!r}; make one with `segpipe keys create NAME`."
+    hint = did_you_mean(name, active)
+    return f"There is no active key {name!r}. {hint} `segpipe keys list` shows them all."

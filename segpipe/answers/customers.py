@@ -6,7 +6,6 @@ out, as the segment's size leaves them out.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from segpipe.answers.cursor import Cursor, check_cursor_matches, read_cursor
 from segpipe.core.errors import InputError
 from segpipe.core.schema import METRICS
+from segpipe.core.suggestions import did_you_mean
 from segpipe.postgres import Connection, sql
 from segpipe.runs.current_run import current_run, snapshot
 
@@ -135,10 +135,9 @@ def _is_quick_to_walk(size: _Size, order: str, limit: int, *, has_begun: bool) -
 
 
 def _check_known(name: str, known: Iterable[str], kind: str, where: str) -> None:
-    names = list(dict.fromkeys(known))
+    names = list(known)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=3) or names
-        raise InputError(f"{where} has no {kind} {name!r}. Did you mean: {', '.join(near)}?")
+        raise InputError(f"{where} has no {kind} {name!r}. {did_you_mean(name, names)}")
 
 
 def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> list[Any]:

@@ -7,7 +7,6 @@ A name that has no words of its own gets the axis's general ones, which lean on 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import format_value
 from segpipe.core.resources import resource
+from segpipe.core.toml_records import read_toml
 
 ANY_AXIS = "any_axis"  # the file of what holds on every axis
 COMPOSED = "composed"  # the entry for names that are made of figures
@@ -57,8 +57,7 @@ def describe_state(state: str, rules: Iterable[Eligibility], reason: str | None 
 
 @cache
 def _entries(axis: str) -> dict[str, Any]:
-    path = resource("config", "guidance", f"{axis}.toml")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return read_toml(resource("config", "guidance", f"{axis}.toml"), "guidance")
 
 
 def _figures_of(name: str) -> str:

@@ -63,7 +63,7 @@ class Prototype:
     name: str
     description: str
     position: dict[str, float]
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim, ...] = ()
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
 

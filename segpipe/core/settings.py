@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segpipe.core.errors import InputError
-from segpipe.core.toml_records import _read_toml, _refuse, _with_values
+from segpipe.core.toml_records import check_choice, check_keys, read_toml, with_values
 
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")
 
@@ -103,8 +103,7 @@ class ClusterSettings:
         _within("cluster.min_excess_silhouette", self.min_excess_silhouette, -1.0, 1.0)
         _within("cluster.usual_k_lag", self.usual_k_lag, 0.0, 1.0)
         _within("cluster.min_agreement", self.min_agreement, 0.0, 1.0)
-        if self.audit not in ("refit", "full"):
-            raise InputError(f"cluster.audit is {self.audit!r}; expected 'refit' or 'full'.")
+        check_choice("cluster.audit", self.audit, ("refit", "full"))
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,7 @@ class LoadSettings:
         if not 1 <= len(self.store_id) <= 100:
             msg = f"store_id has {len(self.store_id)} characters; expected 1 to 100."
             raise InputError(msg)
-        if self.absent not in ("keep", "delete"):
-            raise InputError(f"absent is {self.absent!r}; expected 'keep' or 'delete'.")
+        check_choice("load.absent", self.absent, ("keep", "delete"))
         _within("load.keep_runs", self.keep_runs, 0, 1000)
         _within("load.attempts", self.attempts, 1, 100)
 
@@ -184,12 +182,11 @@ def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunS
     Options are stage → key → value; None means not given. Raises InputError for a file that
     cannot be read, an unknown stage or key, or a value out of range.
     """
-    tables = _read_toml(path) if path else {}
+    tables = read_toml(path, "settings file") if path else {}
     settings = RunSettings()
     for stage, values in _merged(tables, options).items():
-        if stage not in STAGES:
-            _refuse("settings table", stage, set(STAGES))
-        changed = _with_values(getattr(settings, stage), stage, values)
+        check_keys("", [stage], STAGES)
+        changed = with_values(getattr(settings, stage), stage, values)
         settings = replace(settings, **{stage: changed})
     return settings
 

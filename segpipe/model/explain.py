@@ -6,7 +6,6 @@ Takes a model and one customer's measures; gives an AxisExplanation an axis, as 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from segpipe.axes.figures import describe_value, format_exact, format_value, phr
 from segpipe.clustering.distances import squared_distances
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import InputError
+from segpipe.core.suggestions import did_you_mean
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
@@ -77,8 +77,7 @@ def explain(
     known = [axis.name for axis in model.axes]
     for name in axes or ():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3) or known
-            raise InputError(f"There is no axis {name!r}. Did you mean: {', '.join(near)}?")
+            raise InputError(f"There is no axis {name!r}. {did_you_mean(name, known)}")
     wanted = known if axes is None else axes
     return tuple(_explain_axis(axis, measures) for axis in model.axes if axis.name in wanted)
 

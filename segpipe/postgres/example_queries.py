@@ -5,7 +5,6 @@ A `:name` in a query stands for a parameter, as in psql, and is bound, never pas
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from segpipe import postgres
 from segpipe.core.errors import InputError
 from segpipe.core.resources import resource
+from segpipe.core.suggestions import did_you_mean
 from segpipe.postgres.connection import Connection
 
 # Strings, quoted names, comments and a cast's double colon match first, and stay as they are.
@@ -49,8 +49,7 @@ def read_query(name: str) -> Query:
     """Example of that name. Raises InputError, with the names that are near."""
     known = sorted(path.stem for path in resource("sql", "queries").glob("*.sql"))
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or known
-        raise InputError(f"There is no query {name!r}. Did you mean: {', '.join(near)}?")
+        raise InputError(f"There is no query {name!r}. {did_you_mean(name, known)}")
     text = resource("sql", "queries", f"{name}.sql").read_text(encoding="utf-8")
     comment, _, body = text.partition("\n")
     names = [match["name"] for match in _TOKEN.finditer(body) if match["name"]]

@@ -1,19 +1,27 @@
 """What a source's columns mean: one frozen record a mapping file.
 
-Takes TOML files of `config/sources/` and of the user; gives Presets. A key that is not known is
-refused with the known ones listed, so that a typing error never reads half a file.
+Takes TOML files of `config/sources/` and of the user; gives Presets. An unknown key is an error
+that lists the known ones, so that a typing error never reads half a file.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segpipe.core.errors import InputError
 from segpipe.core.resources import resource
+from segpipe.core.toml_records import (
+    check_choice,
+    check_keys,
+    naming_file,
+    read_toml,
+    table_of,
+    typed,
+    with_values,
+)
 
 # Ways to compute line_amount where the file has no such column.
 FORMULAS: dict[str, tuple[str, ...]] = {
@@ -27,8 +35,8 @@ ORDER_TEXTS = ("currency", "status", "cancelled_at")
 ORDER_NUMBERS = ("order_discount_amount", "order_refund_amount", "order_subtotal_amount")
 COLUMNS = (*TEXTS, *NUMBERS, "charged_price", *ORDER_TEXTS, *ORDER_NUMBERS)
 FILLABLE = ("customer_id", "ordered_at", "channel", *ORDER_TEXTS)
-_KEYS = {
-    "": ("title", "required", "line_amount_from", "columns", "text", "returns", "orders"),
+_KEYS = ("title", "required", "line_amount_from")
+_TABLES = {
     "text": ("delimiter", "decimal", "thousands", "timestamps", "line_pattern"),
     "returns": ("order_id_prefix",),
     "orders": (
@@ -99,52 +107,25 @@ def normalised(header: str) -> str:
 
 
 def _read(path: Path, *, is_builtin: bool) -> Preset:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"The mapping {path} cannot be read ({error.strerror}); name an existing TOML file."
-        raise InputError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The mapping {path} is not TOML: {error}.") from error
-    try:
+    document = read_toml(path, "mapping")
+    with naming_file(path, "mapping"):
         return _preset(path.stem, document, is_builtin=is_builtin)
-    except InputError as error:
-        raise InputError(f"The mapping {path}: {error}") from error
 
 
 def _preset(name: str, document: dict[str, Any], *, is_builtin: bool) -> Preset:
-    _check_keys("", document)
-    for table in ("columns", "text", "returns", "orders"):
-        if not isinstance(document.get(table, {}), dict):
-            raise InputError(f"{table} is not a table; expected [{table}].")
-    text, orders = document.get("text", {}), document.get("orders", {})
-    _check_keys("text", text)
-    _check_keys("returns", document.get("returns", {}))
-    _check_keys("orders", orders)
-    columns, sums = _columns(document.get("columns", {}))
-    default = Preset(name, name, columns)
-    preset = Preset(
-        name=name,
-        title=_text(document, "title") or name,
-        columns=columns,
-        sums=sums,
-        required=_texts(document, "required", COLUMNS) or default.required,
-        line_amount_from=_text(document, "line_amount_from", tuple(FORMULAS)),
-        delimiter=_text(text, "delimiter"),
-        decimal=_text(text, "decimal", (".", ",")) or default.decimal,
-        thousands=_text(text, "thousands") or default.thousands,
-        timestamps=_texts(text, "timestamps"),
-        line_pattern=_text(text, "line_pattern"),
-        return_prefix=_text(document.get("returns", {}), "order_id_prefix"),
-        fill=_texts(orders, "fill", FILLABLE),
-        is_discount_in_amount=orders.get("is_discount_in_amount", False) is True,
-        after_refunds=_texts(orders, "after_refunds"),
-        guest_ids=_texts(orders, "guest_ids"),
-        status_uncharged=_texts(orders, "status_uncharged"),
-        status_charged=_texts(orders, "status_charged"),
-        status_refunded=_texts(orders, "status_refunded"),
-        is_builtin=is_builtin,
-    )
+    check_keys("", document, (*_KEYS, *_TABLES, "columns"))
+    values = {key: value for key, value in document.items() if key in _KEYS}
+    for key, known in _TABLES.items():
+        table = table_of(document, key)
+        check_keys(key, table, known)
+        values |= table
+    if "order_id_prefix" in values:
+        values["return_prefix"] = values.pop("order_id_prefix")
+    values = {key: value for key, value in values.items() if value != []}
+    columns, sums = _columns(table_of(document, "columns"))
+    preset = Preset(name, name, columns, sums, is_builtin=is_builtin)
+    preset = with_values(preset, "", values)
+    _check_choices(preset)
     _check_whole(preset)
     return preset
 
@@ -152,9 +133,8 @@ def _preset(name: str, document: dict[str, Any], *, is_builtin: bool) -> Preset:
 def _columns(table: dict[str, Any]) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
     columns: dict[str, tuple[str, ...]] = {}
     sums: set[str] = set()
+    check_keys("columns", table, COLUMNS)
     for canonical, value in table.items():
-        if canonical not in COLUMNS:
-            _refuse("column", canonical, COLUMNS)
         headers = value
         if isinstance(value, dict):
             headers = value.get("sum")
@@ -162,12 +142,22 @@ def _columns(table: dict[str, Any]) -> tuple[dict[str, tuple[str, ...]], frozens
             if set(value) != {"sum"} or canonical not in NUMBERS:
                 msg = f"columns.{canonical} is {value!r}; a number column takes {{ sum = [...] }}."
                 raise InputError(msg)
-        columns[canonical] = _texts({canonical: headers}, canonical)
+        columns[canonical] = typed(f"columns.{canonical}", headers, tuple[str, ...])
     return columns, frozenset(sums)
 
 
+def _check_choices(preset: Preset) -> None:
+    if preset.line_amount_from is not None:
+        check_choice("line_amount_from", preset.line_amount_from, FORMULAS)
+    check_choice("decimal", preset.decimal, (".", ","))
+    for name in preset.required:
+        check_choice("required", name, COLUMNS)
+    for name in preset.fill:
+        check_choice("fill", name, FILLABLE)
+
+
 def _check_whole(preset: Preset) -> None:
-    """Refuse a mapping that could never read a file."""
+    """Raise InputError for a mapping that could never read a file."""
     formula = preset.line_amount_from
     for name in preset.required:
         has_formula = formula and all(part in preset.columns for part in FORMULAS[formula])
@@ -189,35 +179,3 @@ def _check_whole(preset: Preset) -> None:
             raise InputError(
                 "text.line_pattern has no named groups; expected (?P<customer_id>...)."
             )
-
-
-def _check_keys(table: str, values: dict[str, Any]) -> None:
-    for key in values:
-        if key not in _KEYS[table]:
-            _refuse(f"key in [{table}]" if table else "key", key, _KEYS[table])
-
-
-def _text(table: dict[str, Any], key: str, known: tuple[str, ...] = ()) -> str | None:
-    value = table.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InputError(f"{key} is {value!r}; expected a text.")
-    if known and value not in known:
-        _refuse(key, value, known)
-    return value
-
-
-def _texts(table: dict[str, Any], key: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
-    value = table.get(key, [])
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise InputError(f"{key} is {value!r}; expected a text or a list of texts.")
-    for item in items:
-        if known and item not in known:
-            _refuse(key, item, known)
-    return tuple(items)
-
-
-def _refuse(what: str, found: str, known: tuple[str, ...]) -> None:
-    raise InputError(f"unknown {what}: {found!r}. Known: {', '.join(known)}.")

@@ -7,9 +7,9 @@ preset that comes nearest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from segpipe.core.errors import InputError
+from segpipe.core.suggestions import did_you_mean
 from segpipe.sources.presets import FORMULAS, Preset, normalised
 
 
@@ -90,10 +90,8 @@ def named_preset(name: str, presets: tuple[Preset, ...]) -> Preset:
     for preset in presets:
         if preset.name == name:
             return preset
-    known = [preset.name for preset in presets]
-    close = get_close_matches(name, known, 1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(f"There is no preset {name!r}.{hint} Known: {', '.join(known)}.")
+    hint = did_you_mean(name, [preset.name for preset in presets])
+    raise InputError(f"There is no preset {name!r}. {hint}")
 
 
 def _rank(mapping: Mapping) -> tuple[bool, int]:

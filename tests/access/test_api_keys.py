@@ -121,16 +121,16 @@ def test_a_name_has_one_active_key_and_may_have_another_later(database: Connecti
 
 
 def test_a_key_that_is_not_there_is_told_with_those_that_are(database: Connection) -> None:
-    with pytest.raises(InputError, match="'shop', nor any other; make one"):
+    with pytest.raises(InputError, match="'shop'; make one"):
         revoke_key(database, "shop")
     for name in ("shop-web", "shop-app", "zebra"):
         create_key(database, name, "read", 60)
-    with pytest.raises(InputError, match="'shop-wen'; near it: 'shop-web', 'shop-app'"):
+    with pytest.raises(InputError, match=r"'shop-wen'. Did you mean shop-web or shop-app"):
         revoke_key(database, "shop-wen")
     revoke_key(database, "shop-web")
-    with pytest.raises(InputError, match="'shop-web'; near it: 'shop-app' "):
+    with pytest.raises(InputError, match=r"'shop-web'. Did you mean shop-app"):
         revoke_key(database, "shop-web")
-    with pytest.raises(InputError, match="'QQ'; active: 'shop-app', 'zebra' "):
+    with pytest.raises(InputError, match=r"'QQ'. Known: shop-app, zebra"):
         revoke_key(database, "QQ")
 
 
@@ -201,7 +201,7 @@ def test_the_commands_make_list_and_revoke(
         (("create", "other", "--scope", "all"), "'all' is not one of 'read', 'write'"),
         (("create", "other", "--rate-per-minute", "0"), "1<=x<=1000000"),
         (("create", ""), "has 0 characters: ''; expected 1 to 100"),
-        (("revoke", "shoq"), "near it: 'shop'"),
+        (("revoke", "shoq"), "Did you mean shop?"),
     ],
 )
 def test_a_mistake_is_told_with_status_2(

@@ -86,9 +86,9 @@ def test_the_pages_have_everybody_once_in_order(
 
 def test_what_is_unknown_is_refused_with_what_is_near(published: Connection) -> None:
     for axis, segment, said in (
-        ("purchase_valu", "whale", "no axis 'purchase_valu'. Did you mean: purchase_value"),
-        (VALUE, "whales", "no segment 'whales'. Did you mean: whale"),
-        (TREND, "whale", "no segment 'whale'. Did you mean: steady"),
+        ("purchase_valu", "whale", "no axis 'purchase_valu'. Did you mean purchase_value"),
+        (VALUE, "whales", "no segment 'whales'. Did you mean whale"),
+        (TREND, "whale", "no segment 'whale'. Known: steady"),
     ):
         with pytest.raises(InputError, match=said):
             answers.list_customers(published, "default", axis, segment)

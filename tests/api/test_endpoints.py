@@ -70,7 +70,7 @@ def test_a_customer_is_explained(served: Served) -> None:
     assert served.get("/segments/customer/nobody/explain").status == 404
     wrong = served.get("/segments/customer/c0001/explain?axis=nix")
     assert wrong.status == 404
-    assert "no axis 'nix'. Did you mean: purchase_frequency" in wrong.detail
+    assert "no axis 'nix'. Known: purchase_frequency" in wrong.detail
 
 
 def test_a_customer_without_items_is_assigned(served: Served) -> None:

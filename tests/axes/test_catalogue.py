@@ -203,16 +203,20 @@ def test_a_users_axis_is_read_whole_and_stands_last(own: Path) -> None:
     [
         ('name = "rfm"', 'name = "purchase_value"', "'purchase_value' is taken"),
         ('name = "rfm"', 'name = "support_history"', "'support_history' is taken"),
-        ('name = "rfm"', "", "the axis lacks the key 'name'"),
-        ('name = "rfm"', 'nome = "rfm"', "unknown key 'nome' of axis; known: name, question"),
-        ('"recency_days"\ntransform', '"recency"\ntransform', "no measure 'recency'; nearest: rec"),
-        ('transform = "log"', 'transform = "sqrt"', "transform is 'sqrt'; expected identity or"),
-        ('side = "below"', 'side = "under"', "side is 'under'; expected above or below"),
-        ("quantile = 0.3", "quantil = 0.3", "unknown key 'quantil' of claim"),
-        ('state = "nobody"', "", "the eligibility lacks the key 'state'"),
-        ("[[eligibility]]", "[eligibility]", r"write each as its own \[\[eligibility\]\]"),
-        ('name = "rfm"', 'name = "rfm"\ngroup = "sales"', "group is 'sales'; expected marketing"),
-        ('name = "rfm"', "name = rfm", "cannot be read"),
+        ('name = "rfm"', "", "axis file .*: name is missing"),
+        ('name = "rfm"', 'nome = "rfm"', "'nome' is not a known key; known: name, question"),
+        (
+            '"recency_days"\ntransform',
+            '"recency"\ntransform',
+            "'recency'. Did you mean rec",
+        ),
+        ('transform = "log"', 'transform = "sqrt"', "transform is 'sqrt'; expected 'identity' or"),
+        ('side = "below"', 'side = "under"', "side is 'under'; expected 'above' or 'below'"),
+        ("quantile = 0.3", "quantil = 0.3", r"'quantil' is not a key of \[prototypes.claims\]"),
+        ('state = "nobody"', "", "eligibility.state is missing"),
+        ("[[eligibility]]", "[eligibility]", r"write each as \[\[eligibility\]\]"),
+        ('name = "rfm"', 'name = "rfm"\ngroup = "sales"', "group is 'sales'; expected 'marketing'"),
+        ('name = "rfm"', "name = rfm", "is not TOML"),
     ],
 )
 def test_a_wrong_axis_file_is_told_in_words(own: Path, old: str, new: str, told: str) -> None:
@@ -226,7 +230,7 @@ def test_an_axis_without_features_or_file_is_refused(tmp_path: Path) -> None:
     empty.write_text('name = "x"\nquestion = "?"\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"has no \[\[features\]\]"):
         read_axis(empty)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no axis file"):
         read_axis(tmp_path / "none.toml")
 
 

@@ -49,7 +49,7 @@ def test_a_file_of_the_users_goes_before_the_shipped_axis(
 
 
 def test_an_unknown_name_is_told_the_shipped_ones() -> None:
-    with pytest.raises(InputError, match=r"file rmf cannot .* Name a file, or a shipped axis: rfm"):
+    with pytest.raises(InputError, match=r"no axis file rmf; .* Did you mean rfm\?"):
         read_axis(Path("rmf"))
 
 
@@ -63,7 +63,7 @@ def test_a_number_of_segments_that_cannot_be_is_refused(tmp_path: Path, told: st
     text = shipped_axes()["rfm"].read_text(encoding="utf-8")
     path = tmp_path / "own.toml"
     path.write_text(text.replace("# n_segments = 5 #", f"n_segments = {told} #"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"n_segments is .*; expected a whole number from 2 to 20"):
+    with pytest.raises(InputError, match=r"n_segments is .*; expected a whole number"):
         read_axis(path)
 
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_explained_is_said_with_what_to_do(
     assert call(capsys, "explain", "b", "--store-id", "other", *url).status == 0
     wrong = call(capsys, "explain", "a", "--axis", "recensy", *url)
     assert wrong.status == 2
-    assert "no axis 'recensy'. Did you mean: recency?" in wrong.err
+    assert "no axis 'recensy'. Did you mean recency?" in wrong.err
     database.execute("UPDATE segmentation_runs SET measures_table = NULL")
     gone = call(capsys, "explain", "a", *url)
     assert gone.status == 2

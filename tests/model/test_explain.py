@@ -198,7 +198,7 @@ def test_only_the_axes_that_are_asked_for_are_explained_and_a_wrong_name_is_told
     figures = {"recency_days": 1.0, "n_orders": 4.0}
     assert [found.axis for found in explain(model, figures)] == ["recency", "other"]
     assert [found.axis for found in explain(model, figures, ["other"])] == ["other"]
-    with pytest.raises(InputError, match=r"no axis 'recensy'. Did you mean: recency\?"):
+    with pytest.raises(InputError, match=r"no axis 'recensy'. Did you mean recency\?"):
         explain(model, figures, ["recensy"])
 
 

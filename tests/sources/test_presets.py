@@ -146,8 +146,10 @@ def test_a_named_preset_must_fit(tmp_path: Path) -> None:
 
 def test_an_unknown_preset_lists_the_known(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, "a,1,2024-01-02,3")
-    with pytest.raises(InputError, match=r"no preset 'shopfy'. Did you mean shopify\?.*cdnow"):
+    with pytest.raises(InputError, match=r"no preset 'shopfy'. Did you mean shopify\?"):
         read(path, preset="shopfy")
+    with pytest.raises(InputError, match=r"no preset 'x'. Known: .*cdnow.*shopify"):
+        read(path, preset="x")
 
 
 def test_files_of_different_presets_are_refused(tmp_path: Path) -> None:
@@ -188,21 +190,24 @@ def test_a_users_preset_wins_a_tie(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[columns", "not TOML"),
-        (f"titel = 'x'\n{COLUMNS}", "unknown key: 'titel'. Known: title"),
-        (f"{COLUMNS}[text]\ndecmal = ','", r"unknown key in \[text\]: 'decmal'"),
-        ('[columns]\nclient = "x"', "unknown column: 'client'. Known: customer_id"),
+        (f"titel = 'x'\n{COLUMNS}", "'titel' is not a known key; known: title"),
+        (f"{COLUMNS}[text]\ndecmal = ','", r"'decmal' is not a key of \[text\]"),
+        ('[columns]\nclient = "x"', r"'client' is not a key of \[columns\]; known: customer_id"),
         ('[columns]\ncustomer_id = "x"', "ordered_at has no header"),
         ('[columns]\ncustomer_id = "x"\nordered_at = "d"', "or line_amount_from"),
-        (f"line_amount_from = 'a * b'\n{COLUMNS}", "unknown line_amount_from"),
-        (f"{COLUMNS}quantity = 5", "quantity is 5; expected a text"),
+        (
+            f"line_amount_from = 'a * b'\n{COLUMNS}",
+            "is 'a . b'; expected 'quantity",
+        ),
+        (f"{COLUMNS}quantity = 5", "quantity is 5; expected text"),
         (f"{COLUMNS}category = {{ sum = ['a'] }}", "a number column takes"),
         (f"{COLUMNS}[text]\ndecimal = ','\nthousands = ','", "two signs"),
         (f"{COLUMNS}[text]\ndelimiter = ';;'", "expected one character"),
         (f"{COLUMNS}[text]\nline_pattern = '('", "no regular expression"),
         (f"{COLUMNS}[text]\nline_pattern = 'x'", "no named groups"),
         (f"{COLUMNS}[orders]\nfill = ['channel']", "need an order_id"),
-        ("columns = 3", r"expected \[columns\]"),
-        (f"title = 3\n{COLUMNS}", "title is 3; expected a text"),
+        ("columns = 3", r"expected the table \[columns\]"),
+        (f"title = 3\n{COLUMNS}", "title is 3; expected text"),
     ],
 )
 def test_a_faulty_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
