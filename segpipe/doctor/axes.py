@@ -1,6 +1,6 @@
 """The health of each axis: available, degraded or unavailable, with the reason and the fix.
 
-Takes customer_features; asks what the discovery stage would ask, of the same sample, with its own
+Takes customer_features; makes the checks of the discovery stage, on the same sample, with the same
 functions: which features are live, who is eligible, which features vary.
 """
 
@@ -24,20 +24,20 @@ from segpipe.engines.duckdb import Connection, quote
 from segpipe.model.preprocessing import eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
-Fault = tuple[tuple[str, ...], tuple[str, ...]]  # reasons and advice, empty where all is well
+Fault = tuple[tuple[str, ...], tuple[str, ...]]  # reasons and advice, empty where there is none
 FEW_ELIGIBLE = 0.05  # share of the customers
-_NOBODY = {  # measure of an eligibility → what to do where nobody has it
-    "n_orders": "Does a customer keep one id from order to order? Or export further back.",
+_ADVICE = {  # measure of an eligibility → what to do where nobody is eligible
+    "n_orders": "Check that customers keep one id from order to order, or export further back.",
     "n_lines": "Export every line of an order, not its total.",
     "n_discounted_orders": "If the shop gives discounts, fill the column {discount}.",
-    "n_refunded_lines": "If goods come back, fill the column {refund}, or export returns too.",
-    "n_tickets": "Do orders and tickets name customers by the same id?",
+    "n_refunded_lines": "If goods are returned, fill the column {refund}, or export returns too.",
+    "n_tickets": "Check that orders and tickets use the same customer ids.",
 }
 
 
 @dataclass(frozen=True)
 class SampledPopulation:
-    """What every axis is held against; the sample is the one that the run would draw."""
+    """What every axis is checked against; the sample is the one that the run would draw."""
 
     engine: Connection
     columns: dict[str, Floats]  # measure → sampled customers
@@ -56,32 +56,34 @@ def axis_healths(
         name: column.to_numpy().astype(np.float64)
         for name, column in zip(customers.column_names, customers.columns, strict=True)
     }
-    shop = SampledPopulation(engine, columns, sample.weights, source.inputs, parts)
+    population = SampledPopulation(engine, columns, sample.weights, source.inputs, parts)
     axes = axes_for(source.inputs, settings.features.axis_paths)
-    return tuple(_health(axis, shop) for axis in axes)
+    return tuple(_health(axis, population) for axis in axes)
 
 
-def _health(axis: Axis, shop: SampledPopulation) -> AxisHealth:
-    features = axis.live_features(shop.inputs)
+def _health(axis: Axis, population: SampledPopulation) -> AxisHealth:
+    features = axis.live_features(population.inputs)
     if not features:
-        missing = axis.missing_inputs(shop.inputs)
-        told = f"no {' or '.join(INPUT_WORDS[name] for name in missing)} in the input"
-        return _unavailable(axis, told, tuple(advice_for(name, shop.parts) for name in missing))
-    rules = tuple(rule for rule in axis.eligibility if shop.inputs.issuperset(rule.needs))
-    eligible = eligible_rows(shop.columns, rules)
+        missing = axis.missing_inputs(population.inputs)
+        reason = f"no {' or '.join(INPUT_WORDS[name] for name in missing)} in the input"
+        return _unavailable(
+            axis, reason, tuple(advice_for(name, population.parts) for name in missing)
+        )
+    rules = tuple(rule for rule in axis.eligibility if population.inputs.issuperset(rule.needs))
+    eligible = eligible_rows(population.columns, rules)
     if not eligible.any():
-        advice = _advice_where_nobody(rules[0], shop.parts)
+        advice = _advice_where_nobody(rules[0], population.parts)
         return _unavailable(axis, f"everybody is {rules[0].state}", advice)
-    own = {feature.measure: shop.columns[feature.measure][eligible] for feature in features}
-    scales, dropped = fit_scales(own, shop.weights[eligible], features)
+    own = {feature.measure: population.columns[feature.measure][eligible] for feature in features}
+    scales, dropped = fit_scales(own, population.weights[eligible], features)
     labels = ", ".join(MEASURES[name].label for name in dropped)
     if not scales:
         return _unavailable(axis, f"the same for everybody: {labels}", ())
-    n_eligible, n_customers = _count_eligible(shop.engine, rules)
-    faults = [_lacking(axis, shop), _few(int(eligible.sum()), n_eligible, n_customers, rules)]
+    n_eligible, n_customers = _count_eligible(population.engine, rules)
+    faults = [_lacking(axis, population), _few(int(eligible.sum()), n_eligible, n_customers, rules)]
     if dropped:
         faults.append(((f"the same for everybody, left out: {labels}",), ()))
-    reasons = tuple(reason for told, _ in faults for reason in told)
+    reasons = tuple(reason for found, _ in faults for reason in found)
     advice = tuple(item for _, fixes in faults for item in fixes)
     state = "degraded" if reasons else "available"
     eligible_share = n_eligible / n_customers
@@ -94,22 +96,22 @@ def _unavailable(axis: Axis, reason: str, advice: tuple[str, ...]) -> AxisHealth
 
 def _advice_where_nobody(rule: Eligibility, parts: tuple[Part, ...]) -> tuple[str, ...]:
     columns = {name: column_of(name, parts) for name in ("discount", "refund")}
-    advice = _NOBODY.get(rule.measure, "").format(**columns)
+    advice = _ADVICE.get(rule.measure, "").format(**columns)
     return (advice,) if advice else ()
 
 
 def _count_eligible(engine: Connection, rules: tuple[Eligibility, ...]) -> tuple[int, int]:
-    """Eligible customers and all; the state of an axis is judged on the sample, as in the run."""
-    asked = " AND ".join(f"{quote(rule.measure)} >= {rule.at_least}" for rule in rules)
+    """Eligible customers and all, of the population."""
+    condition = " AND ".join(f"{quote(rule.measure)} >= {rule.at_least}" for rule in rules)
     n_eligible, n_customers = engine.execute(
-        f"SELECT count(*) FILTER ({asked or 'true'}), count(*) FROM {CUSTOMER_FEATURES.name}"
+        f"SELECT count(*) FILTER ({condition or 'true'}), count(*) FROM {CUSTOMER_FEATURES.name}"
     ).fetchall()[0]
     return int(n_eligible), int(n_customers)
 
 
-def _lacking(axis: Axis, shop: SampledPopulation) -> Fault:
-    """Features that this input cannot feed; those that only tickets give are not missed."""
-    inputs = shop.inputs
+def _lacking(axis: Axis, population: SampledPopulation) -> Fault:
+    """Features that lack their input; those that only tickets would give do not count."""
+    inputs = population.inputs
     wanted = [
         feature
         for feature in axis.features
@@ -120,22 +122,23 @@ def _lacking(axis: Axis, shop: SampledPopulation) -> Fault:
         return (), ()
     needs = dict.fromkeys(n for feature in missing for n in feature.needs if n not in inputs)
     words = " or ".join(INPUT_WORDS[name] for name in needs)
-    told = f"no {words} in the input, {len(missing)} of {len(wanted)} features missing"
-    return (told,), tuple(advice_for(name, shop.parts) for name in needs)
+    reason = f"no {words} in the input, {len(missing)} of {len(wanted)} features missing"
+    return (reason,), tuple(advice_for(name, population.parts) for name in needs)
 
 
 def _few(
     n_sampled: int, n_eligible: int, n_customers: int, rules: tuple[Eligibility, ...]
 ) -> Fault:
-    """Too few eligible customers to be sure of, or to be of use."""
+    """Too few eligible customers to check the segments, or for them to be useful."""
     states = " or ".join(rule.state for rule in rules)
     if n_eligible < MIN_SPLIT:
-        told = f"under {MIN_SPLIT} eligible customers, too few to check segments"
-        return (told,), ("Take segments of few customers as a hint.",)
+        reason = f"under {MIN_SPLIT} eligible customers, too few to check segments"
+        return (reason,), ("Treat segments of so few customers as a hint.",)
     if n_sampled < MIN_SPLIT:
-        told = f"under {MIN_SPLIT} eligible customers in the sample ({n_sampled:,})"
-        return (told,), ("Raise --sample-size.",)
+        reason = f"under {MIN_SPLIT} eligible customers in the sample ({n_sampled:,})"
+        return (reason,), ("Raise --sample-size.",)
     if n_eligible < FEW_ELIGIBLE * n_customers:
-        told = f"{percent_of(n_eligible, n_customers)} of the customers are eligible"
-        return (f"{told}, the others {states}",), ("Nothing, if the shop is like that.",)
+        share = percent_of(n_eligible, n_customers)
+        reason = f"only {share} of the customers are eligible, the others are {states}"
+        return (reason,), ("Nothing, if the shop is like that.",)
     return (), ()

@@ -1,7 +1,6 @@
-"""Which column was taken for what, and where a missing one would come from.
+"""Which column was read as what, and how to supply a missing one.
 
-Takes the parts that were read, each with its mapping; gives columns, findings, and the advice
-that feeds an input which the file lacks.
+Takes the parts that were read, each with its mapping; gives columns, findings and advice.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from segpipe.sources.lines import Intake
 from segpipe.sources.read import Part
 from segpipe.sources.recognise import Mapping
 
-INPUT_WORDS = {  # of schema.INPUTS, as people say them
+INPUT_WORDS = {  # of schema.INPUTS
     "discount": "discounts",
     "refund": "refunds",
     "product": "products",
@@ -48,7 +47,7 @@ def header_of(mapping: Mapping, name: str) -> str:
 
 
 def headers_unread(parts: tuple[Part, ...]) -> tuple[str, ...]:
-    """Headers of any part that no column is taken from, each once."""
+    """Headers of any part that no column is read from, each once."""
     unread: dict[str, None] = {}
     for part in parts:
         used = {position for found in part.mapping.positions.values() for position in found}
@@ -61,42 +60,42 @@ def headers_unread(parts: tuple[Part, ...]) -> tuple[str, ...]:
 
 
 def column_findings(intake: Intake) -> list[Finding]:
-    """Files that differ in their columns or came twice, and a source without order ids."""
+    """Files given twice or with different columns, and a source without order ids."""
     notes = (*intake.notes, *intake.tickets.notes)
     findings = [Finding("note", "files", note) for note in notes]
     first = intake.parts[0]
     for part in intake.parts[1:]:
         lacks = [name for name in first.mapping.positions if name not in part.mapping.positions]
         more = [name for name in part.mapping.positions if name not in first.mapping.positions]
-        told = [f"lacks {', '.join(lacks)}"] if lacks else []
-        told += [f"has {', '.join(more)} besides"] if more else []
-        if told:
-            found = f"{part.label} {' and '.join(told)}, compared with {first.label}."
-            advice = "Export all files with the same columns, or those customers look different."
+        differences = [f"lacks {', '.join(lacks)}"] if lacks else []
+        differences += [f"also has {', '.join(more)}"] if more else []
+        if differences:
+            found = f"{part.label} {' and '.join(differences)}, compared with {first.label}."
+            advice = "Export the same columns in all files, or those customers look different."
             findings.append(Finding("warning", "columns", found, advice))
     if not any("order_id" in part.mapping.positions for part in intake.parts):
         findings.append(
             Finding(
                 "note",
                 "columns",
-                "The source has no order ids: one order is a customer at one timestamp.",
-                "Add the order's number, if the shop has one.",
+                "The source has no order ids: a customer's lines at one time count as one order.",
+                "Add the order number if the shop has one.",
             )
         )
     return findings
 
 
 def advice_for(name: str, parts: tuple[Part, ...]) -> str:
-    """What would feed the input `name` (of schema.INPUTS), which is absent."""
+    """How to supply the missing input `name`, of schema.INPUTS."""
     if name == "tickets":
-        return "Give --tickets FILE, one support ticket a row."
+        return "Give --tickets FILE with one support ticket per row."
     if name == "time_of_day":
         return "Export the time of the order with its date."
     column = _COLUMN_OF[name]
     for part in parts:
         if column in part.mapping.positions:
             header = header_of(part.mapping, column)
-            return f"The column {header} is there but empty; fill it."
+            return f"The column {header} is empty; fill it."
     preset = parts[0].mapping.preset
     headers = preset.columns.get(column, ())
     where = f"{column} in a mapping of your own (--preset-file, docs/sources.md)"

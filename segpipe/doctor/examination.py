@@ -1,7 +1,7 @@
-"""The examination: the run's own stages up to the sample, and what they say of the input.
+"""The examination: the run's own stages up to the sample, and what they find in the input.
 
-Takes RunSettings; gives a Diagnosis. No database is opened and no file is written, not even that
-of rejects; what the run would refuse is told, and the rest is looked at all the same.
+Takes RunSettings; gives a Diagnosis. No database is opened and no file is written, not even the
+rejects. What the run would refuse is a finding like the others, and the checks go on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from segpipe.doctor.axes import axis_healths
 from segpipe.doctor.columns import column_findings, columns_read, headers_unread
 from segpipe.doctor.customers import customer_findings
 from segpipe.doctor.dates import date_findings
-from segpipe.doctor.lines import make_orders, order_findings, record_findings
+from segpipe.doctor.lines import order_findings, record_findings
+from segpipe.doctor.queries import create_known_orders
 from segpipe.doctor.record import SEVERITIES, AxisHealth, Diagnosis, Finding
 from segpipe.engines.duckdb import Connection, EngineError, open_engine
 from segpipe.features import compute_features
@@ -26,32 +27,32 @@ from segpipe.sources.files import expand, inspect_file
 from segpipe.sources.lines import Intake, finish_order_lines, ingest_order_lines, refusals
 from segpipe.sources.recognise import named_preset
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-def examine(settings: RunSettings, today: date, say: Say = lambda _: None) -> Diagnosis:
-    """Examine the files that the settings name; dates are held against `today`.
+def examine(settings: RunSettings, today: date, notify: Notify = lambda _: None) -> Diagnosis:
+    """The diagnosis of the files that the settings name; dates are compared with `today`.
 
-    Raises InputError for what is a slip of the command rather than of the data: a file that does
-    not exist, an unknown preset, an axis file or a setting that cannot be used.
+    Raises InputError for wrong usage, as opposed to wrong data: a file that does not exist, an
+    unknown preset, an axis file or a setting that cannot be used.
     """
     _check_settings(settings)
     with open_engine(settings.engine) as engine:
         try:
-            intake = ingest_order_lines(engine, settings.source, say)
-            return _examined(engine, settings, intake, today, say)
+            intake = ingest_order_lines(engine, settings.source, notify)
+            return _examined(engine, settings, intake, today, notify)
         except InputError as error:
             return Diagnosis((Finding("refused", "file", str(error)),))
         except EngineError as error:
             if "memory" not in str(error).lower():
                 raise
-            told = "The engine ran out of memory."
-            advice = "Raise memory_limit in [engine], or free some."
-            return Diagnosis((Finding("refused", "memory", told, advice),))
+            found = "The engine ran out of memory."
+            advice = "Raise memory_limit in [engine], or free some memory."
+            return Diagnosis((Finding("refused", "memory", found, advice),))
 
 
 def _check_settings(settings: RunSettings) -> None:
-    """What the run would notice only on its way."""
+    """Raise InputError for usage that the run itself would notice only later."""
     source = settings.source
     tickets = (str(source.tickets_path),) if source.tickets_path else ()
     for path in (*source.paths, *tickets):
@@ -65,23 +66,24 @@ def _check_settings(settings: RunSettings) -> None:
 
 
 def _examined(
-    engine: Connection, settings: RunSettings, intake: Intake, today: date, say: Say
+    engine: Connection, settings: RunSettings, intake: Intake, today: date, notify: Notify
 ) -> Diagnosis:
-    findings = [Finding("refused", "run", told) for told in refusals(intake, settings.source, None)]
+    reasons = refusals(intake, settings.source, None)
+    findings = [Finding("refused", "run", reason) for reason in reasons]
     findings += column_findings(intake)
-    say("columns")
+    notify("columns")
     findings += record_findings(engine, intake)
-    say("records")
+    notify("records")
     source = finish_order_lines(engine, intake, None)
     features: FeatureInfo | None = None
     axes: tuple[AxisHealth, ...] = ()
     if intake.outcome.n_kept:
-        make_orders(engine)
+        create_known_orders(engine)
         findings += order_findings(engine, source)
-        say("orders")
+        notify("orders")
         try:
             features, _ = compute_features(
-                engine, source.inputs, settings.features.as_of, progress=say
+                engine, source.inputs, settings.features.as_of, progress=notify
             )
         except InputError as error:
             findings.append(Finding("refused", "orders", str(error)))

@@ -1,4 +1,4 @@
-"""What the doctor says: findings with their figures, and the health of each axis."""
+"""What the doctor found: findings with their figures, and the health of each axis."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STATES = ("unavailable", "degraded", "available")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `refused` is a reason for which a run would not go through."""
+    """One thing that was checked; with severity `refused`, a reason why a run would be refused."""
 
     severity: str  # of SEVERITIES
-    topic: str  # a word to sort by: rejects, guests, months …
+    topic: str  # for programs: rejects, guests, months …
     found: str  # a sentence with its figure
     advice: str | None = None  # what to do
 
@@ -37,13 +37,13 @@ class AxisHealth:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found; what a refusal kept from being looked at is None or empty."""
+    """Everything that was found; what could not be checked after a refusal is None or empty."""
 
     findings: tuple[Finding, ...]  # worst first
     source: SourceInfo | None = None
     features: FeatureInfo | None = None
     columns: tuple[tuple[str, str], ...] = ()  # segpipe's name, the file's header or a formula
-    unread: tuple[str, ...] = ()  # headers that no column was taken from
+    unread: tuple[str, ...] = ()  # headers that no column is read from
     axes: tuple[AxisHealth, ...] = ()
 
     @property
@@ -52,7 +52,7 @@ class Diagnosis:
         return tuple(item.found for item in self.findings if item.severity == "refused")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `would_run` is the exit status in words."""
+        """Plain values for JSON; `would_run` is false where a run would be refused."""
         plain = plain_values(asdict(self))
         assert isinstance(plain, dict)  # noqa: S101 - asdict of a record
         plain["columns"] = dict(self.columns)

@@ -1,4 +1,4 @@
-"""The doctor: every trap of an export told with its figure, and the answer that the run gives."""
+"""The doctor finds every defect of an export, with figures, and refuses what a run would refuse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segpipe.core.settings import FeatureSettings, RunSettings, SourceSettings
 from segpipe.doctor import Diagnosis, Finding, examine
-from segpipe.doctor.dates import lone_days, missing_months
+from segpipe.doctor.dates import isolated_days, missing_months
 from segpipe.doctor.record import SEVERITIES
 from segpipe.engines.duckdb import EngineError
 from tests.support.commands import FEW_KS, HEADER, call, shop_lines, write_shop
@@ -43,13 +43,13 @@ def topics(diagnosis: Diagnosis) -> dict[str, Finding]:
     return {finding.topic: finding for finding in diagnosis.findings}
 
 
-def told(diagnosis: Diagnosis, topic: str) -> tuple[str, str]:
+def found_on(diagnosis: Diagnosis, topic: str) -> tuple[str, str]:
     finding = topics(diagnosis)[topic]
     return finding.severity, finding.found
 
 
 def messy_lines() -> list[str]:
-    """Two orders of each of ten customers, in January to May of 2024 but March; and the traps."""
+    """Two orders of each of ten customers, in January to May of 2024 but March; and defects."""
     months = ["01", "02", "04", "05"]
     lines = [
         line(f"c{i}", f"o{i}-{j}", f"2024-{months[(i + j) % 4]}-1{i}T0{i}:30:00", f"{10 + i}")
@@ -62,7 +62,7 @@ def messy_lines() -> list[str]:
         line("", "g1"),
         line("nan", "g2"),
         line("c0", "free", "2024-04-02T11:00:00", "0"),
-        line("c1", "free", "2024-04-02T12:00:00", "0"),  # an id under two customers
+        line("c1", "free", "2024-04-02T12:00:00", "0"),  # an id of two customers
         line("c2", "r1", "2024-05-20T12:00:00", "-5"),  # a return, after every order
         line("c3", "o3-0", "2024-05-15T12:00:00", "-500"),  # a return within an order
         line("back", "r2", "2024-05-16T12:00:00", "-7"),
@@ -89,29 +89,33 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Diagnosis:
                 "'soon'), amount is not a number (1, first in line 32: 'many')."
             ),
         ),
-        ("guests", "note", "2 lines (6.2%) of guests, without a customer id."),
-        ("duplicates", "ok", "1 line (3.7%) identical to another, as two of one thing are;"),
+        ("guests", "note", "2 lines (6.2%) without a customer id, from guests."),
+        ("duplicates", "ok", "1 duplicate line (3.7%), as where"),
         ("prices", "note", "2 lines (8.3%) at a price of zero."),
         ("orders", "warning", "1 order id (4.2%) under more than one customer;"),
-        ("returns", "note", "3 return lines, 2 under an order id without a purchase."),
-        ("returns_without_orders", "warning", "1 customer (1 line) seen only through returns"),
-        ("owed", "warning", "1 customer given back more than they paid in this file."),
-        ("one_order", "ok", "Customers with one order only: 1 of 11 (9.1%)."),
+        ("returns", "note", "3 return lines, 2 of them under an order id that has no purchase."),
+        (
+            "returns_without_orders",
+            "warning",
+            "1 customer (1 line) with returns but without a purchase",
+        ),
+        ("owed", "warning", "1 customer with more refunds than payments in this file."),
+        ("one_order", "ok", "1 of 11 customers (9.1%) ordered only once."),
         ("span", "note", "The orders span 129 days, 2024-01-10 to 2024-05-17."),
         ("months", "warning", "1 calendar month without an order: 2024-03."),
-        ("lone_dates", "warning", "1 order dated 1970-01-01, 19,732 days before all others."),
+        ("isolated_dates", "warning", "1 order dated 1970-01-01, 19,732 days before all others."),
         ("times", "ok", "Orders have times of day."),
         ("as_of", "note", "1 line dated after as_of, 2024-05-18."),
     ],
 )
-def test_each_trap_is_told_with_its_figure(
+def test_each_defect_is_found_with_its_figure(
     messy: Diagnosis, topic: str, severity: str, found: str
 ) -> None:
-    assert told(messy, topic)[0] == severity
-    assert told(messy, topic)[1].startswith(found)
+    assert found_on(messy, topic)[0] == severity
+    assert found_on(messy, topic)[1].startswith(found)
 
 
-def test_what_would_be_refused_is_first_and_the_rest_is_looked_at_all_the_same(
+def test_a_refusal_comes_first_and_the_other_checks_still_run(
     messy: Diagnosis,
 ) -> None:
     order = [SEVERITIES.index(finding.severity) for finding in messy.findings]
@@ -123,7 +127,7 @@ def test_what_would_be_refused_is_first_and_the_rest_is_looked_at_all_the_same(
     assert messy.features.n_customers == 11
 
 
-def test_a_sound_shop_goes_through_and_the_run_agrees_on_every_axis(
+def test_a_clean_export_passes_and_the_run_agrees_on_every_axis(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     lines = [row.rsplit(",", 2)[0] for row in shop_lines(250)]  # without category and channel
@@ -154,7 +158,7 @@ def test_a_sound_shop_goes_through_and_the_run_agrees_on_every_axis(
     assert states["communication_preference"]["reasons"] == ["no channels or tickets in the input"]
 
 
-def test_several_currencies_are_counted_and_refused_as_the_run_refuses_them(
+def test_mixed_currencies_are_counted_and_refused_as_by_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     lines = [line(f"c{i}", f"o{i}") + (",EUR" if i < 8 else ",usd") for i in range(9)]
@@ -164,7 +168,7 @@ def test_several_currencies_are_counted_and_refused_as_the_run_refuses_them(
     first, second = json.loads(outcome.out)["findings"][:2]
     run = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
     assert run.err == f"segpipe: error: {first['found']}\n"
-    assert second["found"] == "Currencies: EUR (8 lines), USD (1 line)."
+    assert second["found"] == "Mixed currencies: EUR (8 lines), USD (1 line)."
     assert "--store-id" in second["advice"]
 
 
@@ -179,7 +183,7 @@ def test_several_currencies_are_counted_and_refused_as_the_run_refuses_them(
         ("guests.csv", f"{HEADER}\n{line('')}\n".encode()),
     ],
 )
-def test_what_the_run_refuses_ends_in_status_1_with_the_run_s_own_reason(
+def test_what_the_run_refuses_ends_with_status_1_and_the_reason_of_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: bytes
 ) -> None:
     path = tmp_path / name
@@ -195,7 +199,7 @@ def test_what_the_run_refuses_ends_in_status_1_with_the_run_s_own_reason(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--csv-path", "absent.csv"), "absent.csv"),
         (("--csv-path", "absent-*.csv"), "absent-*.csv"),
@@ -209,23 +213,23 @@ def test_what_the_run_refuses_ends_in_status_1_with_the_run_s_own_reason(
         ((), "--csv-path"),
     ],
 )
-def test_a_slip_of_the_command_ends_in_status_2(
+def test_wrong_usage_ends_with_status_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     options: tuple[str, ...],
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_shop(tmp_path / "shop.csv", [line()])
     outcome = call(capsys, "doctor", "--quiet", *options)
     assert outcome.status == 2
     assert outcome.out == ""
-    assert said in outcome.err
+    assert message in outcome.err
     assert outcome.err.count("\n") == 1
 
 
-def test_nothing_is_left_behind_and_the_limit_of_rejects_can_be_raised(
+def test_no_file_is_written_and_the_limit_of_rejects_can_be_raised(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -241,7 +245,7 @@ def test_nothing_is_left_behind_and_the_limit_of_rejects_can_be_raised(
     assert path.read_bytes() == before
 
 
-def test_the_text_says_what_each_column_was_taken_for_and_what_to_do(
+def test_the_text_shows_what_each_column_was_read_as_and_gives_advice(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "invoices.csv"
@@ -258,52 +262,55 @@ def test_the_text_says_what_each_column_was_taken_for_and_what_to_do(
     assert out.endswith("axes: 0 available, 0 degraded, 13 unavailable.\n")
 
 
-def test_lines_in_two_files_are_told_apart_from_two_of_one_thing(tmp_path: Path) -> None:
+def test_lines_of_two_files_are_an_overlap_and_not_only_duplicates(tmp_path: Path) -> None:
     lines = [line(f"c{i}", f"o{i}", f"2024-05-0{i}T10:00:00") for i in range(1, 9)]
     first = write_shop(tmp_path / "a.csv", lines[:5])
     header = HEADER.removesuffix(",channel")
     second = write_shop(tmp_path / "b.csv", [s.removesuffix(",web") for s in lines[5:]], header)
     apart = diagnosed(first, second)
-    assert told(apart, "overlap") == ("ok", "No line is in more than one file or sheet.")
-    assert told(apart, "columns") == ("warning", f"{second} lacks channel, compared with {first}.")
+    assert found_on(apart, "overlap") == ("ok", "No line is in more than one file or sheet.")
+    assert found_on(apart, "columns") == (
+        "warning",
+        f"{second} lacks channel, compared with {first}.",
+    )
     third = write_shop(tmp_path / "c.csv", [lines[4], lines[3], *lines[5:]])
     again = diagnosed(first, third)
-    assert told(again, "overlap") == ("warning", "2 lines in more than one file or sheet.")
-    assert told(again, "duplicates")[0] == "warning"
+    assert found_on(again, "overlap") == ("warning", "2 lines in more than one file or sheet.")
+    assert found_on(again, "duplicates")[0] == "warning"
 
 
-def test_times_at_midnight_or_at_one_second_are_told(tmp_path: Path) -> None:
+def test_times_at_midnight_or_all_at_one_second_are_found(tmp_path: Path) -> None:
     days = [f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(120)]
     path = tmp_path / "shop.csv"
     write_shop(path, [line(f"c{i % 9}", f"o{i}", day) for i, day in enumerate(days)])
-    assert told(diagnosed(path), "times") == (
+    assert found_on(diagnosed(path), "times") == (
         "note",
-        "No order has a time of day: all stand at midnight.",
+        "No order has a time of day: all are at midnight.",
     )
     stamps = [f"T1{i % 10}:{i % 60:02d}:00" if i % 2 else "T22:00:00" for i in range(120)]
     lines = [line(f"c{i % 9}", f"o{i}", f"{days[i]}{stamps[i]}") for i in range(120)]
     stamped = topics(diagnosed(write_shop(path, lines)))["times"]
     assert (stamped.severity, stamped.found) == (
         "warning",
-        "60 orders (50%) at 22:00:00 to the second.",
+        "60 orders (50%) at exactly 22:00:00.",
     )
     assert "--timezone" in (stamped.advice or "")
 
 
-def test_days_after_today_or_far_after_all_others_are_told_unless_as_of_leaves_them_out(
+def test_future_and_isolated_dates_are_found_unless_as_of_leaves_them_out(
     tmp_path: Path,
 ) -> None:
     lines = [line(f"c{i % 9}", f"o{i}", f"2025-{1 + i // 4:02d}-0{1 + i % 4}") for i in range(40)]
     path = write_shop(tmp_path / "shop.csv", [*lines, line("c1", "typo", "2052-06-01")])
     found = diagnosed(path)
-    assert told(found, "future")[1] == (
+    assert found_on(found, "future")[1] == (
         "15 orders dated 2025-07-02 to 2025-10-04, after today (2025-07-01)."
     )
-    late = topics(found)["lone_dates"]
+    late = topics(found)["isolated_dates"]
     assert late.found.startswith("1 order dated 2052-06-01, 9,737 days after all others")
-    assert late.advice == "Repair them, or give --as-of 2025-10-05."
+    assert late.advice == "Correct them, or give --as-of 2025-10-05."
     bounded = topics(diagnosed(path, as_of=TODAY))
-    assert not {"future", "lone_dates"} & set(bounded)
+    assert not {"future", "isolated_dates"} & set(bounded)
     assert bounded["as_of"].found == "16 lines dated after as_of, 2025-07-01."
     early = diagnosed(path, as_of=date(2024, 1, 1))
     assert early.refusals == (
@@ -311,7 +318,9 @@ def test_days_after_today_or_far_after_all_others_are_told_unless_as_of_leaves_t
     )
 
 
-def test_a_customer_who_is_a_till_and_tickets_of_strangers_are_told(tmp_path: Path) -> None:
+def test_a_till_among_the_customers_and_tickets_of_unknown_customers_are_found(
+    tmp_path: Path,
+) -> None:
     lines = [line(f"c{i}", f"o{i}", amount=f"{i + 1}") for i in range(110)]
     lines += [line("till", f"t{i}", amount="5") for i in range(90)]
     tickets = tmp_path / "tickets.csv"
@@ -321,21 +330,19 @@ def test_a_customer_who_is_a_till_and_tickets_of_strangers_are_told(tmp_path: Pa
         encoding="utf-8",
     )
     found = diagnosed(write_shop(tmp_path / "shop.csv", lines), tickets=tickets)
-    assert told(found, "largest_customer") == (
+    assert found_on(found, "largest_customer") == (
         "warning",
         "Customer 'till' alone has 90 orders, 45% of all.",
     )
-    assert told(found, "tickets") == (
+    assert found_on(found, "tickets") == (
         "warning",
-        "Tickets of nobody who ordered: 2 of 3 (67%).",
+        "2 of 3 tickets (67%) are of no known customer.",
     )
-    assert told(found, "one_order")[0] == "warning"
+    assert found_on(found, "one_order")[0] == "warning"
     assert [axis.name for axis in found.axes][-1] == "support_history"
 
 
-def test_a_lack_of_memory_is_a_refusal_with_its_remedy(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_lack_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object, **__: object) -> None:
         raise EngineError("Out of Memory Error: could not allocate")
 
@@ -349,18 +356,18 @@ def test_missing_months_cross_the_year() -> None:
     assert missing_months(days) == ["2023-12", "2024-01"]
 
 
-def test_a_shop_that_closes_for_long_every_year_has_no_lone_days() -> None:
+def test_a_shop_that_closes_for_long_every_year_has_no_isolated_days() -> None:
     summers = [date(year, 6, 1) + timedelta(days=i) for year in (2022, 2023, 2024) for i in (0, 9)]
     days = [(day, 5) for day in summers]
-    assert lone_days(days) == ([], days, [])
+    assert isolated_days(days) == ([], days, [])
     typo = [(date(1924, 6, 1), 1), *days, (date(2042, 6, 1), 1)]
-    assert lone_days(typo) == (typo[:1], days, typo[-1:])
+    assert isolated_days(typo) == (typo[:1], days, typo[-1:])
 
 
 @given(st.dictionaries(st.dates(date(1990, 1, 1), date(2040, 1, 1)), st.integers(1, 9), min_size=1))
-def test_no_day_is_lost_and_few_orders_are_lone(found: dict[date, int]) -> None:
+def test_no_day_is_lost_and_few_orders_are_isolated(found: dict[date, int]) -> None:
     days = sorted(found.items())
-    early, body, late = lone_days(days)
+    early, body, late = isolated_days(days)
     assert early + body + late == days
     assert body
     allowed = max(1.0, 0.001 * sum(found.values()))
