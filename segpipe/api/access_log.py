@@ -1,16 +1,13 @@
-"""The outermost layer: a request's id, its line in the log, its figures, and the last resort.
+"""The outermost layer: gives each request an id, a line in the log and its metrics.
 
-The line has no body, no customer, no address and no token; a route's template stands for its path.
+It also answers what the app failed at. The line has no body, customer, address or token; the
+route's template stands for the path.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter
 from uuid import uuid4
 
@@ -18,11 +15,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segpipe.access.api_keys import ApiKey
-from segpipe.api.errors import problem
-from segpipe.api.worker import WorkerState, log_error
+from segpipe.api.errors import FAILED, problem
+from segpipe.api.log import log_error, log_request
+from segpipe.api.worker import WorkerState
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_GONE = 499  # in the log only: who asked did not wait
+_CLIENT_GONE = 499  # in the log only: the client did not wait for the answer
 _METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
 
@@ -38,73 +36,70 @@ class RequestInfo:
 
 
 class AccessLogMiddleware:
-    """Wraps the whole of the app."""
+    """Wraps the whole app."""
 
     def __init__(self, app: ASGIApp, state: WorkerState) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, whatever comes."""
+        """Answer the request, whatever happens in the app."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = scope["segpipe"] = RequestInfo(request_id_of(scope), perf_counter())
+        request = scope["segpipe"] = RequestInfo(request_id_of(scope), perf_counter())
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen.status = message["status"]
-                named = (b"x-request-id", seen.request_id.encode())
-                message["headers"] = [*message.get("headers", ()), named]
+                request.status = message["status"]
+                header = (b"x-request-id", request.request_id.encode())
+                message["headers"] = [*message.get("headers", ()), header]
             else:
-                seen.n_bytes += len(message.get("body", b""))
+                request.n_bytes += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._answer(scope, receive, answer, seen)
+            await self._answer(scope, receive, answer, request)
         finally:
-            self._write(scope, seen)
+            self._record(scope, request)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, seen: RequestInfo) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, request: RequestInfo
+    ) -> None:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
-            seen.status = _GONE
+            request.status = _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the edge
-            log_error(error, seen.request_id)
-            if not seen.status:
-                failed = problem(500, "The service failed at this request; its log tells more.")
-                await failed(scope, receive, send)
+            log_error(error, request.request_id)
+            if not request.status:
+                await problem(500, FAILED)(scope, receive, send)
 
-    def _write(self, scope: Scope, seen: RequestInfo) -> None:
-        seconds = perf_counter() - seen.started
+    def _record(self, scope: Scope, request: RequestInfo) -> None:
+        seconds = perf_counter() - request.started
         route = getattr(scope.get("route"), "path", "unmatched").replace(":path", "")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._state.figures.requests.labels(route, method, seen.status).inc()
-        self._state.figures.seconds.labels(route, method).observe(seconds)
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "request_id": seen.request_id,
-            "method": method,
-            "route": route,
-            "status": seen.status,
-            "ms": round(seconds * 1000, 2),
-            "key": seen.key.name if seen.key else None,
-            "bytes": seen.n_bytes,
-        }
-        with suppress(OSError, ValueError):  # who read the log may have gone
-            sys.stdout.write(json.dumps(line, ensure_ascii=True) + "\n")
-            sys.stdout.flush()
+        self._state.metrics.requests.labels(route, method, request.status).inc()
+        self._state.metrics.request_seconds.labels(route, method).observe(seconds)
+        log_request(
+            request_id=request.request_id,
+            method=method,
+            route=route,
+            status=request.status,
+            ms=round(seconds * 1000, 2),
+            key=request.key.name if request.key else None,
+            bytes=request.n_bytes,
+        )
 
 
 def request_info_of(scope: Scope) -> RequestInfo:
     """What is known of the request."""
-    seen: RequestInfo = scope["segpipe"]
-    return seen
+    request: RequestInfo = scope["segpipe"]
+    return request
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id that the request brings, where it is one, else a new one."""
+    """The id that the request brings, if it is a valid one; otherwise a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")

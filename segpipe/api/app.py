@@ -1,4 +1,4 @@
-"""The app of one worker: takes settings, gives what uvicorn calls for each request."""
+"""The app of one worker, which uvicorn calls for each request."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from segpipe.api.settings import ServeSettings
 from segpipe.api.worker import WorkerState
 
 _ABOUT = (
-    "Segments of a shop's customers, from the run in force and in real time. Every path but"
-    " GET /health wants a key in X-API-Key. Every answer has X-Request-ID, and names its run."
+    "Segments of a shop's customers, from the current run and in real time. Every path but"
+    " GET /health needs a key in X-API-Key. Every answer has X-Request-ID, and names its run."
 )
-_HIDDEN: Any = {  # an older FastAPI passes it over; traces would have customers in their paths
+_NO_TELEMETRY: Any = {  # older FastAPIs ignore it; traces would have customers in their paths
     "tracing": False,
     "metrics": False,
     "logs": False,
@@ -35,15 +35,15 @@ _HIDDEN: Any = {  # an older FastAPI passes it over; traces would have customers
 
 
 def make_app(settings: ServeSettings) -> ASGIApp:
-    """The routes behind the gate, and around both what every request gets."""
+    """The routes behind authentication, and both inside the access log."""
     state = WorkerState(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        app.openapi()  # made now, as it takes a while
+        app.openapi()  # built now, as it takes a while
         await asyncio.to_thread(state.start)
-        # A full collection would look at all that was imported, an eighth of a second in which
-        # nobody is answered; this stays as long as the process does.
+        # A full collection would go through everything that was imported, and answer nobody for an
+        # eighth of a second. What is there now stays as long as the process does.
         gc.collect()
         gc.freeze()
         yield
@@ -56,7 +56,7 @@ def make_app(settings: ServeSettings) -> ASGIApp:
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry=_HIDDEN,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.segpipe = state
     app.openapi = partial(document_of, app)  # type: ignore[method-assign]

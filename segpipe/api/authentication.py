@@ -47,7 +47,7 @@ class ApiKeyMiddleware:
             self._n_inside -= 1
 
     def _refusal(self, scope: Scope) -> Response | None:
-        keys = self._state.keys
+        keys = self._state.watcher.keys
         if keys is None:
             return self._rejected("database", 503, "The database does not answer yet.", AGAIN)
         token = _token(scope)
@@ -70,7 +70,7 @@ class ApiKeyMiddleware:
         return None
 
     def _rejected(self, reason: str, status: int, detail: str, headers: dict[str, str]) -> Response:
-        self._state.figures.rejected.labels(reason).inc()
+        self._state.metrics.rejected.labels(reason).inc()
         return problem(status, detail, headers)
 
 

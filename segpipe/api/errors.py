@@ -1,6 +1,6 @@
-"""Every answer that is no success: takes a status and a sentence, gives JSON with `detail`.
+"""Error answers: JSON with `detail`, a sentence or a list of the fields that are wrong.
 
-None tells of the inside: no SQL, no traceback, no value of the request.
+None shows the inside: no SQL, no traceback, no value of the request.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from segpipe.answers import OutdatedCursorError
-from segpipe.api.request_models import SAID
+from segpipe.api.log import log_error
+from segpipe.api.request_models import PATTERN_MESSAGES
 from segpipe.core.errors import BusyError, DatabaseError, InputError, SegpipeError
 from segpipe.realtime.batching import OverloadedError
 
 AGAIN = {"Retry-After": "1"}
 AWAY = "The database does not answer; try again in a second."
-DENIED = "The service's role lacks a privilege in the database; its log names it."
-MEANWHILE = "Another run came in force meanwhile; try again in a second."
+DENIED = "The service's role lacks a privilege in the database; the log names it."
+FAILED = "The service failed at this request; its log has the reason under the request id."
+RUN_CHANGED = "Another run was published in the meantime; try again in a second."
 NO_RUN = "No run is published in this store; publish one with `segpipe run`, or try again later."
-_MOST_ERRORS = 100  # told of one request
-_LONGEST_PART = 100  # characters of a key that the request made up
+_MOST_ERRORS = 100  # listed for one request
+_LONGEST_PART = 100  # characters of a key that the client made up
 _STATUS: dict[type[SegpipeError], int] = {
     OutdatedCursorError: 409,
     OverloadedError: 503,
@@ -35,12 +37,12 @@ _STATUS: dict[type[SegpipeError], int] = {
 
 
 def problem(status: int, detail: object, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer in words, or in a list of what is wrong where."""
+    """The answer with that detail."""
     return JSONResponse({"detail": detail}, status, headers=dict(headers or {}))
 
 
 def unavailable(detail: str) -> HTTPException:
-    """503, which asks to try again in a second."""
+    """503, which asks the client to try again in a second."""
     return HTTPException(503, detail, AGAIN)
 
 
@@ -50,11 +52,11 @@ def invalid(loc: Sequence[str | int], message: str, kind: str = "value_error") -
 
 
 def error_items(errors: Sequence[Mapping[str, Any]], *before: str) -> list[dict[str, Any]]:
-    """What pydantic found, without the values that it found; `before` is where the field is."""
+    """The errors that pydantic found, without the values; `before` goes in front of each place."""
     return [
         {
             "loc": [*before, *(_short(part) for part in _place(error))],
-            "msg": SAID.get(error.get("ctx", {}).get("pattern", ""), error["msg"]),
+            "msg": PATTERN_MESSAGES.get(error.get("ctx", {}).get("pattern", ""), error["msg"]),
             "type": error["type"],
         }
         for error in errors[:_MOST_ERRORS]
@@ -62,9 +64,9 @@ def error_items(errors: Sequence[Mapping[str, Any]], *before: str) -> list[dict[
 
 
 def _place(error: Mapping[str, Any]) -> Sequence[str | int]:
-    """Where the error is; one that spans fields names its own in the context."""
-    where: Sequence[str | int] = (*error["loc"], *error.get("ctx", {}).get("place", ()))
-    return where
+    """Where the error is; our own checks of several fields name the place in the context."""
+    place: Sequence[str | int] = (*error["loc"], *error.get("ctx", {}).get("place", ()))
+    return place
 
 
 def _short(part: str | int) -> str | int:
@@ -72,18 +74,18 @@ def _short(part: str | int) -> str | int:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Have the app answer every error in this shape."""
+    """Make the app answer every error in this shape."""
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(SegpipeError, _known)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 - as registered
     detail: object = error.detail  # a list where fields are wrong
     if isinstance(detail, str):
-        detail = _PLAIN.get(detail, detail)
+        detail = _ROUTER_MESSAGES.get(detail, detail)
     return problem(error.status_code, detail, error.headers)
 
 
@@ -92,24 +94,22 @@ def _validation(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, error_items(error.errors()))
 
 
-def _known(_request: Request, error: Exception) -> JSONResponse:
+def _known(request: Request, error: Exception) -> JSONResponse:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-    if status == 500 or type(error) is DatabaseError:
-        return problem(status, _VAGUE[status], AGAIN if status == 503 else None)
+    if status == 500:
+        log_error(error, request.scope["segpipe"].request_id)
+        return problem(status, FAILED)
     if status == 422:
         return invalid(["query"], str(error))
-    return problem(status, str(error), AGAIN if status == 503 else None)
+    detail = AWAY if type(error) is DatabaseError else str(error)  # it may name the server
+    return problem(status, detail, AGAIN if status == 503 else None)
 
 
-def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(500, _VAGUE[500])
+def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(500, FAILED)
 
 
-_PLAIN = {  # what the router says
-    "Not Found": "There is no such path; GET /openapi.json lists them.",
-    "Method Not Allowed": "This path takes another method; GET /openapi.json lists them.",
-}
-_VAGUE = {
-    500: "The service failed at this request; its log tells more under the request id.",
-    503: AWAY,
+_ROUTER_MESSAGES = {  # what Starlette says → what we say
+    "Not Found": "This path does not exist; GET /openapi.json lists the paths.",
+    "Method Not Allowed": "This path takes another method; GET /openapi.json lists the paths.",
 }

@@ -32,7 +32,7 @@ class ServiceMetrics:
         self.requests = Counter(
             "segpipe_requests", "Requests answered.", (*route, "status"), registry=self._own
         )
-        self.seconds = Histogram(
+        self.request_seconds = Histogram(
             "segpipe_request_seconds",
             "Seconds from a request's head to its answer's end.",
             route,
@@ -48,11 +48,11 @@ class ServiceMetrics:
             ("reason",),
             registry=self._own,
         )
-        self.run = self._gauge("segpipe_run_in_force", "Number of the run that answers.")
-        self.published = self._gauge(
+        self.current_run = self._gauge("segpipe_run_in_force", "Number of the run that answers.")
+        self.published_at = self._gauge(
             "segpipe_run_published_timestamp_seconds", "When that run was published."
         )
-        self.database = self._gauge("segpipe_database_up", "1 where the database answered last.")
+        self.database_up = self._gauge("segpipe_database_up", "1 where the database answered last.")
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self._own, multiprocess_mode="mostrecent")

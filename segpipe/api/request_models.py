@@ -33,7 +33,7 @@ _DAY = r"(19[7-9]\d|2[01]\d\d|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _OFFSET = r"(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)"
 _WHEN = rf"^{_DAY}([T ]{_TIME}{_OFFSET}?)?$"
-SAID = {  # of what does not match: a pattern is not for people
+PATTERN_MESSAGES = {  # of what does not match: a pattern is not for people
     _WHEN: "Expected an ISO date or timestamp such as 2025-06-30 or 2025-06-30T12:00:00Z",
     _TEXT: "Should have no control characters",
     ID_PATTERN: "Should not be blank, and have no control characters",

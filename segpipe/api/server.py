@@ -1,4 +1,4 @@
-"""`segpipe serve`: takes settings and a bound socket's place, serves until it is told to stop."""
+"""`segpipe serve`: binds the socket and serves, in one process or several, until a signal."""
 
 from __future__ import annotations
 
@@ -19,34 +19,33 @@ from segpipe.api.http_protocol import TimeoutHttpProtocol
 from segpipe.api.settings import ServeSettings
 from segpipe.core.errors import InputError
 
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE_SECONDS = 30  # for what is in flight
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_SECONDS = 30  # for requests in flight
 _BACKLOG = 2048
-_QUIET = 75  # seconds an idle connection is kept, more than a proxy's usual 60
+_KEEP_ALIVE = 75  # seconds an idle connection is kept, more than a proxy's usual 60
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The socket, so that a port in use is told at once. Raises InputError."""
+    """The socket, bound at once so that a port in use is reported. Raises InputError."""
     try:
         [found, *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         bound = socket.socket(found[0], socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind(found[4])
-            bound.listen(_BACKLOG)  # from now on who asks is heard, if not answered yet
+            bound.listen(_BACKLOG)  # clients can connect from now on, and wait for the answer
         except OSError:
             bound.close()
             raise
     except OSError as error:
         msg = f"{host} port {port} cannot be served ({error.strerror});"
-        told = "end what listens there, or take another with --port."
-        raise InputError(f"{msg} {told}") from error
+        raise InputError(f"{msg} stop what listens there, or name another --port.") from error
     bound.set_inheritable(True)
     return bound
 
 
 def serve(settings: ServeSettings, bound: socket.socket) -> None:
-    """Answer requests until SIGTERM or SIGINT, and then finish what is in flight."""
+    """Answer requests until SIGTERM or SIGINT, then finish those in flight."""
     config = uvicorn.Config(
         partial(_app, settings),
         factory=True,
@@ -59,7 +58,7 @@ def serve(settings: ServeSettings, bound: socket.socket) -> None:
         log_level=logging.ERROR,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_QUIET,
+        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=GRACE_SECONDS,
     )
@@ -67,24 +66,26 @@ def serve(settings: ServeSettings, bound: socket.socket) -> None:
         _serve_with_workers(config, settings, bound)
         return
     server = uvicorn.Server(config)
-    with _ended_by(server):
+    with _ended_by_signals(server):
         server.run(sockets=[bound])
 
 
 def _app(settings: ServeSettings) -> ASGIApp:
-    """Imported where it serves: a parent of workers does without the engine."""
+    """The app, imported by the process that serves: a parent of workers needs no engine."""
     from segpipe.api.app import make_app
+    from segpipe.api.log import configure_log
 
+    configure_log()
     return make_app(settings)
 
 
 def _serve_with_workers(
     config: uvicorn.Config, settings: ServeSettings, bound: socket.socket
 ) -> None:
-    folder = settings.folder / "figures"
+    folder = settings.folder / "metrics"
     folder.mkdir(exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # the workers inherit it
-    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         Multiprocess(config, sockets=[bound]).run()
     finally:
@@ -93,16 +94,16 @@ def _serve_with_workers(
 
 
 @contextmanager
-def _ended_by(server: uvicorn.Server) -> Iterator[None]:
-    """A signal ends the server, also one that comes before uvicorn listens to it.
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """End the server by a signal, even one that comes before uvicorn handles signals.
 
-    And one that uvicorn raises again when it has finished: that is no failure.
+    uvicorn raises the signal again once it has finished; that is not a failure.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
-    before = {number: signal.signal(number, end) for number in _ENDINGS}
+    before = {number: signal.signal(number, end) for number in _SIGNALS}
     try:
         yield
     finally:

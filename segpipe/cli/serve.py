@@ -14,9 +14,9 @@ from segpipe.cli.options import database_url_option
 
 if TYPE_CHECKING:
     from segpipe.access.api_keys import ApiKey
-    from segpipe.answers import CurrentRun
+    from segpipe.runs.current_run import CurrentRun
 
-_WEB = {"fastapi", "httptools", "prometheus_client", "psycopg_pool", "pydantic", "uvicorn"}
+_WEB = {"fastapi", "httptools", "psycopg_pool", "pydantic", "uvicorn"}
 _ALLOCATOR = "GLIBC_TUNABLES"
 _ROOM = "glibc.malloc.tcache_count=20000"
 _CREATE = "make one with `segpipe keys create NAME`"
@@ -90,8 +90,8 @@ def _check_extra_installed() -> None:
 def _found(url: str, store_id: str | None) -> tuple[str, CurrentRun | None, dict[int, ApiKey]]:
     """The store to serve, its run in force, and the active keys."""
     from segpipe.access.key_table import read_active_keys
-    from segpipe.answers import current_run, only_store
     from segpipe.postgres.database import open_store
+    from segpipe.runs.current_run import current_run, only_store
 
     with open_store(url) as store:
         named = only_store(store, store_id)

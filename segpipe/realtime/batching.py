@@ -1,8 +1,8 @@
-"""Customers who wait to be assigned: takes them one by one, has them assigned many at once.
+"""A queue of customers to assign, and the snapshot of the run that assigns them.
 
-One thread a worker does it, since a hundred at once cost little more than one. What one request
-asks for is answered by one snapshot, also where another run comes in force meanwhile. Between the
-days and parts of a batch, those who wait alone have their turn.
+One thread a process works on it, since a hundred customers at once cost little more than one. A
+request is answered by one snapshot, even if another run becomes current meanwhile. Single customers
+have their turn between the days and parts of a batch.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from segpipe.realtime import Customer, PreparedFeatures, assign_by_day, prepare_
 from segpipe.runs.current_run import CurrentRun
 
 Answers = list[Assigned | Refused]
-AT_ONCE = 200  # customers who wait alone, an execution
-A_PART = 50  # customers of a batch, likewise: nobody waits for more of them
+AT_ONCE = 200  # single customers, an execution
+A_PART = 50  # customers of a batch, an execution: a single customer waits for no more
 MOST_WAITING = 4_000  # customers; some seconds of work
 
 
 class OverloadedError(SegpipeError):
-    """More wait already than can be answered soon."""
+    """More customers are waiting than can be assigned soon."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Customers of one request, or a part of them, and who waits for them."""
+    """Customers of one request, or a part of them, and their answers to come."""
 
     snapshot: Snapshot
     customers: Sequence[Customer]
@@ -41,13 +41,13 @@ class _Job:
 
 
 class AssignQueue:
-    """Holds the snapshot, and who waits for it."""
+    """Holds the snapshot, and the customers who wait to be assigned by it."""
 
-    def __init__(self, told: Callable[[BaseException], None]) -> None:
-        self._told = told  # of what nobody foresaw
+    def __init__(self, log_error: Callable[[BaseException], None]) -> None:
+        self._log_error = log_error  # gets errors that nobody expected
         self._snapshot: Snapshot | None = None
-        self._former: list[Snapshot] = []  # that somebody may still wait for
-        self._alone: deque[_Job] = deque()
+        self._former: list[Snapshot] = []  # that jobs may still wait for
+        self._singles: deque[_Job] = deque()
         self._parts: deque[_Job] = deque()  # of batches
         self._n_waiting = 0
         self._is_ending = False
@@ -56,15 +56,15 @@ class AssignQueue:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The one in force, None before the first run."""
+        """The current one, None before the first run."""
         return self._snapshot
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start working."""
         self._thread.start()
 
     def end(self) -> None:
-        """Finish what waits, and let go of the snapshot."""
+        """Finish what waits, and close the snapshot."""
         self.replace(None)
         with self._changed:
             self._is_ending = True
@@ -72,7 +72,7 @@ class AssignQueue:
         self._thread.join()
 
     def replace(self, snapshot: Snapshot | None) -> None:
-        """Answer by this snapshot from now on; the one before ends behind those who wait for it."""
+        """Assign by this snapshot from now on; the last one is closed when no job waits for it."""
         with self._changed:
             before, self._snapshot = self._snapshot, snapshot
             if before is not None:
@@ -80,9 +80,9 @@ class AssignQueue:
                 self._changed.notify()
 
     def put(self, customers: Sequence[Customer]) -> tuple[Snapshot | None, list[Future[Answers]]]:
-        """The snapshot that answers, and its answers to come, in order; without one, none.
+        """The snapshot and its answers to come, in order; no answers if it cannot assign.
 
-        Raises OverloadedError where too many wait.
+        Raises OverloadedError if too many customers wait.
         """
         parts = [customers[at : at + A_PART] for at in range(0, len(customers), A_PART)]
         with self._changed:
@@ -90,34 +90,36 @@ class AssignQueue:
             if snapshot is None or snapshot.prepared is None:
                 return snapshot, []
             if self._n_waiting + len(customers) > MOST_WAITING:
-                raise OverloadedError("Too many customers wait to be assigned; try again soon.")
+                raise OverloadedError(
+                    "Too many customers are waiting to be assigned; try again soon."
+                )
             jobs = [_Job(snapshot, part) for part in parts]
-            (self._alone if len(customers) == 1 else self._parts).extend(jobs)
+            (self._singles if len(customers) == 1 else self._parts).extend(jobs)
             self._n_waiting += len(customers)
             self._changed.notify()
         return snapshot, [job.answers for job in jobs]
 
     def _work(self) -> None:
         while self._wait():
-            self._answer_alone()
+            self._answer_singles()
             part = self._take_part()
             if part:
-                self._answer([part], self._answer_alone)
-            self._let_go()
+                self._answer([part], self._answer_singles)
+            self._close_former()
 
     def _wait(self) -> bool:
-        """Whether there is more to do; False at the end."""
+        """Wait for work; False at the end, once all of it is done."""
         with self._changed:
-            while not (self._alone or self._parts or self._former or self._is_ending):
+            while not (self._singles or self._parts or self._former or self._is_ending):
                 self._changed.wait()
-            return bool(self._alone or self._parts or self._former)
+            return bool(self._singles or self._parts or self._former)
 
-    def _answer_alone(self) -> None:
-        """Answer those who wait alone by now, as far as they go into one execution."""
+    def _answer_singles(self) -> None:
+        """Answer the single customers that wait by now, as many as fit into one execution."""
         with self._changed:
             taken: list[_Job] = []
-            while self._alone and len(taken) < AT_ONCE and _is_same(self._alone[0], taken):
-                taken.append(self._alone.popleft())
+            while self._singles and len(taken) < AT_ONCE and _is_same(self._singles[0], taken):
+                taken.append(self._singles.popleft())
             self._n_waiting -= len(taken)
         self._answer(taken)
 
@@ -127,10 +129,10 @@ class AssignQueue:
             self._n_waiting -= len(part.customers) if part else 0
         return part
 
-    def _let_go(self) -> None:
-        """Close the snapshots that nobody waits for any more."""
+    def _close_former(self) -> None:
+        """Close the former snapshots that no job waits for."""
         with self._changed:
-            wanted = {id(job.snapshot) for job in (*self._alone, *self._parts)}
+            wanted = {id(job.snapshot) for job in (*self._singles, *self._parts)}
             done = [one for one in self._former if id(one) not in wanted]
             self._former = [one for one in self._former if id(one) in wanted]
         for one in done:
@@ -145,12 +147,12 @@ class AssignQueue:
     def _run(self, jobs: Sequence[_Job], between: Callable[[], None]) -> None:
         try:
             answers = _assigned(jobs, between)
-        except Exception as error:  # noqa: BLE001 - the thread's edge: the others are to be served
-            self._told(error)
+        except Exception as error:  # noqa: BLE001 - the thread's edge: others wait
+            self._log_error(error)
             if len(jobs) == 1:
                 jobs[0].answers.set_exception(error)
                 return
-            for job in jobs:  # whoever it was that could not be served
+            for job in jobs:  # one by one, so that only the job at fault fails
                 self._run([job], between)
             return
         at = 0
@@ -165,7 +167,7 @@ def _is_same(job: _Job, taken: Sequence[_Job]) -> bool:
 
 def _assigned(jobs: Sequence[_Job], between: Callable[[], None]) -> Answers:
     snapshot = jobs[0].snapshot
-    assert snapshot.prepared is not None  # noqa: S101 - put() admits no others
+    assert snapshot.prepared is not None  # noqa: S101 - put() takes no others
     assert snapshot.model is not None  # noqa: S101 - as above
     customers = [customer for job in jobs for customer in job.customers]
     answers: dict[int, Assigned | Refused] = {}
@@ -180,13 +182,13 @@ class Snapshot:
     """A run with its model, ready to assign; nothing in it changes."""
 
     run: CurrentRun
-    model: Model | None  # None: the run kept none, and nobody can be assigned
+    model: Model | None  # None: the run kept none, and cannot assign
     prepared: PreparedFeatures | None
     closing: ExitStack = field(repr=False)
 
 
 def open_snapshot(run: CurrentRun, document: dict[str, Any] | None) -> Snapshot:
-    """The run with its statements prepared, which takes half a second."""
+    """The run with its statements prepared, which takes half a second; close it by `closing`."""
     closing = ExitStack()
     if document is None:
         return Snapshot(run, None, None, closing)

@@ -209,7 +209,10 @@ def test_every_answer_has_a_request_id(served: Served) -> None:
 def test_the_log_has_a_line_a_request_and_nobody_in_it(served: Served) -> None:
     found = served.get("/segments/customer/c0003?x=c0003", headers={"X-Request-ID": "look-1"})
     line = served.line_of("look-1")
-    assert set(line) == {"time", "request_id", "method", "route", "status", "ms", "key", "bytes"}
+    assert set(line) == {
+        *("time", "level", "event", "request_id", "method", "route", "status", "ms", "key"),
+        "bytes",
+    }
     assert line["route"] == "/segments/customer/{customer_id}"
     assert (line["method"], line["status"], line["key"]) == ("GET", 200, "reader")
     assert line["bytes"] == len(found.body)

@@ -141,7 +141,7 @@ def test_a_database_that_is_stopped_and_started_under_load(own: Served, home: Pa
     assert away
     wait_for(lambda: 1 <= sessions(url) <= MOST_SESSIONS)
     assert own.get("/segments/customer/c0001").status == 200
-    assert "unforeseen" not in own.told()
+    assert "unexpected error" not in own.told()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from segpipe.api.examples import MINIMAL
 from segpipe.postgres import migrate
-from tests.support.commands import call
+from tests.support.commands import ROOT, call
 from tests.support.live_database import wait_for
 from tests.support.services import Served, make_keys, serving
 
@@ -68,6 +69,38 @@ def accepts(served: Served) -> bool:
     return True
 
 
+PARENT = """
+import sys
+from uvicorn.supervisors import Multiprocess
+
+def show_modules(_supervisor):
+    print(*{"duckdb", "fastapi", "ibis", "numpy", "pyarrow", "structlog"} & set(sys.modules))
+
+Multiprocess.run = show_modules
+from segpipe.cli import main
+main(["serve", "--workers", "2", "--port", "0", "--database-url", sys.argv[1]])
+"""
+
+
+def test_the_parent_of_workers_loads_neither_engine_nor_app(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    parent = subprocess.run(
+        [sys.executable, "-c", PARENT, database_url],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "(2 workers)" in parent.stderr
+    assert parent.stdout == "\n"
+
+
+def has_engine(pid: int) -> bool:
+    """Whether the process has the code of DuckDB or Arrow in its memory."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    return "duckdb" in maps or "pyarrow" in maps
+
+
 def refuses_without_a_run(served: Served) -> None:
     for found in (
         served.get("/ready"),
@@ -101,6 +134,8 @@ def test_workers_share_the_port_and_end_with_their_parent(database_url: str) -> 
 
         wait_for(lambda: counted() == 40)  # of both, whichever is asked
         pids = children_of(served.process.pid)
+        assert not has_engine(served.process.pid)
+        assert any(has_engine(pid) for pid in pids)
         assert served.stop() == 0
         wait_for(lambda: not any(is_there(pid) for pid in pids))
         assert "Traceback" not in served.told()

@@ -17,7 +17,7 @@ from segpipe.answers.profile import confidence
 from segpipe.api.access_log import request_info_of
 from segpipe.api.body import MANY, ONE, admitted, read_body
 from segpipe.api.dependencies import error_responses, state_of
-from segpipe.api.errors import MEANWHILE, problem, unavailable
+from segpipe.api.errors import RUN_CHANGED, problem, unavailable
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
 from segpipe.api.openapi import request_body
 from segpipe.api.request_models import BatchIn, CustomerIn
@@ -145,7 +145,7 @@ async def _assigned(
         raise unavailable("The run in force kept no model; run `segpipe run` again.")
     parts = await asyncio.gather(*(asyncio.wrap_future(part) for part in waiting))
     answers = [one for part in parts for one in part]
-    state.figures.assigned.inc(sum(isinstance(one, Assigned) for one in answers))
+    state.metrics.assigned.inc(sum(isinstance(one, Assigned) for one in answers))
     return snapshot, answers
 
 
@@ -153,10 +153,10 @@ def _store(state: WorkerState, snapshot: Snapshot, assigned: Sequence[Assigned])
     store_id, run_id = state.settings.store_id, snapshot.run.run_id
     try:
         for one in assigned:
-            state.ask(partial(_persist, store_id, run_id, one))
+            state.query(partial(_persist, store_id, run_id, one))
     except RunReplacedError as error:
-        state.poll()
-        raise unavailable(MEANWHILE) from error
+        state.watcher.poll()
+        raise unavailable(RUN_CHANGED) from error
     except InputError as error:
         raise HTTPException(409, str(error)) from error
 

@@ -32,7 +32,7 @@ def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSO
     store_id = state.settings.store_id
     state.published()
     try:
-        found = state.ask(lambda c: explain_customer(c, store_id, customer_id, axes or ()))
+        found = state.query(lambda c: explain_customer(c, store_id, customer_id, axes or ()))
     except InputError as error:
         raise HTTPException(404, str(error)) from error
     return json_or_404(found, no_customer(customer_id, store_id))
@@ -48,7 +48,7 @@ def lookup(request: Request, customer_id: CustomerId) -> JSONResponse:
     """The published profile of a customer, with the run in force."""
     state = state_of(request)
     store_id = state.settings.store_id
-    found = state.ask(lambda connection: read_profile(connection, store_id, customer_id))
+    found = state.query(lambda connection: read_profile(connection, store_id, customer_id))
     if found is None:
         state.published()
     return json_or_404(found, no_customer(customer_id, store_id))

@@ -31,7 +31,7 @@ async def health() -> JSONResponse:
 def ready(request: Request) -> JSONResponse:
     """The run in force and its age; 503 where the database is away or no run is published."""
     state = state_of(request)
-    run = state.ask(lambda connection: current_run(connection, state.settings.store_id))
+    run = state.query(lambda connection: current_run(connection, state.settings.store_id))
     if run is None:
         raise unavailable(NO_RUN)
     age = (datetime.now(UTC) - run.finished_at).total_seconds()
@@ -49,7 +49,7 @@ def ready(request: Request) -> JSONResponse:
 )
 async def metrics(request: Request) -> Response:
     """Requests, latencies, customers assigned, and how the service stands."""
-    text = await run_in_threadpool(state_of(request).figures.text)
+    text = await run_in_threadpool(state_of(request).metrics.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.api.body import ONE, admitted, read_body
 from segpipe.api.dependencies import error_responses, no_customer, state_of
-from segpipe.api.errors import MEANWHILE, unavailable
+from segpipe.api.errors import RUN_CHANGED, unavailable
 from segpipe.api.examples import RFM, RFM_CUSTOMER
 from segpipe.api.openapi import request_body
 from segpipe.api.request_models import RfmCustomerIn, RfmIn
@@ -57,7 +57,7 @@ def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)
     store_id, customer_id = state.settings.store_id, body.customer_id
 
     def find(model: Model) -> dict[str, Any]:
-        found = state.ask(lambda c: rfm_of_customer(c, store_id, model, customer_id))
+        found = state.query(lambda c: rfm_of_customer(c, store_id, model, customer_id))
         if found is None:
             raise no_customer(customer_id, store_id)
         return found
@@ -78,8 +78,8 @@ def _answered(state: WorkerState, find: Callable[[Model], dict[str, Any]]) -> JS
         answer = _with_stats(state, snapshot, found)
         if answer is not None:
             return JSONResponse(answer)
-        state.poll()
-    raise unavailable(MEANWHILE)
+        state.watcher.poll()
+    raise unavailable(RUN_CHANGED)
 
 
 def _with_stats(
@@ -90,7 +90,7 @@ def _with_stats(
     if found.get("run", {}).get("run_id", run_id) != run_id:
         return None
     stats = state.kept(
-        ("rfm", state.run), lambda c: rfm_stats(c, state.settings.store_id, run_id) or None
+        ("rfm", state.watcher.run), lambda c: rfm_stats(c, state.settings.store_id, run_id) or None
     )
     if stats is None:
         return None

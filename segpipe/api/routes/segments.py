@@ -45,7 +45,7 @@ RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the ru
 def stats(request: Request) -> JSONResponse:
     """How many customers there are, and how many in each segment of each axis."""
     state = state_of(request)
-    found = state.ask(lambda connection: read_stats(connection, state.settings.store_id))
+    found = state.query(lambda connection: read_stats(connection, state.settings.store_id))
     return json_or_404(found, unavailable(NO_RUN))
 
 
@@ -58,7 +58,7 @@ def stats(request: Request) -> JSONResponse:
 def axes(request: Request) -> JSONResponse:
     """Every axis of the run: what it asks, what it looks at, its segments and its verdict."""
     state = state_of(request)
-    found = state.ask(lambda connection: read_axes(connection, state.settings.store_id))
+    found = state.query(lambda connection: read_axes(connection, state.settings.store_id))
     return json_or_404(found, unavailable(NO_RUN))
 
 
@@ -73,7 +73,7 @@ def transitions(request: Request, run_id: RunId = None, axes: Axes = None) -> JS
     state = state_of(request)
     store_id = state.settings.store_id
     try:
-        found = state.ask(lambda c: read_transitions_of(c, store_id, run_id, axes or ()))
+        found = state.query(lambda c: read_transitions_of(c, store_id, run_id, axes or ()))
     except InputError as error:
         raise HTTPException(404, str(error)) from error
     return json_or_404(found, unavailable(NO_RUN))
@@ -103,7 +103,7 @@ def customers(
         except InputError as error:
             return invalid(["query", "after"], str(error))
     try:
-        found = state.ask(
+        found = state.query(
             lambda c: list_customers(
                 c, store_id, axis, segment, order=order, limit=limit, after=after
             )
@@ -117,4 +117,4 @@ def customers(
 def runs(request: Request, limit: Limit = 20) -> JSONResponse:
     """The newest runs of the store, also those that failed, and the one in force."""
     state = state_of(request)
-    return JSONResponse(state.ask(lambda c: list_runs(c, state.settings.store_id, limit)))
+    return JSONResponse(state.query(lambda c: list_runs(c, state.settings.store_id, limit)))
