@@ -62,13 +62,17 @@ def watch(watchers: Watchers) -> Iterator[Watched]:
 
 def check_watchers(watchers: Watchers) -> None:
     """Raise InputError where the URL or the path cannot be used; the URL is not shown."""
-    from segpipe.monitor import path_problem, url_problem
-
     url, path = watchers.healthcheck_url, watchers.metrics_path
-    if url is not None and (problem := url_problem(url)):
-        raise InputError(f"--healthcheck-url {problem}")
-    if path is not None and (problem := path_problem(path)):
-        raise InputError(f"--metrics-file {problem}")
+    if url is not None:
+        from segpipe.monitor import url_problem
+
+        if problem := url_problem(url):
+            raise InputError(f"--healthcheck-url {problem}")
+    if path is not None:
+        from segpipe.monitor.metrics import path_problem
+
+        if problem := path_problem(path):
+            raise InputError(f"--metrics-file {problem}")
 
 
 def exit_status(error: BaseException | None) -> int:
@@ -89,7 +93,7 @@ def exit_status(error: BaseException | None) -> int:
 def _write_metrics(path: Path | None, watched: Watched, status: int, seconds: float) -> None:
     if path is None:
         return
-    from segpipe.monitor import Ending, path_problem, write_metrics
+    from segpipe.monitor.metrics import Ending, path_problem, write_metrics
 
     problem = path_problem(path)  # again: what lies there now may be an output of this very run
     if problem:

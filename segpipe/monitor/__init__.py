@@ -1,7 +1,6 @@
-"""What a run tells those who watch over it: a dead man's switch, and Prometheus' text format."""
+"""How a run reports to those who watch it: a healthcheck, and a file of metrics for Prometheus."""
 
 from segpipe.monitor.healthcheck import ping, url_problem
-from segpipe.monitor.metrics import Ending, path_problem, write_metrics
 from segpipe.monitor.redaction import redacted
 
-__all__ = ["Ending", "path_problem", "ping", "redacted", "url_problem", "write_metrics"]
+__all__ = ["ping", "redacted", "url_problem"]

@@ -1,22 +1,26 @@
-"""Prometheus' text format, for the textfile collector of node_exporter.
+"""Metrics of a run, as a file for the textfile collector of node_exporter.
 
-Takes how a run of a store ended; writes one file, at once or not at all. The lines of other stores
-stay, and of a run that published nothing so do the figures of the last one that did.
+The file is replaced in one step. The samples of other stores stay in it; after a run that published
+nothing, so do the figures of the store's last run that did.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 
+from filelock import lock_descriptor
+from prometheus_client import Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+from tenacity import retry_if_result, stop_after_delay
+
+from segpipe.core.backoff import backoff
 from segpipe.core.report import RunReport
 
 _LAST_RUN = {  # name → help; written at the end of every run
@@ -38,17 +42,12 @@ _PUBLISHED = {  # kept until the next run that publishes
 }
 _HELP = {**_LAST_RUN, **_PUBLISHED}
 _MARK = "# HELP segpipe_"
-_LINE = re.compile(r"(segpipe_\w+)\{(.*)\} (\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 _LOCK_SECONDS = 5.0
-
-Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended; `report` is that of a run that published."""
+    """How a run ended; `report` is None unless it published."""
 
     store_id: str
     ended_at: float  # Unix time
@@ -58,34 +57,31 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A line of the file; the first label is the store."""
+class _MetricsFile:
+    """The file's samples, as prometheus_client collects them to write them."""
 
-    name: str
-    labels: Labels
-    value: str
+    samples: Sequence[Sample]
 
-    @property
-    def store_id(self) -> str:
-        """Shop that it is of."""
-        return self.labels[0][1]
-
-    @property
-    def line(self) -> str:
-        """As it stands in the file."""
-        labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in self.labels)
-        return f"{self.name}{{{labels}}} {self.value}"
+    def collect(self) -> Iterator[Metric]:
+        """Each metric once, its samples by store."""
+        for name, text in _HELP.items():
+            found = [sample for sample in self.samples if sample.name == name]
+            if found:
+                metric = Metric(name, text, "gauge")
+                # Within a store as they came: stages in their order, axes in the catalogue's.
+                metric.samples = sorted(found, key=_store_of)
+                yield metric
 
 
 def path_problem(path: Path) -> str | None:
-    """Why no metrics can be written there; None where they can."""
+    """Why no metrics can be written there; None if they can."""
     if path.is_dir():
         return f"names the folder {path}; name a file such as segpipe.prom."
     if not path.parent.is_dir():
         return f"names {path}, but there is no folder {path.parent}; make it first."
-    # A new file takes the place of the old one, so that it is the folder that matters.
+    # A new file replaces the old one, so the rights on the folder matter.
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
-        return f"names {path}, but the folder may not be written to; name another file."
+        return f"names {path}, but its folder cannot be written to; name another file."
     return _file_problem(path) if path.exists() else None
 
 
@@ -95,41 +91,39 @@ def _file_problem(path: Path) -> str | None:
     with path.open("rb") as stream:
         start = stream.read(len(_MARK))
     if start not in (b"", _MARK.encode()):
-        return f"names {path}, which is something else than segpipe's metrics; name another file."
+        return f"names {path}, which is not a file of segpipe's metrics; name another file."
     return None
 
 
 def write_metrics(path: Path, ending: Ending) -> None:
-    """Put the run's lines in place of the store's former ones; OSError where that fails."""
+    """Replace the store's samples in the file by those of the run. Raises OSError if it cannot."""
     path = path.resolve()
+    store_id = ending.store_id.encode("utf-8", "replace").decode()  # an argument may be no UTF-8
     with _locked(path.parent):
-        before = _read(path)
-        _replace(path, metrics_text(merged(before, ending)))
+        samples = _merged(list(_read(path)), replace(ending, store_id=store_id))
+        _replace(path, generate_latest(_MetricsFile(samples)))
 
 
-def merged(before: Iterable[Sample], ending: Ending) -> list[Sample]:
-    """Samples of other stores, those that the run leaves standing, and its own."""
-    gone = _HELP if ending.report else _LAST_RUN
-    kept = [s for s in before if s.store_id != ending.store_id or s.name not in gone]
-    samples = [*kept, *samples_of(ending)]
-    if not any(s.name == _LAST_SUCCESS and s.store_id == ending.store_id for s in samples):
-        # An alert on the age of 0 fires, as one on a metric that is not there would not.
+def _merged(before: Sequence[Sample], ending: Ending) -> list[Sample]:
+    """Samples of other stores, those of the store that the run leaves as they were, and its own."""
+    replaced = _HELP if ending.report else _LAST_RUN
+    kept = [s for s in before if _store_of(s) != ending.store_id or s.name not in replaced]
+    samples = [*kept, *_samples_of(ending)]
+    if not any(s.name == _LAST_SUCCESS and _store_of(s) == ending.store_id for s in samples):
+        # An alert on the age of 0 fires; one on a metric that is missing would not.
         samples.append(_sample(_LAST_SUCCESS, ending.store_id, 0))
     return samples
 
 
-def samples_of(ending: Ending) -> list[Sample]:
-    """What the run says of itself, in the order of the file."""
+def _samples_of(ending: Ending) -> Iterator[Sample]:
+    """The run's own samples, in the order of the file."""
     store = ending.store_id
-    samples = [
-        _sample("segpipe_last_run_timestamp_seconds", store, round(ending.ended_at, 3)),
-        _sample("segpipe_last_run_exit_status", store, ending.status),
-        _sample("segpipe_last_run_duration_seconds", store, round(ending.seconds, 3)),
-    ]
+    yield _sample("segpipe_last_run_timestamp_seconds", store, round(ending.ended_at, 3))
+    yield _sample("segpipe_last_run_exit_status", store, ending.status)
+    yield _sample("segpipe_last_run_duration_seconds", store, round(ending.seconds, 3))
     if ending.report:
-        samples.append(_sample(_LAST_SUCCESS, store, round(ending.ended_at, 3)))
-        samples += _samples_of_report(store, ending.report)
-    return samples
+        yield _sample(_LAST_SUCCESS, store, round(ending.ended_at, 3))
+        yield from _samples_of_report(store, ending.report)
 
 
 def _samples_of_report(store: str, report: RunReport) -> Iterator[Sample]:
@@ -151,53 +145,34 @@ def _samples_of_report(store: str, report: RunReport) -> Iterator[Sample]:
             yield _sample("segpipe_agreement", store, axis.agreement.share, axis=axis.name)
 
 
-def metrics_text(samples: Iterable[Sample]) -> str:
-    """The file: each metric once, with its help and type, its samples by store."""
-    by_name: dict[str, list[Sample]] = {name: [] for name in _HELP}
-    for sample in samples:
-        by_name[sample.name].append(sample)
-    lines = []
-    for name, found in by_name.items():
-        if found:
-            lines += [f"# HELP {name} {_HELP[name]}", f"# TYPE {name} gauge"]
-            # Within a store as they came: stages in their order, axes in the catalogue's.
-            lines += [sample.line for sample in sorted(found, key=lambda s: s.store_id)]
-    return "\n".join(lines) + "\n"
-
-
 def _sample(name: str, store: str, value: float, **labels: str) -> Sample:
-    return Sample(name, (("store", store), *labels.items()), repr(value))
+    return Sample(name, {"store": store, **labels}, value)
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+def _store_of(sample: Sample) -> str:
+    return sample.labels["store"]
 
 
-def _unescaped(value: str) -> str:
-    return re.sub(r"\\.", lambda found: _UNESCAPED.get(found[0], found[0]), value)
-
-
-def _read(path: Path) -> list[Sample]:
-    """Samples of a file that segpipe wrote; none where there is no file."""
+def _read(path: Path) -> Iterator[Sample]:
+    """Samples of a file that segpipe wrote; none if there is no file."""
     if not path.exists():
-        return []
-    samples = []
-    # Not splitlines, which breaks at more signs than the format does.
+        return
     for line in path.read_bytes().decode("utf-8", "replace").split("\n"):
-        found = _LINE.fullmatch(line)
-        if found and found[1] in _HELP:
-            labels = tuple((name, _unescaped(text)) for name, text in _LABEL.findall(found[2]))
-            if labels and labels[0][0] == "store":
-                samples.append(Sample(found[1], labels, found[3]))
-    return samples
+        # By line, so that one that somebody else broke takes no other with it.
+        with suppress(ValueError):
+            for family in text_string_to_metric_families(line):
+                yield from (s for s in family.samples if s.name in _HELP and "store" in s.labels)
 
 
-def _replace(path: Path, text: str) -> None:
-    # The collector reads *.prom, and never half a file.
+def _replace(path: Path, content: bytes) -> None:
+    """Replace the file in one step, readable for everybody and safely on disk.
+
+    write_to_textfile of prometheus_client leaves the mode to the umask, and does not sync.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8", "replace"))
+            stream.write(content)
             stream.flush()
             os.fchmod(stream.fileno(), 0o644)  # the collector is another user
             os.fsync(stream.fileno())
@@ -209,15 +184,16 @@ def _replace(path: Path, text: str) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One writer at a time: two stores may be published side by side. Leaves no file behind."""
+    """One writer at a time, as two stores may be published at once. Leaves no file behind."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        until = time.monotonic() + _LOCK_SECONDS
-        while time.monotonic() < until:
-            with suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            time.sleep(0.05)
-        yield  # a holder that hangs is no reason to write nothing
+        attempts = backoff(
+            retry=retry_if_result(lambda is_locked: not is_locked),
+            stop=stop_after_delay(_LOCK_SECONDS),
+            first_seconds=0.05,
+            longest_seconds=0.05,
+        )
+        attempts(lock_descriptor, handle, blocking=False)
+        yield  # without the lock if its holder hangs: better than to write nothing
     finally:
         os.close(handle)

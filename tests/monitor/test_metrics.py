@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from segpipe.cli.watch import Watchers, watch
 from segpipe.core.errors import InputError
-from segpipe.monitor import Ending, write_metrics
+from segpipe.monitor.metrics import Ending, write_metrics
 from tests.monitor.test_healthcheck import ERRORS, REPORT, free_url, run_ends, run_publishes_then
 from tests.support.commands import ROOT
 
@@ -66,8 +66,8 @@ def test_every_metric_is_in_the_document_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "segpipe.prom"
     run_ends(Watchers(None, path))
     document = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"segpipe_\w+", document))
-    assert told == {name for name, _ in read(path)}
+    named = set(re.findall(r"segpipe_\w+", document))
+    assert named == {name for name, _ in read(path)}
 
 
 @pytest.mark.parametrize(("error", "status"), ERRORS)
@@ -88,7 +88,7 @@ def test_a_run_that_failed_leaves_the_last_success(
     assert after["last_success_timestamp_seconds"] == 1000.5
 
 
-def test_a_first_run_that_failed_is_told_as_never_a_success(tmp_path: Path) -> None:
+def test_a_store_whose_first_run_failed_has_never_published(tmp_path: Path) -> None:
     path = tmp_path / "segpipe.prom"
     write_metrics(path, Ending("north", 1000.0, 2.5, 3, None))
     assert of("north", read(path)) == {
@@ -99,7 +99,7 @@ def test_a_first_run_that_failed_is_told_as_never_a_success(tmp_path: Path) -> N
     }
 
 
-def test_a_run_whose_page_failed_after_all_published_all_the_same(tmp_path: Path) -> None:
+def test_a_run_whose_page_failed_is_still_a_success(tmp_path: Path) -> None:
     path = tmp_path / "segpipe.prom"
     with pytest.raises(InputError):
         run_publishes_then(Watchers(None, path), InputError("The page cannot be written."))
@@ -123,6 +123,25 @@ def test_stores_of_any_name_share_a_file(tmp_path: Path) -> None:
     again = path.read_bytes()
     write_metrics(path, Ending(STORES[-1], float(2 * len(STORES)), 1.0, 0, REPORT))
     assert path.read_bytes() == again
+
+
+def test_a_broken_line_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "segpipe.prom"
+    write_metrics(path, Ending("south", 1.0, 1.0, 0, REPORT))
+    before = of("south", read(path))
+    broken = ['segpipe_customers{store="south"', "segpipe_customers 7", "other_metric 1", "?"]
+    path.write_text(path.read_text(encoding="utf-8") + "\n".join(broken), encoding="utf-8")
+    write_metrics(path, Ending("north", 2.0, 1.0, 0, REPORT))
+    found = read(path)
+    assert of("south", found) == before
+    assert {dict(labels)["store"] for _, labels in found} == {"north", "south"}
+
+
+def test_a_store_id_that_is_no_utf_8_is_written_with_replacements(tmp_path: Path) -> None:
+    path = tmp_path / "segpipe.prom"
+    for at in (1.0, 2.0):
+        write_metrics(path, Ending("caf\udce9", at, 1.0, 0, REPORT))
+    assert of("caf?", read(path))["last_run_timestamp_seconds"] == 2
 
 
 def test_stores_at_once_lose_no_line(tmp_path: Path) -> None:
@@ -163,7 +182,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path)
     for path, why in (
         (tmp_path, "names the folder"),
         (tmp_path / "none" / "x.prom", "there is no folder"),
-        (other, "something else than segpipe's metrics"),
+        (other, "not a file of segpipe's metrics"),
         (Path(os.devnull), "cannot be read as a file"),
     ):
         begun = []
@@ -173,7 +192,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path)
     assert other.read_text(encoding="utf-8") == "customer_id,ordered_at\n"
 
 
-def test_a_refused_url_is_written_and_a_refused_path_is_told(
+def test_an_unusable_option_is_reported_by_the_other_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError, match="--metrics-file"):
