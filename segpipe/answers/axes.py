@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from segpipe.axes import MEASURES, axes_for
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.core.schema import INPUTS
-from segpipe.postgres import Connection, fetch_dicts
+from segpipe.postgres import Connection, fetch_dicts, fetch_one
 from segpipe.runs.current_run import CurrentRun, current_run, snapshot
 
 _OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
@@ -29,9 +30,10 @@ def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
         if run is None:
             return None
         axes = fetch_dicts(connection, _AXES, [run.run_id])
+        measures = _measures(connection, run.run_id)
         segments = _segments(connection, store_id, run)
     return {
-        "axes": [_axis(axis, segments.get(axis["name"], [])) for axis in axes],
+        "axes": [_axis(axis, segments.get(axis["name"], []), measures) for axis in axes],
         "run": run.document(),
     }
 
@@ -56,12 +58,20 @@ def _segments(
     return found
 
 
-def _axis(axis: Mapping[str, Any], segments: list[dict[str, Any]]) -> dict[str, Any]:
+def _measures(connection: Connection, run_id: int) -> dict[str, Any]:
+    """Name → what the run's model says of its measures; nothing in a model of format 2."""
+    query = "SELECT model->'measures' FROM segmentation_runs WHERE run_id = %s"
+    return fetch_one(connection, query, [run_id])[0] or {}
+
+
+def _axis(
+    axis: Mapping[str, Any], segments: list[dict[str, Any]], measures: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "name": axis["name"],
         "description": _questions().get(axis["name"]),
         "group": axis["group"],
-        "features": [_feature(scale) for scale in axis["scales"]],
+        "features": [_feature(scale, measures) for scale in axis["scales"]],
         "segments": segments,
         "verdict": axis["verdict"],
         "reason": axis["reason"],
@@ -69,12 +79,14 @@ def _axis(axis: Mapping[str, Any], segments: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def _feature(scale: Mapping[str, Any]) -> dict[str, Any]:
-    measure = MEASURES.get(scale["measure"])  # None: of a newer segpipe
+def _feature(scale: Mapping[str, Any], measures: Mapping[str, Any]) -> dict[str, Any]:
+    name = scale["measure"]
+    known = MEASURES.get(name)  # None: of a newer segpipe
+    measure = measures.get(name) or (asdict(known) if known else {"label": name, "unit": None})
     return {
-        "measure": scale["measure"],
-        "label": measure.label if measure else scale["measure"],
-        "unit": measure.unit if measure else None,
+        "measure": name,
+        "label": measure["label"],
+        "unit": measure["unit"],
         "transform": scale["transform"],
     }
 

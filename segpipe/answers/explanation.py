@@ -52,7 +52,7 @@ def explain_profile(
         "axes": [
             {
                 **plain_values(asdict(found)),
-                "text": explanation_lines(found),
+                "text": explanation_lines(found, model.measure),
                 "in_profile": profile["segment_memberships"].get(found.axis),
             }
             for found in explain(model, measures, tuple(axes) or None)

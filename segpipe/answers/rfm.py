@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from segpipe.answers.profile import read_profile
-from segpipe.clustering.distances import squared_distances
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import SegpipeError
 from segpipe.core.schema import STRENGTH_STEPS
@@ -145,11 +144,11 @@ def _segment_id(axis: AxisModel, name: str) -> int | None:
 
 def _distance(axis: AxisModel, name: str, figures: dict[str, float]) -> float | None:
     """From the figures to the centre of the segment; None for a state, which has none."""
-    centroids = [segment.centroid for segment in axis.segments if segment.name == name]
-    if not centroids:
+    names = [segment.name for segment in axis.segments]
+    if axis.partition is None or name not in names:
         return None
-    points = scale_matrix(_columns(figures), axis.scales)
-    return float(np.sqrt(squared_distances(points, np.array(centroids))[0, 0]))
+    (point,) = scale_matrix(_columns(figures), axis.scales)
+    return axis.partition.distance(point, names.index(name))
 
 
 def _summary(figure: str, column: str) -> str:

@@ -1,4 +1,4 @@
-"""A figure as a marketer reads it, by the unit of its measure.
+"""A figure as a marketer reads it, by the format of its measure.
 
 The text has no word for the unit but `%` and `times`: labels and phrases say days and hours.
 """
@@ -18,15 +18,14 @@ def format_value(value: float, measure: Measure) -> str:
     if not math.isfinite(value):
         return "unknown"
     forms = {
-        "share": _share,
-        "change": _change,
-        "log ratio": _times,
+        "percent": _share,
+        "signed_percent": _change,
+        "times": _times,
         "amount": _amount,
-        "days": _measured,
-        "hours": _measured,
-        "1 to 5": _measured,
+        "duration": _measured,
+        "score": _measured,
     }
-    return forms.get(measure.unit, _plain)(value)
+    return forms.get(measure.format, _plain)(value)
 
 
 def describe_value(value: float, measure: Measure) -> str:
@@ -79,7 +78,7 @@ def _number(value: float, decimals: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-_DECIMALS = {"count": 0, "days": 0, "hours": 0, "share": 3, "change": 3, "1 to 5": 1}
+_DECIMALS = {"count": 0, "duration": 0, "percent": 3, "signed_percent": 3, "score": 1}
 
 
 _USUAL_DECIMALS = 2  # cents, hundredths
@@ -90,8 +89,8 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
 
     A logarithm is stepped in the ratio that people read; NaN where that would not be above 0.
     """
-    is_log = measure.unit == "log ratio"
-    scale: int = 10 ** _DECIMALS.get(measure.unit, _USUAL_DECIMALS)
+    is_log = measure.format == "times"
+    scale: int = 10 ** _DECIMALS.get(measure.format, _USUAL_DECIMALS)
     # Six digits more are as much as the inverse of a transform can be trusted with.
     steps = round((math.exp(value) if is_log else value) * scale, 6)
     stepped = (math.ceil(steps) + skipped if is_rise else math.floor(steps) - skipped) / scale
@@ -102,10 +101,10 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
 
 def format_exact(value: float, measure: Measure) -> str:
     """The figure with all the digits of its step: 3 (orders), 1,204.50 (amount), 38.4% (share)."""
-    decimals = _DECIMALS.get(measure.unit, _USUAL_DECIMALS)
-    if measure.unit == "log ratio":
+    decimals = _DECIMALS.get(measure.format, _USUAL_DECIMALS)
+    if measure.format == "times":
         return f"{math.exp(value):,.{decimals}f} times"
-    if measure.unit in ("share", "change"):
-        sign = "+" if measure.unit == "change" else ""
+    if measure.format in ("percent", "signed_percent"):
+        sign = "+" if measure.format == "signed_percent" else ""
         return f"{100 * value + 0:{sign},.{decimals - 2}f}%"
     return f"{round(value, decimals) + 0:,.{decimals}f}"

@@ -7,11 +7,11 @@ A name that has no words of its own gets the axis's general ones, which lean on 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from segpipe.axes import MEASURES, Eligibility
+from segpipe.axes import Eligibility, Measure
 from segpipe.axes.figures import format_value
 from segpipe.core.resources import resource
 from segpipe.core.toml_records import read_toml
@@ -43,11 +43,16 @@ def guided_names(axis: str) -> list[str]:
     return [name for name in _entries(axis) if name != COMPOSED]
 
 
-def describe_state(state: str, rules: Iterable[Eligibility], reason: str | None = None) -> str:
+def describe_state(
+    state: str,
+    rules: Iterable[Eligibility],
+    measure_of: Callable[[str], Measure],
+    reason: str | None = None,
+) -> str:
     """What the customers of a state have in common, a sentence."""
     mine = [rule for rule in rules if rule.state == state]
     if mine:
-        return _sentence(", or ".join(_shortfall(rule) for rule in mine))
+        return _sentence(", or ".join(_shortfall(rule, measure_of(rule.measure)) for rule in mine))
     if state == "unavailable":
         return _sentence(f"the axis has no answer: {reason or 'the input lacks what it needs'}")
     if state == "no_structure":
@@ -67,8 +72,7 @@ def _figures_of(name: str) -> str:
     return ", ".join(words) or "in their description"
 
 
-def _shortfall(rule: Eligibility) -> str:
-    measure = MEASURES[rule.measure]
+def _shortfall(rule: Eligibility, measure: Measure) -> str:
     if measure.unit != "count":
         return f"{measure.label} below {format_value(rule.at_least, measure)}, or not known"
     if rule.at_least <= 1:

@@ -224,4 +224,24 @@ _CATALOGUE = (
     ("ticket_self_service_share", "self-service", "share", "of tickets with a channel"),
 )
 
-MEASURES: dict[str, Measure] = {row[0]: Measure(*row, PHRASES[row[0]]) for row in _CATALOGUE}
+_FORMATS = {  # unit → how its figures are written
+    "count": "count",
+    "days": "duration",
+    "hours": "duration",
+    "share": "percent",
+    "change": "signed_percent",
+    "log ratio": "times",
+    "amount": "amount",
+    "1 to 5": "score",
+}
+
+MEASURES: dict[str, Measure] = {
+    name: Measure(name, label, unit, definition, PHRASES[name], _FORMATS.get(unit, "number"))
+    for name, label, unit, definition in _CATALOGUE
+}
+
+
+def unknown_measure(name: str) -> Measure:
+    """What can be said of a measure that this version does not know, from its name alone."""
+    label = name.replace("_", " ")
+    return Measure(name, label, "ratio", "", f"has a figure of {{}} for {label}")

@@ -21,6 +21,7 @@ class Measure:
     unit: str  # days, hours, share, amount, count, ratio, change, log ratio, 1 to 5
     definition: str
     phrase: str  # what a customer does, with the figure at {}; see axes/phrases.py
+    format: str = "number"  # how the figure is written; see axes/figures.py
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Axis:
     only_with: tuple[str, ...] = ()  # the axis exists only where these inputs do
     min_segments: int = 2  # fewer only where no finer partition holds
     n_segments: int | None = None  # fixed, whatever holds; None: chosen by silhouette
+    clusterer: Literal["kmeans", "cuts"] = "kmeans"  # cuts: tiers of the first feature
 
     def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
         """Features that these inputs can feed."""

@@ -1,7 +1,7 @@
-"""K-means with K chosen by silhouette, or fixed, per axis, on the weighted sample.
+"""How many segments an axis has: K chosen by silhouette, or fixed, on the weighted sample.
 
-Takes standardised points and weights; gives centroids and the candidates that were tried.
-An axis runs on one thread; axes run side by side.
+Takes a clusterer, standardised points and weights; gives a partition and the candidates that were
+tried. An axis runs on one thread; axes run side by side.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segpipe.clustering.distances import nearest
+from segpipe.clustering.base import Clusterer, Partition
+from segpipe.clustering.centroids import KMeans
 from segpipe.clustering.distinct_rows import count_distinct
-from segpipe.clustering.kmeans import fit_centroids, fit_each
 from segpipe.clustering.rand_index import adjusted_rand
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats, Labels
@@ -28,6 +28,7 @@ _HALF_RESTARTS = 4  # a half that is stuck in a poor optimum only makes the test
 _NULL_DRAWS = 3  # their spread, some 0.01, is far below the excess that is asked
 _NULL_POINTS = 800
 _NULL_RESTARTS = 2
+_K_MEANS = KMeans()
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class PreviousPartition:
 
 
 @dataclass(frozen=True)
-class Partition:
-    """The outcome of one axis; `centroids` of shape (k, d), None where no K holds."""
+class ChosenPartition:
+    """The outcome of one axis; `partition` is None where no K holds."""
 
-    centroids: Floats | None
+    partition: Partition | None
     silhouette: float | None
     candidates: tuple[CandidateInfo, ...]
     verdict: str  # of core/verdicts.py
@@ -58,7 +59,8 @@ def choose_partition(
     min_segments: int = 2,
     usual: PreviousPartition | None = None,
     n_segments: int | None = None,
-) -> Partition:
+    clusterer: Clusterer = _K_MEANS,
+) -> ChosenPartition:
     """Best partition of points (n, d) with weights (n,), by weighted silhouette.
 
     Candidates with a segment below the smallest share, or that two halves of the sample do not
@@ -75,12 +77,14 @@ def choose_partition(
     if largest < settings.min_k:
         asked = f", and the axis asks for {n_segments} segments" if n_segments else ""
         reason = f"only {n_distinct} distinct customers{asked}"
-        return Partition(None, None, (), NO_STRUCTURE, reason, None)
+        return ChosenPartition(None, None, (), NO_STRUCTURE, reason, None)
     ks = range(settings.min_k, largest + 1)
-    fits = fit_each(points, weights, ks, settings.restarts, seed)
-    labels = [nearest(points, centroids) for centroids in fits]
+    fits = clusterer.fit_each(points, weights, ks, settings.restarts, seed)
+    labels = [partition.assign(points) for partition in fits]
     scores = silhouette_scores(points, weights, labels)
-    agreements = _reproducibilities(points, weights, ks, seed) if can_split else [None] * len(ks)
+    agreements: Sequence[float | None] = [None] * len(ks)
+    if can_split:
+        agreements = _reproducibilities(clusterer, points, weights, ks, seed)
     candidates = tuple(
         _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
         for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
@@ -96,12 +100,12 @@ def choose_partition(
     )
     if index is None:
         score = max(candidate.silhouette for candidate in candidates)
-        return Partition(None, score, candidates, NO_STRUCTURE, choice, None)
-    null = _null_silhouette(points, weights, candidates[index].n_clusters, seed)
+        return ChosenPartition(None, score, candidates, NO_STRUCTURE, choice, None)
+    null = _null_silhouette(clusterer, points, weights, candidates[index].n_clusters, seed)
     verdict = _verdict(candidates[index], null, settings)
     chosen = replace(candidates[index], null_silhouette=null, passed_over=None)
     candidates = (*candidates[:index], chosen, *candidates[index + 1 :])
-    return Partition(fits[index], chosen.silhouette, candidates, *verdict, choice)
+    return ChosenPartition(fits[index], chosen.silhouette, candidates, *verdict, choice)
 
 
 def _smallest_share(labels: Labels, weights: Floats, k: int) -> float:
@@ -141,17 +145,22 @@ def _found_again(
 
 
 def _reproducibilities(
-    points: Floats, weights: Floats, ks: Sequence[int], seed: int
-) -> list[float | None]:
+    clusterer: Clusterer, points: Floats, weights: Floats, ks: Sequence[int], seed: int
+) -> list[float]:
     """Adjusted Rand index, for each k, of all points by two models, each fitted on one half."""
-    halves = [fit_each(points[half], weights[half], ks, _HALF_RESTARTS, seed) for half in _HALVES]
+    halves = [
+        clusterer.fit_each(points[half], weights[half], ks, _HALF_RESTARTS, seed)
+        for half in _HALVES
+    ]
     return [
-        adjusted_rand(*(nearest(points, centroids) for centroids in pair))
+        adjusted_rand(*(partition.assign(points) for partition in pair))
         for pair in zip(*halves, strict=True)
     ]
 
 
-def _null_silhouette(points: Floats, weights: Floats, k: int, seed: int) -> float:
+def _null_silhouette(
+    clusterer: Clusterer, points: Floats, weights: Floats, k: int, seed: int
+) -> float:
     """Mean silhouette of k segments in structureless data: normal, with the points' covariance.
 
     A cut through one cloud has a silhouette too, the higher the more elongated the cloud is; the
@@ -164,8 +173,8 @@ def _null_silhouette(points: Floats, weights: Floats, k: int, seed: int) -> floa
     scores = []
     for _ in range(_NULL_DRAWS):
         drawn = rng.multivariate_normal(np.zeros(n_features), covariance, len(ones), method="eigh")
-        labels = nearest(drawn, fit_centroids(drawn, ones, k, _NULL_RESTARTS, seed))
-        scores += silhouette_scores(drawn, ones, [labels])
+        (partition,) = clusterer.fit_each(drawn, ones, (k,), _NULL_RESTARTS, seed)
+        scores += silhouette_scores(drawn, ones, [partition.assign(drawn)])
     return float(np.mean(scores))
 
 

@@ -49,6 +49,24 @@ def squared_distances(points: Floats, centroids: Floats) -> Floats:
     return _squares(points.T, centroids.T).T
 
 
+def longest_shift(points: Floats, labels: Labels, positions: Floats) -> float:
+    """Longest way from a segment's position to the mean of the points that are its own by `labels`.
+
+    Shapes (n, d), (n,) and (k, d); segments without points do not count.
+    """
+    counts = np.bincount(labels, minlength=len(positions))
+    sums = [np.bincount(labels, values, len(positions)) for values in points.T]
+    means = np.array(sums).T / np.maximum(counts, 1)[:, None]
+    return float(np.linalg.norm(means - positions, axis=1)[counts > 0].max())
+
+
+def nearness(positions: Floats, others: Floats) -> Floats:
+    """exp(-d² / 2) of two sets of positions, d the root mean square over the features; (k, k')."""
+    squares = squared_distances(positions, others)
+    found: Floats = np.exp(-squares / positions.shape[1] / 2)
+    return found
+
+
 def _least(squares: Floats) -> tuple[Labels, Floats]:
     """Row of the least of each column of (..., k, n), the lowest of those alike; and the least."""
     least = squares[..., 0, :].copy()

@@ -18,8 +18,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import Axis, Eligibility, Prototype
+from segpipe.clustering.base import Partition
 from segpipe.clustering.choose_k import PreviousPartition, choose_partition
-from segpipe.clustering.distances import nearest
+from segpipe.clustering.registry import CLUSTERERS
 from segpipe.core.arrays import Floats
 from segpipe.core.report import AgreementInfo, AxisScatter, CandidateInfo, SegmentEvent
 from segpipe.core.settings import ClusterSettings
@@ -35,7 +36,7 @@ from segpipe.discovery.naming import (
 from segpipe.discovery.refit import Population, refit
 from segpipe.discovery.sampling import Sample
 from segpipe.discovery.scatter import draw_scatter
-from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
+from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment, measures_of
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
 NO_STRUCTURE = "no_structure"
@@ -116,7 +117,8 @@ def discover_axis(
     before: PriorRun = PriorRun(),
 ) -> Discovery:
     """Discover one axis on the customers who are eligible for it."""
-    features = axis.live_features(inputs)
+    clusterer = CLUSTERERS[axis.clusterer]
+    features = axis.live_features(inputs)[: clusterer.n_features]
     if not features:
         missing = " or ".join(axis.missing_inputs(inputs))
         return _unavailable(axis, f"no {missing} in the input", before)
@@ -132,41 +134,49 @@ def discover_axis(
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
     points = scale_matrix(own, scales)
     usual = _usual(before.previous, own)
-    partition = choose_partition(
-        points, own_weights, settings, axis_seed, axis.min_segments, usual, axis.n_segments
+    chosen = choose_partition(
+        points,
+        own_weights,
+        settings,
+        axis_seed,
+        axis.min_segments,
+        usual,
+        axis.n_segments,
+        clusterer,
     )
     model = AxisModel(
         name=axis.name,
         group=axis.group,
-        verdict=partition.verdict,
-        reason=partition.reason,
-        silhouette=partition.silhouette,
+        verdict=chosen.verdict,
+        reason=chosen.reason,
+        silhouette=chosen.silhouette,
         eligibility=rules,
         scales=scales,
         segments=(),
         default_state=NO_STRUCTURE,
         next_segment_id=before.next_id(),
     )
-    found = Discovery(model, partition.candidates, dropped, partition.choice)
-    if partition.centroids is None:
+    found = Discovery(model, chosen.candidates, dropped, chosen.choice)
+    if chosen.partition is None:
         events = find_events(before.previous, (), None) if before.previous else ()
         return replace(found, events=events)
-    centroids, agreement = partition.centroids, None
+    partition, agreement = chosen.partition, None
     if before.population:
         refitted, agreement = refit(
-            before.population, rules, features, scales, centroids, settings, axis_seed
+            before.population, rules, features, scales, partition, settings, axis_seed
         )
-        centroids = refitted if settings.refine else centroids
-    evidence = SegmentEvidence(own, own_weights, nearest(points, centroids), len(centroids))
+        partition = refitted if settings.refine else partition
+    evidence = SegmentEvidence(own, own_weights, partition.assign(points), partition.n_segments)
     named = replace(found, agreement=agreement, scatter=draw_scatter(evidence, scales))
-    return _with_segments(named, centroids, evidence, axis.live_prototypes(inputs), before, usual)
+    return _with_segments(named, partition, evidence, axis.live_prototypes(inputs), before, usual)
 
 
 def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> PreviousPartition | None:
-    """The previous run's segments on today's figures; None where an input of theirs is gone."""
+    """The previous run's segments on today's figures; None where one of their measures is gone."""
     if previous is None or not previous.segments:
         return None
-    if any(np.isnan(columns[scale.measure]).all() for scale in previous.scales):
+    needed = measures_of([previous])
+    if any(name not in columns or np.isnan(columns[name]).all() for name in needed):
         return None
     return PreviousPartition(len(previous.segments), label_by(previous, columns))
 
@@ -196,35 +206,40 @@ def _unavailable(
 
 def _with_segments(
     found: Discovery,
-    centroids: Floats,
+    partition: Partition,
     evidence: SegmentEvidence,
     prototypes: Sequence[Prototype],
     before: PriorRun,
     usual: PreviousPartition | None,
 ) -> Discovery:
     """With segments of permanent ids; those that go on keep their names while these are true."""
-    scales, previous = found.model.scales, before.previous
+    scales, previous, positions = found.model.scales, before.previous, partition.positions
     overlap, heirs = None, dict[int, Segment]()
     if previous and usual:
         overlap = find_overlap(
-            evidence.labels, len(centroids), usual.labels, usual.n_segments, evidence.weights
+            evidence.labels, len(positions), usual.labels, usual.n_segments, evidence.weights
         )
         is_true = np.array(
             [
                 [_is_true(old, i, evidence) for old in previous.segments]
-                for i in range(len(centroids))
+                for i in range(len(positions))
             ]
         )
-        heirs = match_segments(previous, scales, centroids, overlap, is_true)
+        heirs = match_segments(previous, scales, positions, overlap, is_true)
     kept = {
         index: SegmentName(segment.name, segment.meaning, segment.claims)
         for index, segment in heirs.items()
         if _is_true(segment, index, evidence)
     }
-    names = name_segments(prototypes, scales, centroids, evidence, kept)
+    names = name_segments(prototypes, scales, positions, evidence, kept)
     ids = _permanent_ids(names, heirs, before)
-    segments = _segments(scales, centroids, evidence, names, ids)
-    model = replace(found.model, segments=segments, next_segment_id=before.next_id(segments))
+    segments = _segments(scales, positions, evidence, names, ids)
+    model = replace(
+        found.model,
+        segments=segments,
+        partition=partition,
+        next_segment_id=before.next_id(segments),
+    )
     events = find_events(previous, segments, overlap) if previous else ()
     return replace(found, model=model, events=events)
 
@@ -258,7 +273,7 @@ def _is_true(old: Segment, index: int, evidence: SegmentEvidence) -> bool:
 
 def _segments(
     scales: tuple[FeatureScale, ...],
-    centroids: Floats,
+    positions: Floats,
     evidence: SegmentEvidence,
     names: Sequence[SegmentName],
     ids: Sequence[int],
@@ -274,11 +289,10 @@ def _segments(
             claims=names[index].claims,
             description=describe_segment(
                 names[index].meaning,
-                describe_figures(index, centroid, scales, evidence, names[index].claims),
+                describe_figures(index, position, scales, evidence, names[index].claims),
             ),
-            centroid=tuple(float(value) for value in centroid),
             medians={m: float(v[index]) for m, v in medians.items() if not np.isnan(v[index])},
             sample_share=float(shares[index]),
         )
-        for index, centroid in enumerate(centroids)
+        for index, position in enumerate(positions)
     )

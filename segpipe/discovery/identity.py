@@ -1,6 +1,6 @@
 """Segments across runs: which of the previous run's is which of this one's.
 
-Takes an axis of the previous model and the new centroids on the new sample; gives the matches and
+Takes an axis of the previous model and the new partition on the new sample; gives the matches and
 the events. Transitions of clusters are told apart as in MONIC (Spiliopoulou et al., 2006).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.clustering.assignment_problem import max_score_assignment
-from segpipe.clustering.distances import nearest
+from segpipe.clustering.distances import nearness
 from segpipe.core.arrays import Flags, Floats, Labels
 from segpipe.core.report import SegmentEvent
 from segpipe.model.document import AxisModel, Segment
@@ -43,9 +43,9 @@ def label_by(axis: AxisModel, columns: Mapping[str, Floats]) -> Labels:
     """Segment of each customer by the axis's model, -1 in a state; columns and labels (n,)."""
     eligible = eligible_rows(columns, axis.eligibility)
     labels = np.full(len(eligible), -1, dtype=np.intp)
-    if eligible.any() and axis.segments:
+    if eligible.any() and axis.partition:
         own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
-        labels[eligible] = nearest(scale_matrix(own, axis.scales), _centroids(axis))
+        labels[eligible] = axis.partition.assign(scale_matrix(own, axis.scales))
     return labels
 
 
@@ -70,17 +70,17 @@ def find_overlap(
 def match_segments(
     old: AxisModel,
     scales: Sequence[FeatureScale],
-    centroids: Floats,
+    positions: Floats,
     overlap: Overlap,
     is_true: Flags,
 ) -> dict[int, Segment]:
     """New index → the old segment that it continues, one to one; the rest are new.
 
     The assignment with the greatest total similarity: half of it the customers in common, half
-    of it nearness of the centroids in the new standard deviations. `is_true` (k_new, k_old) says
-    where the old name would still hold.
+    of it nearness of their positions (k_new, d) in the new standard deviations. `is_true` (k_new,
+    k_old) says where the old name would still hold.
     """
-    similarity = (overlap.jaccard + _nearness(old, scales, centroids)) / 2
+    similarity = (overlap.jaccard + _nearness(old, scales, positions)) / 2
     is_allowed = (overlap.common > 0) & (similarity >= _MIN_SIMILARITY)
     score = np.where(is_allowed, similarity + _TRUE_NAME * is_true, 0.0)
     return {
@@ -142,10 +142,10 @@ def _changed(
     return SegmentEvent(kind, segment.name, segment.segment_id, named, largest)
 
 
-def _nearness(old: AxisModel, scales: Sequence[FeatureScale], centroids: Floats) -> Floats:
-    """exp(-d² / 2) of the centroids, d the root mean square over the features of both; (k, k_old).
+def _nearness(old: AxisModel, scales: Sequence[FeatureScale], positions: Floats) -> Floats:
+    """How near the segments are to the old ones on the features of both, 0 to 1; (k, k_old).
 
-    Old centroids are brought from their own standard deviations into the new ones.
+    Old positions are brought from their own standard deviations into the new ones.
     """
     before = {scale.measure: (index, scale) for index, scale in enumerate(old.scales)}
     shared = [
@@ -153,16 +153,10 @@ def _nearness(old: AxisModel, scales: Sequence[FeatureScale], centroids: Floats)
         for index, scale in enumerate(scales)
         if scale.measure in before and before[scale.measure][1].transform == scale.transform
     ]
-    if not shared:
-        return np.zeros((len(centroids), len(old.segments)))
-    places = _centroids(old)
-    squares = np.zeros((len(centroids), len(old.segments)))
-    for index, now, position, then in shared:
-        moved = (places[:, position] * then.deviation + then.mean - now.mean) / now.deviation
-        squares += np.square(centroids[:, index, None] - moved[None, :])
-    nearness: Floats = np.exp(-squares / len(shared) / 2)
-    return nearness
-
-
-def _centroids(axis: AxisModel) -> Floats:
-    return np.array([segment.centroid for segment in axis.segments])
+    if not shared or old.partition is None:
+        return np.zeros((len(positions), len(old.segments)))
+    moved = [
+        (old.partition.positions[:, there] * then.deviation + then.mean - now.mean) / now.deviation
+        for _, now, there, then in shared
+    ]
+    return nearness(positions[:, [index for index, *_ in shared]], np.array(moved).T)

@@ -1,4 +1,4 @@
-"""Names that hold: prototypes matched to centroids, one to one.
+"""Names that hold: prototypes matched to positions, one to one.
 
 Takes an axis's prototypes, its segments' places and its customers' measures; gives a name and a
 description a segment. A prototype whose claims fail is out; a segment that none fits is named by
@@ -102,21 +102,21 @@ class SegmentEvidence:
 def name_segments(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
-    centroids: Floats,
+    positions: Floats,
     evidence: SegmentEvidence,
     kept: Mapping[int, SegmentName] | None = None,
 ) -> list[SegmentName]:
-    """A unique name a centroid (k, d); centroids are standardised in the order of `scales`.
+    """A unique name a position (k, d); positions are standardised in the order of `scales`.
 
     `kept` has the names that segments bring from an earlier run; they are not given again.
     """
     kept = kept or {}
     taken = {name.name for name in kept.values()}
     free = [prototype for prototype in prototypes if prototype.name not in taken]
-    matched = _match(free, scales, centroids, evidence, frozenset(kept))
+    matched = _match(free, scales, positions, evidence, frozenset(kept))
     taken |= {prototype.name for prototype in matched.values()}
     named = []
-    for segment, centroid in enumerate(centroids):
+    for segment, position in enumerate(positions):
         prototype = matched.get(segment)
         if segment in kept:
             named.append(kept[segment])
@@ -124,7 +124,7 @@ def name_segments(
         if prototype:
             name, claims, meaning = prototype.name, prototype.claims, prototype.description
         else:
-            name, claims = _composed(segment, centroid, scales, evidence, taken)
+            name, claims = _composed(segment, position, scales, evidence, taken)
             meaning = ""
         taken.add(name)
         named.append(SegmentName(name, meaning, claims))
@@ -149,18 +149,18 @@ def claim_holds(claim: Claim, segment: int, evidence: SegmentEvidence) -> bool:
 def _match(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
-    centroids: Floats,
+    positions: Floats,
     evidence: SegmentEvidence,
     kept: frozenset[int],
 ) -> dict[int, Prototype]:
     """Segment → prototype, as many as claims allow, at the least total distance; kept ones none."""
     if not prototypes:
         return {}
-    places = _places(prototypes, scales, centroids, evidence)
-    cost = np.full((len(centroids), len(prototypes)), _FORBIDDEN)
+    places = _places(prototypes, scales, positions, evidence)
+    cost = np.full((len(positions), len(prototypes)), _FORBIDDEN)
     for column, prototype in enumerate(prototypes):
         measures = [m for m in prototype.position if not np.isnan(places[m]).any()]
-        for segment in range(len(centroids)):
+        for segment in range(len(positions)):
             if segment in kept:
                 continue
             if all(claim_holds(claim, segment, evidence) for claim in prototype.claims):
@@ -177,11 +177,11 @@ def _match(
 def _places(
     prototypes: Sequence[Prototype],
     scales: Sequence[FeatureScale],
-    centroids: Floats,
+    positions: Floats,
     evidence: SegmentEvidence,
 ) -> dict[str, Floats]:
     """Each measure that a prototype speaks of → where the segments lie on it, in deviations."""
-    features = {scale.measure: centroids[:, index] for index, scale in enumerate(scales)}
+    features = {scale.measure: positions[:, index] for index, scale in enumerate(scales)}
     spoken = dict.fromkeys(measure for p in prototypes for measure in p.position)
     places = {m: features[m] if m in features else evidence.places(m) for m in spoken}
     return {measure: np.clip(place, -_FAR, _FAR) for measure, place in places.items()}
@@ -189,7 +189,7 @@ def _places(
 
 def _composed(
     segment: int,
-    centroid: Floats,
+    position: Floats,
     scales: Sequence[FeatureScale],
     evidence: SegmentEvidence,
     taken: set[str],
@@ -198,11 +198,11 @@ def _composed(
 
     Words stand in the order of the features, so that their strength does not change the name.
     """
-    order = [int(index) for index in np.argsort(-np.abs(centroid), kind="stable")]
-    true = [i for i in order if _is_true(segment, centroid[i], scales[i].measure, evidence)]
+    order = [int(index) for index in np.argsort(-np.abs(position), kind="stable")]
+    true = [i for i in order if _is_true(segment, position[i], scales[i].measure, evidence)]
     order = true or order
     words = _words([scale.measure for scale in scales])
-    said = [f"{'high' if z > 0 else 'low'}_{word}" for z, word in zip(centroid, words, strict=True)]
+    said = [f"{'high' if z > 0 else 'low'}_{word}" for z, word in zip(position, words, strict=True)]
     for count in range(min(2, len(order)), len(order) + 1):
         name = "_".join(said[index] for index in sorted(order[:count]))
         if name not in taken:
@@ -210,7 +210,7 @@ def _composed(
     else:
         name = next(f"{name}_{n}" for n in range(2, len(taken) + 3) if f"{name}_{n}" not in taken)
     return name, tuple(
-        Claim(scales[i].measure, "above" if centroid[i] > 0 else "below", quantile=0.5)
+        Claim(scales[i].measure, "above" if position[i] > 0 else "below", quantile=0.5)
         for i in sorted(set(order[:count]) & set(true))
     )
 
@@ -242,7 +242,7 @@ def _bare(measure: str) -> str:
 
 def describe_figures(
     segment: int,
-    centroid: Floats,
+    position: Floats,
     scales: Sequence[FeatureScale],
     evidence: SegmentEvidence,
     claims: Sequence[Claim] = (),
@@ -250,11 +250,11 @@ def describe_figures(
     """Two figures of the segment's middle customer against the shop's median.
 
     First what the name claims, then the most telling: what differs from the shop to the eye, and
-    on the side that the centroid deviates to, by the strength of the deviation. Empty where nobody
+    on the side that the position deviates to, by the strength of the deviation. Empty where nobody
     of the segment has any.
     """
     claimed = list(dict.fromkeys(claim.measure for claim in claims))[:1]
-    deviations = {scale.measure: float(z) for scale, z in zip(scales, centroid, strict=True)}
+    deviations = {scale.measure: float(z) for scale, z in zip(scales, position, strict=True)}
     names = sorted(deviations, key=lambda name: -abs(deviations[name]))
     ranked: list[tuple[int, str]] = []
     for name in dict.fromkeys([*claimed, *names]):

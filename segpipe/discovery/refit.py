@@ -1,7 +1,7 @@
 """The whole population's own fit of an axis, and how far the sample's agrees with it.
 
-Takes the centroids that the sample gave and the customers of the engine; gives refitted centroids
-and an AgreementInfo. Measured in every run, since the features of everybody are at hand.
+Takes the partition that the sample gave and the customers of the engine; gives it refitted, and
+an AgreementInfo. Measured in every run, since the features of everybody are at hand.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ import numpy as np
 
 from segpipe.axes import Eligibility, Feature
 from segpipe.clustering.assignment_problem import max_score_assignment
-from segpipe.clustering.distances import nearest
-from segpipe.clustering.kmeans import fit_centroids, move_centroids
+from segpipe.clustering.base import Partition
+from segpipe.clustering.distances import longest_shift
 from segpipe.clustering.rand_index import adjusted_rand, in_common
+from segpipe.clustering.registry import CLUSTERERS
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import AgreementInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import ClusterSettings
 from segpipe.engines.duckdb import Connection, quote
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
-
-_TOLERANCE = 1e-6  # relative to the features' variance
 
 
 @dataclass(frozen=True)
@@ -52,32 +51,30 @@ def refit(
     rules: Sequence[Eligibility],
     features: Sequence[Feature],
     scales: Sequence[FeatureScale],
-    centroids: Floats,
+    partition: Partition,
     settings: ClusterSettings,
     seed: int,
-) -> tuple[Floats, AgreementInfo]:
-    """Centroids (k, d) moved to where the population has them; and what that changes.
+) -> tuple[Partition, AgreementInfo]:
+    """The partition where the population has it; and what that changes.
 
-    Agreement is between the sample's centroids and these, or with `audit = "full"` a fit of
+    Agreement is between the sample's partition and this one, or with `audit = "full"` a fit of
     everybody from scratch.
     """
     columns = population.eligible([feature.measure for feature in features], rules)
     points = scale_matrix(columns, scales)
-    refitted = move_centroids(points, centroids, _TOLERANCE)
-    own = nearest(points, centroids)
+    refitted = partition.refit(points)
+    own = partition.assign(points)
     if settings.audit == "full":
-        theirs = _matched(
-            own, _from_scratch(columns, features, scales, len(centroids), settings, seed)
-        )
+        theirs = _matched(own, _from_scratch(columns, features, scales, partition, settings, seed))
     else:
-        theirs = nearest(points, refitted)
+        theirs = refitted.assign(points)
     share = float(np.mean(own == theirs))
     return refitted, AgreementInfo(
         method=settings.audit,
         n_customers=len(points),
         share=share,
         adjusted_rand=adjusted_rand(own, theirs),
-        centroid_shift=_shift(points, theirs, centroids),
+        centroid_shift=longest_shift(points, theirs, partition.positions),
         sample_size_wanted=wanted_size(
             share, settings.min_agreement, population.sample_size, population.n_customers
         ),
@@ -101,18 +98,20 @@ def _from_scratch(
     columns: dict[str, Floats],
     features: Sequence[Feature],
     scales: Sequence[FeatureScale],
-    k: int,
+    partition: Partition,
     settings: ClusterSettings,
     seed: int,
 ) -> Labels:
-    """Labels of a model that has never seen the sample: own scales, own centroids, the same K.
+    """Labels of a model that has never seen the sample: own scales and partition, the same K.
 
     The sample's scales serve where everybody's have no feature that varies.
     """
     ones = np.ones(len(columns[features[0].measure]))
     own_scales, _ = fit_scales(columns, ones, features)
     points = scale_matrix(columns, own_scales or scales)
-    return nearest(points, fit_centroids(points, ones, k, settings.restarts, seed))
+    clusterer, k = CLUSTERERS[partition.kind], partition.n_segments
+    (found,) = clusterer.fit_each(points, ones, (k,), settings.restarts, seed)
+    return found.assign(points)
 
 
 def _matched(own: Labels, theirs: Labels) -> Labels:
@@ -120,11 +119,3 @@ def _matched(own: Labels, theirs: Labels) -> Labels:
     common = in_common(own, theirs)
     number = {label: ours for ours, label in max_score_assignment(common.astype(np.float64))}
     return np.array([number.get(label, -1) for label in range(common.shape[1])])[theirs]
-
-
-def _shift(points: Floats, labels: Labels, centroids: Floats) -> float:
-    """Longest way from a centroid to the mean of the customers who are its own by `labels`."""
-    counts = np.bincount(labels, minlength=len(centroids))
-    sums = [np.bincount(labels, values, len(centroids)) for values in points.T]
-    means = np.array(sums).T / np.maximum(counts, 1)[:, None]
-    return float(np.linalg.norm(means - centroids, axis=1)[counts > 0].max())

@@ -1,7 +1,7 @@
 """Assignment: features + model → memberships and strengths, a batch at a time.
 
 Takes Arrow batches of customer_features; gives membership batches (see schema.strength_column).
-Memory is bounded by the batch. One customer in real time has the same from realtime.axes.
+Memory is bounded by the batch. One customer in real time has the same from realtime.vectorised.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from segpipe.clustering.distances import nearest_with_strength
 from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
-from segpipe.model.document import AxisModel, Model
+from segpipe.model.document import AxisModel, Model, measures_of
 from segpipe.model.preprocessing import scale_matrix
 
 
@@ -66,7 +65,7 @@ def assign_axis(
 ) -> tuple[Codes, Floats]:
     """Code in the axis's vocabulary and strength 0 to 1 of each customer, both of shape (n_rows,).
 
-    Strength is that of `nearest_with_strength`; 1 in a state, 0 in the default state.
+    Strength is that of the axis's partition; 1 in a state, 0 in the default state.
     """
     vocabulary = axis.vocabulary()
     codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
@@ -77,23 +76,17 @@ def assign_axis(
         codes[excluded] = vocabulary.index(rule.state)
         strengths[excluded] = 1.0
         eligible &= ~excluded
-    if axis.segments and eligible.any():
+    if axis.partition and eligible.any():
         own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
         _count_filled(tally, axis.name, own)
-        codes[eligible], strengths[eligible] = _nearest_segment(axis, own)
+        points = scale_matrix(own, axis.scales)
+        codes[eligible], strengths[eligible] = axis.partition.assign_with_strength(points)
     return codes, strengths
 
 
 def needed_measures(model: Model) -> tuple[str, ...]:
     """Measures that some axis of the model looks at, each once."""
     return measures_of(model.axes)
-
-
-def measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
-    """Measures that some of the axes looks at, each once."""
-    named = [scale.measure for axis in axes for scale in axis.scales]
-    named += [rule.measure for axis in axes for rule in axis.eligibility]
-    return tuple(dict.fromkeys(named))
 
 
 def _columns(batch: pa.RecordBatch, measures: Sequence[str]) -> dict[str, Floats]:
@@ -117,12 +110,6 @@ def _rescored(
         assigned = assigned.append_column(rescored_column(axis.name), names)
     asked = [customer in new_tickets for customer in batch.column("customer_id").to_pylist()]
     return assigned.append_column(HAS_NEW_TICKET, pa.array(asked, pa.bool_()))
-
-
-def _nearest_segment(axis: AxisModel, own: Mapping[str, Floats]) -> tuple[Codes, Floats]:
-    centroids = np.array([segment.centroid for segment in axis.segments])
-    labels, strengths = nearest_with_strength(scale_matrix(own, axis.scales), centroids)
-    return labels.astype(np.int32), strengths
 
 
 def _count(tally: Tally, axis: str, codes: Codes, size: int) -> None:

@@ -1,14 +1,15 @@
 """From one run's segments to the next one's: which are the same, and which can be scored again.
 
 Takes the previous model and the new one; gives names side by side, and the previous model's axes
-that hold on the new measures. Who moved, and why, is told in `load.transitions`.
+that hold on the new measures. Who moved, and why, is counted in `publishing.transitions`.
 """
 
 from __future__ import annotations
 
 from segpipe.axes import Eligibility, Feature, axes_for
+from segpipe.axes.measures import MEASURES
 from segpipe.core.schema import INPUTS
-from segpipe.model.document import AxisModel, Model
+from segpipe.model.document import AxisModel, Model, measures_of
 
 
 def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:
@@ -37,8 +38,9 @@ def same_names(old: Model | None, new: Model) -> dict[str, dict[str, str | None]
 def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]:
     """Axes of the previous model that can be applied to what the new one is applied to.
 
-    Without those that the new model lacks, and those that look at an input which is gone: its
-    measures are empty now, and would put everybody at the median.
+    Without those that the new model lacks, those that look at an input which is gone: its measures
+    are empty now, and would put everybody at the median; and those of another version that look at
+    a measure which this one does not compute.
     """
     if previous is None:
         return ()
@@ -49,12 +51,11 @@ def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]
         axis
         for axis in previous.axes
         if axis.name in names
-        and all(needs.get(measure, frozenset()) <= inputs for measure in _measures(axis))
+        and all(
+            measure in MEASURES and needs.get(measure, frozenset()) <= inputs
+            for measure in measures_of([axis])
+        )
     )
-
-
-def _measures(axis: AxisModel) -> list[str]:
-    return [*(s.measure for s in axis.scales), *(rule.measure for rule in axis.eligibility)]
 
 
 def _needs_of_measures() -> dict[str, frozenset[str]]:

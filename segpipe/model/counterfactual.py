@@ -1,24 +1,23 @@
 """The smallest change of one figure that would put a customer into another segment.
 
-Takes an axis of the model and one customer's measures; gives a Flip that assignment confirms. Along
-one feature the difference of two squared distances is linear, so each border is solved for.
+Takes an axis of the model and one customer's measures; gives a Counterfactual that assignment
+confirms. The axis's partition says where the borders are along each feature.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from segpipe.axes import MEASURES
+from segpipe.axes import Measure
 from segpipe.axes.figures import next_step
-from segpipe.clustering.distances import squared_distances
 from segpipe.core.arrays import Floats
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import AxisModel
-from segpipe.model.preprocessing import FeatureScale, scale_matrix
+from segpipe.model.preprocessing import scale_matrix
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,15 @@ class _Step:
     threshold: float
 
 
-def nearest_counterfactual(axis: AxisModel, columns: Mapping[str, Floats]) -> Counterfactual | None:
+def nearest_counterfactual(
+    axis: AxisModel, columns: Mapping[str, Floats], measure_of: Callable[[str], Measure]
+) -> Counterfactual | None:
     """The flip at the least distance in standard deviations, ties in the order of the features.
 
     columns (1,) of a customer who has a segment. None where no single figure within the bounds
     of the scales leads to another segment.
     """
-    steps = list(_steps(axis, columns))
+    steps = list(_steps(axis, columns, measure_of))
     if not steps:
         return None
     changed = {measure: np.repeat(values, len(steps)) for measure, values in columns.items()}
@@ -67,37 +68,27 @@ def nearest_counterfactual(axis: AxisModel, columns: Mapping[str, Floats]) -> Co
     return Counterfactual(measure, step.is_rise, step.value, step.threshold, name)
 
 
-def _steps(axis: AxisModel, columns: Mapping[str, Floats]) -> Iterator[_Step]:
-    """For each feature, the first figures beyond the border with each other segment, nearest first.
-
-    d(own)² - d(other)² grows with the way along a feature by `slopes` a deviation.
-    """
-    point = scale_matrix(columns, axis.scales)
-    centroids = np.array([segment.centroid for segment in axis.segments])
-    squares = squared_distances(point, centroids)[0]
-    own = int(squares.argmin())
-    for feature, scale in enumerate(axis.scales):
-        slopes = 2 * (centroids[:, feature] - centroids[own, feature])
-        gaps = (squares - squares[own])[slopes != 0]
-        slopes = slopes[slopes != 0]
-        with np.errstate(over="ignore"):  # segments that are all but equal on this feature
-            borders = point[0, feature] + gaps / slopes
-        low, high = (np.array((scale.low, scale.high)) - scale.mean) / scale.deviation
-        for index in np.argsort(np.abs(borders - point[0, feature]), kind="stable"):
-            if low <= borders[index] <= high:
-                border = float(borders[index]) * scale.deviation + scale.mean
-                yield from _reachable(feature, scale, border, is_rise=bool(slopes[index] > 0))
-
-
-def _reachable(
-    feature: int, scale: FeatureScale, border: float, *, is_rise: bool
+def _steps(
+    axis: AxisModel, columns: Mapping[str, Floats], measure_of: Callable[[str], Measure]
 ) -> Iterator[_Step]:
-    """Two figures, for at the very border a tie may go either way."""
-    threshold = _raw(border, scale.transform)
-    for skipped in (0, 1):
-        value = next_step(threshold, MEASURES[scale.measure], is_rise=is_rise, skipped=skipped)
-        if not math.isnan(value):
-            yield _Step(feature, is_rise, value, threshold)
+    """For each feature, the first figures beyond its borders with other segments, nearest first.
+
+    Two figures a border, for at the border itself a tie may go either way.
+    """
+    assert axis.partition  # noqa: S101 - the customer has a segment
+    point = scale_matrix(columns, axis.scales)[0]
+    for feature, scale in enumerate(axis.scales):
+        measure = measure_of(scale.measure)
+        low, high = (np.array((scale.low, scale.high)) - scale.mean) / scale.deviation
+        borders = axis.partition.borders(point, feature)
+        for place, is_rise in zip(borders.places.tolist(), borders.is_rise.tolist(), strict=True):
+            if not low <= place <= high:
+                continue
+            threshold = _raw(place * scale.deviation + scale.mean, scale.transform)
+            for skipped in (0, 1):
+                value = next_step(threshold, measure, is_rise=is_rise, skipped=skipped)
+                if not math.isnan(value):
+                    yield _Step(feature, is_rise, value, threshold)
 
 
 def _raw(value: float, transform: str) -> float:

@@ -9,30 +9,36 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segpipe.axes import Claim, Eligibility
+from segpipe.axes import Claim, Eligibility, Measure
+from segpipe.axes.measures import MEASURES, unknown_measure
+from segpipe.clustering.base import Partition
+from segpipe.clustering.centroids import CentroidPartition
+from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.preprocessing import FeatureScale
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is not told
-FORMAT = 2  # of the document; raised when an older segpipe could not read it
+FORMAT = 3  # of the document; raised when an older segpipe could not read it
+_READABLE = (2, 3)
+_HASHED_FORMAT = 2  # see `Model.hash`
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A cluster of one axis with the name that holds for it."""
+    """A part of one axis's partition with the name that holds for it."""
 
     segment_id: int  # permanent within store and axis, from 1
     name: str
     meaning: str  # of the name, in words; empty where it is composed of figures
     claims: tuple[Claim, ...]  # what the name says, which must hold in every run that keeps it
     description: str
-    centroid: tuple[float, ...]  # in standardised features, in the order of the axis's scales
     medians: dict[str, float]  # measure → weighted median of its customers, in the measure's unit
     sample_share: float  # of the eligible population, by weight
 
@@ -48,9 +54,10 @@ class AxisModel:
     silhouette: float | None
     eligibility: tuple[Eligibility, ...]
     scales: tuple[FeatureScale, ...]
-    segments: tuple[Segment, ...]  # empty: every eligible customer is in `default_state`
+    segments: tuple[Segment, ...]  # of the partition, in its order
     default_state: str  # unavailable or no_structure, with strength 0
     next_segment_id: int = 1  # the first that no segment of this store and axis has ever had
+    partition: Partition | None = None  # None: every eligible customer is in `default_state`
 
     def vocabulary(self) -> tuple[str, ...]:
         """Every name that this axis can give: segments first, then states."""
@@ -68,26 +75,49 @@ class Model:
     timezone: str
     reference: Reference
     axes: tuple[AxisModel, ...]
+    # What the document that this was read from says of its measures, which another version made.
+    described: Mapping[str, Measure] = field(default_factory=dict, compare=False, repr=False)
+
+    def measure(self, name: str) -> Measure:
+        """Label, unit, phrase and format of a measure, also of one that this version lacks."""
+        return find_measure(self.described, name)
 
     def document(self) -> dict[str, Any]:
         """The model as plain values."""
-        plain = asdict(self)
-        plain["reference"]["as_of"] = self.reference.as_of.isoformat()
-        return {"format": FORMAT, **plain}
+        names = sorted({*measures_of(self.axes), *_claimed(self.axes)})
+        measures = {name: asdict(self.measure(name)) for name in names}
+        return {"format": FORMAT, **self._learnt(), "measures": measures}
+
+    def _learnt(self) -> dict[str, Any]:
+        """Plain values without the words of the measures."""
+        reference = {**asdict(self.reference), "as_of": self.reference.as_of.isoformat()}
+        return {
+            "seed": self.seed,
+            "inputs": self.inputs,
+            "timezone": self.timezone,
+            "reference": reference,
+            "axes": [_plain_axis(axis) for axis in self.axes],
+        }
 
     def to_json(self) -> str:
         """Canonical text: the same model gives the same bytes."""
-        return json.dumps(
-            self.document(),
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        return _canonical(self.document())
 
     def hash(self) -> str:
-        """SHA-256 of the canonical text, in hex."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """SHA-256, in hex, of what was learnt.
+
+        In the shape of format 2, in which a segment had its centroid, and without the words of the
+        measures: neither a new format nor a better word makes another model.
+        """
+        learnt = {"format": _HASHED_FORMAT, **self._learnt()}
+        for axis in learnt["axes"]:
+            partition = axis.pop("partition")
+            if partition and partition["kind"] == CentroidPartition.kind:
+                for segment, centroid in zip(axis["segments"], partition["centroids"], strict=True):
+                    segment["centroid"] = centroid
+            elif partition:
+                axis["partition"] = partition
+        return hashlib.sha256(_canonical(learnt).encode()).hexdigest()
 
 
 def read_model(path: Path) -> Model:
@@ -106,8 +136,9 @@ def read_model(path: Path) -> Model:
 def model_of(document: Any, origin: str = "document") -> Model:  # noqa: ANN401 - JSON of any shape
     """The model of a parsed document; InputError where the document is none."""
     found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
-        msg = f"The model {origin} has format {found!r}; expected {FORMAT}: run discovery again."
+    if found not in _READABLE:
+        readable = " or ".join(map(str, _READABLE))
+        msg = f"The model {origin} has format {found!r}; expected {readable}: run discovery again."
         raise InputError(msg)
     try:
         return _model(document)
@@ -135,32 +166,80 @@ def _model(document: dict[str, Any]) -> Model:
         timezone=document["timezone"],
         reference=Reference(**reference),
         axes=tuple(_axis(axis) for axis in document["axes"]),
+        described=described_measures(document),
     )
 
 
+def _canonical(document: dict[str, Any]) -> str:
+    return json.dumps(
+        document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+
+
+def _plain_axis(axis: AxisModel) -> dict[str, Any]:
+    parts = {part.name: getattr(axis, part.name) for part in fields(AxisModel)}
+    for name in ("eligibility", "scales", "segments"):
+        parts[name] = [asdict(part) for part in parts[name]]
+    parts["partition"] = axis.partition.document() if axis.partition else None
+    return parts
+
+
 def _axis(values: dict[str, Any]) -> AxisModel:
-    parts = {field.name: values[field.name] for field in fields(AxisModel)}
+    values = _with_partition(values)
+    parts = {part.name: values[part.name] for part in fields(AxisModel)}
     rules = ({**rule, "needs": tuple(rule["needs"])} for rule in parts["eligibility"])
     parts["eligibility"] = tuple(Eligibility(**rule) for rule in rules)
     parts["scales"] = tuple(FeatureScale(**scale) for scale in parts["scales"])
     parts["segments"] = tuple(_segment(segment) for segment in parts["segments"])
+    if parts["partition"] is not None:
+        parts["partition"] = read_partition(parts["partition"], len(parts["scales"]))
     axis = AxisModel(**parts)
     _check_numbers(axis)
     return axis
 
 
+def _with_partition(values: dict[str, Any]) -> dict[str, Any]:
+    """The axis as format 3 has it; in format 2 each segment had a centroid of its own."""
+    if "partition" in values:
+        return values
+    segments = [dict(segment) for segment in values["segments"]]
+    centroids = [segment.pop("centroid") for segment in segments]
+    partition = {"kind": CentroidPartition.kind, "centroids": centroids} if segments else None
+    return {**values, "segments": segments, "partition": partition}
+
+
 def _segment(values: dict[str, Any]) -> Segment:
     claims = tuple(Claim(**claim) for claim in values["claims"])
-    return Segment(**{**values, "centroid": tuple(values["centroid"]), "claims": claims})
+    return Segment(**{**values, "claims": claims})
 
 
 def _check_numbers(axis: AxisModel) -> None:
     """A document that somebody edited must not assign nonsense; ValueError where it would."""
-    n_features = len(axis.scales)
-    for segment in axis.segments:
-        if len(segment.centroid) != n_features or not all(map(math.isfinite, segment.centroid)):
-            raise ValueError(f"{axis.name}: {segment.name!r} is not at {n_features} numbers")
+    n_segments = axis.partition.n_segments if axis.partition else 0
+    if len(axis.segments) != n_segments:
+        raise ValueError(f"{axis.name}: {len(axis.segments)} names for {n_segments} segments")
     for scale in axis.scales:
         bounds = (scale.fill, scale.low, scale.high, scale.mean)
         if not (all(map(math.isfinite, bounds)) and 0 < scale.deviation < math.inf):
             raise ValueError(f"{axis.name}: scale of {scale.measure} is not made of numbers")
+
+
+def described_measures(document: Mapping[str, Any]) -> dict[str, Measure]:
+    """What a model document says of its measures, by name; nothing in format 2."""
+    return {name: Measure(**measure) for name, measure in document.get("measures", {}).items()}
+
+
+def find_measure(described: Mapping[str, Measure], name: str) -> Measure:
+    """The measure as a document describes it, else as this version does, else by its name alone."""
+    return described.get(name) or MEASURES.get(name) or unknown_measure(name)
+
+
+def measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
+    """Measures that some of the axes look at, each once."""
+    named = [scale.measure for axis in axes for scale in axis.scales]
+    named += [rule.measure for axis in axes for rule in axis.eligibility]
+    return tuple(dict.fromkeys(named))
+
+
+def _claimed(axes: Sequence[AxisModel]) -> set[str]:
+    return {claim.measure for axis in axes for part in axis.segments for claim in part.claims}

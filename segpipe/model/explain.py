@@ -7,23 +7,24 @@ Takes a model and one customer's measures; gives an AxisExplanation an axis, as 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from segpipe.axes import MEASURES, Eligibility
+from segpipe.axes import Eligibility, Measure
 from segpipe.axes.figures import describe_value, format_exact, format_value, phrase_for
-from segpipe.clustering.distances import squared_distances
+from segpipe.clustering.base import Partition
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import InputError
 from segpipe.core.suggestions import did_you_mean
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
-from segpipe.model.preprocessing import scale_matrix
+from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
+MeasureOf = Callable[[str], Measure]
 _NOTABLE = 0.1  # of all that speaks for the segment
 _SHOWN_FOR = 3
 _SHOWN_AGAINST = 2
@@ -79,11 +80,16 @@ def explain(
         if name not in known:
             raise InputError(f"There is no axis {name!r}. {did_you_mean(name, known)}")
     wanted = known if axes is None else axes
-    return tuple(_explain_axis(axis, measures) for axis in model.axes if axis.name in wanted)
+    return tuple(
+        _explain_axis(axis, measures, model.measure) for axis in model.axes if axis.name in wanted
+    )
 
 
-def explanation_lines(explanation: AxisExplanation) -> list[str]:
-    """The explanation in plain words, a line a thought; the first is the head."""
+def explanation_lines(explanation: AxisExplanation, measure_of: MeasureOf) -> list[str]:
+    """The explanation in plain words, a line a thought; the first is the head.
+
+    `measure_of` is that of the model which was explained.
+    """
     if explanation.kind != "segment":
         ends = f": {explanation.ends_with} would end this" if explanation.ends_with else ""
         head = f"{explanation.axis}: {explanation.name}"
@@ -99,22 +105,24 @@ def explanation_lines(explanation: AxisExplanation) -> list[str]:
     speaking = [f for f in explanation.figures if abs(f.weight) >= enough and f.weight]
     in_favour = [figure for figure in speaking if figure.weight > 0][:_SHOWN_FOR]
     against = [figure for figure in reversed(speaking) if figure.weight < 0][:_SHOWN_AGAINST]
-    lines += [f"for it: {_compared(figure, explanation)}" for figure in in_favour]
-    lines += [f"against it: {_compared(figure, explanation)}" for figure in against]
-    return [*lines, _counterfactual_text(explanation)]
+    lines += [f"for it: {_compared(figure, explanation, measure_of)}" for figure in in_favour]
+    lines += [f"against it: {_compared(figure, explanation, measure_of)}" for figure in against]
+    return [*lines, _counterfactual_text(explanation, measure_of)]
 
 
-def _explain_axis(axis: AxisModel, measures: Mapping[str, float | None]) -> AxisExplanation:
+def _explain_axis(
+    axis: AxisModel, measures: Mapping[str, float | None], measure_of: MeasureOf
+) -> AxisExplanation:
     needed = [scale.measure for scale in axis.scales] + [rule.measure for rule in axis.eligibility]
     columns = {measure: np.array([_number(measures.get(measure))]) for measure in needed}
     codes, strengths = assign_axis(axis, columns, 1, Tally())
     name, strength = axis.vocabulary()[codes[0]], float(strengths[0])
-    if codes[0] < len(axis.segments):
-        return _explain_segment(axis, int(codes[0]), strength, columns)
+    if axis.partition and codes[0] < len(axis.segments):
+        return _explain_segment(axis, axis.partition, strength, columns, measure_of)
     for rule in axis.eligibility:
         value = float(columns[rule.measure][0])
         if not value >= rule.at_least:
-            reason, ends_with = _shortfall(rule, value)
+            reason, ends_with = _shortfall(rule, value, measure_of(rule.measure))
             return AxisExplanation(
                 axis.name, "state", name, strength, reason=reason, ends_with=ends_with
             )
@@ -123,18 +131,19 @@ def _explain_axis(axis: AxisModel, measures: Mapping[str, float | None]) -> Axis
 
 
 def _explain_segment(
-    axis: AxisModel, own: int, strength: float, columns: Mapping[str, Floats]
+    axis: AxisModel,
+    partition: Partition,
+    strength: float,
+    columns: Mapping[str, Floats],
+    measure_of: MeasureOf,
 ) -> AxisExplanation:
-    point = scale_matrix(columns, axis.scales)
-    centroids = np.array([segment.centroid for segment in axis.segments])
-    squares = squared_distances(point, centroids)[0]
-    others = [index for index in np.argsort(squares, kind="stable") if index != own]
-    next_one = int(others[0]) if others else own
-    weights = (point[0] - centroids[next_one]) ** 2 - (point[0] - centroids[own]) ** 2
-    segment, runner_up = axis.segments[own], axis.segments[next_one]
+    standing = partition.standing(scale_matrix(columns, axis.scales)[0])
+    has_other = standing.runner_up is not None
+    segment = axis.segments[standing.own]
+    runner_up = segment if standing.runner_up is None else axis.segments[standing.runner_up]
     figures = [
-        _figure(axis, feature, columns, segment, runner_up, float(weights[feature]))
-        for feature in np.argsort(-weights, kind="stable")
+        _figure(axis.scales[feature], columns, segment, runner_up, weight, measure_of)
+        for feature, weight in sorted(enumerate(standing.weights.tolist()), key=lambda f: -f[1])
     ]
     return AxisExplanation(
         axis=axis.name,
@@ -142,22 +151,21 @@ def _explain_segment(
         name=segment.name,
         strength=strength,
         meaning=segment.meaning,
-        runner_up=RunnerUp(runner_up.name, _membership(squares, next_one)) if others else None,
+        runner_up=RunnerUp(runner_up.name, standing.runner_up_strength) if has_other else None,
         figures=tuple(figures),
-        flip=nearest_counterfactual(axis, columns),
+        flip=nearest_counterfactual(axis, columns, measure_of),
     )
 
 
 def _figure(
-    axis: AxisModel,
-    feature: int,
+    scale: FeatureScale,
     columns: Mapping[str, Floats],
     segment: Segment,
     runner_up: Segment,
     weight: float,
+    measure_of: MeasureOf,
 ) -> Figure:
-    scale = axis.scales[feature]
-    measure = MEASURES[scale.measure]
+    measure = measure_of(scale.measure)
     value = float(columns[scale.measure][0])
     return Figure(
         measure=measure.name,
@@ -171,16 +179,8 @@ def _figure(
     )
 
 
-def _membership(squares: Floats, index: int) -> float:
-    """Fuzzy membership of a segment that is not the nearest; 0 where another is at no distance."""
-    if (squares == 0).any():
-        return 0.0
-    return float(1.0 / (squares[index] / squares).sum())
-
-
-def _shortfall(rule: Eligibility, value: float) -> tuple[str, str]:
+def _shortfall(rule: Eligibility, value: float, measure: Measure) -> tuple[str, str]:
     """What the customer has and what is needed; what would end the state."""
-    measure = MEASURES[rule.measure]
     needed = format_exact(rule.at_least, measure)
     if measure.unit != "count" or math.isnan(value):
         has = f"{measure.label}: {format_value(value, measure)}, and {needed} or more is needed"
@@ -191,8 +191,8 @@ def _shortfall(rule: Eligibility, value: float) -> tuple[str, str]:
     return f"{describe_value(value, measure)}, and {needed} {verb} needed", more
 
 
-def _compared(figure: Figure, explanation: AxisExplanation) -> str:
-    measure = MEASURES[figure.measure]
+def _compared(figure: Figure, explanation: AxisExplanation, measure_of: MeasureOf) -> str:
+    measure = measure_of(figure.measure)
     medians = [("shop median", figure.shop_median), (explanation.name, figure.segment_median)]
     if explanation.runner_up:
         medians.append((explanation.runner_up.segment, figure.runner_up_median))
@@ -202,11 +202,11 @@ def _compared(figure: Figure, explanation: AxisExplanation) -> str:
     return f"{describe_value(figure.value, measure)} ({others})"
 
 
-def _counterfactual_text(explanation: AxisExplanation) -> str:
+def _counterfactual_text(explanation: AxisExplanation, measure_of: MeasureOf) -> str:
     flip = explanation.flip
     if flip is None:
         return "no single figure, changed alone, would lead to another segment"
-    measure = MEASURES[flip.measure]
+    measure = measure_of(flip.measure)
     own = next(figure.value for figure in explanation.figures if figure.measure == flip.measure)
     now = "unknown" if own is None else format_value(own, measure)
     less = "fewer" if measure.unit in ("count", "days", "hours") else "less"

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from segpipe.core.schema import CUSTOMER_FEATURES, METRICS, TICKETS
 from segpipe.engines.duckdb import Connection, quote
-from segpipe.model.assign import Tally, assign_batches, measures_of, needed_measures
+from segpipe.model.assign import Tally, assign_batches, needed_measures
 from segpipe.model.compare import rescored_axes
-from segpipe.model.document import Model
+from segpipe.model.document import Model, measures_of
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe import __version__
-from segpipe.axes import axes_for
+from segpipe.axes import MEASURES, axes_for
 from segpipe.core.errors import DatabaseError, GateError, InputError, SegpipeError, StageError
 from segpipe.core.progress import Progress, StageClock
 from segpipe.core.report import (
@@ -35,7 +35,7 @@ from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection as Engine
 from segpipe.engines.duckdb import EngineError, open_engine
 from segpipe.features import Reference, compute_features
-from segpipe.model.assign import Tally
+from segpipe.model.assign import Tally, needed_measures
 from segpipe.model.document import Model, read_model, write_model
 from segpipe.pipeline import checkpoint
 from segpipe.pipeline.publish_step import PublishRequest, assigned, early_gate_reasons, publish_run
@@ -246,6 +246,10 @@ def _checked(given: Model, settings: RunSettings, source: SourceInfo) -> Model:
     if missing:
         msg = f"The model was made with {', '.join(missing)}, which this input lacks;"
         raise InputError(f"{msg} discover anew without --model.")
+    unknown = [name for name in needed_measures(given) if name not in MEASURES]
+    if unknown:
+        msg = f"The model looks at {', '.join(unknown)}, which this segpipe does not compute;"
+        raise InputError(f"{msg} use the version that made the model, or run without --model.")
     if given.timezone != settings.source.timezone:
         msg = f"The model was made in time zone {given.timezone}, this run has"
         raise InputError(f"{msg} {settings.source.timezone}; give --timezone {given.timezone}.")

@@ -45,7 +45,7 @@ def segment_definitions(model: Model) -> list[SegmentDefinition]:
                 segment=state,
                 kind="state",
                 description=describe_state(
-                    state, axis.eligibility, None if axis.segments else axis.reason
+                    state, axis.eligibility, model.measure, None if axis.segments else axis.reason
                 ),
                 guidance=guidance_for(axis.name, state),
             )

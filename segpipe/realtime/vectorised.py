@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segpipe.axes import Eligibility
-from segpipe.clustering.distances import nearest_of_each
+from segpipe.clustering.stacked import StackedPartitions
 from segpipe.core.arrays import Flags, Floats, Indices
 from segpipe.model.assign import needed_measures
 from segpipe.model.document import AxisModel, Model
@@ -44,7 +44,7 @@ class Axes:
     scaled: Indices  # (n_scales,), rows of measures
     scaling: Scaling
     features: Indices  # (n_axes, most features), rows of the scaled; behind them is a row of zeros
-    centroids: Floats  # (n_axes, most features, most segments)
+    partitions: StackedPartitions
 
     @classmethod
     def of(cls, model: Model) -> Axes:
@@ -57,11 +57,13 @@ class Axes:
             vocabularies=tuple(axis.vocabulary() for axis in axes),
             rules=tuple(_rules(axes, rank, measures) for rank in ranks),
             defaults=_upright([axis.vocabulary().index(axis.default_state) for axis in axes]),
-            has_segments=_upright([bool(axis.segments) for axis in axes]),
+            has_segments=_upright([axis.partition is not None for axis in axes]),
             scaled=np.array([measures.index(scale.measure) for scale in scales], dtype=np.intp),
             scaling=Scaling.of(scales),
             features=_features(axes),
-            centroids=_centroids(axes),
+            partitions=StackedPartitions.of(
+                [axis.partition for axis in axes], [len(axis.scales) for axis in axes]
+            ),
         )
 
     def assign(self, figures: Floats) -> tuple[Indices, Floats]:
@@ -71,7 +73,7 @@ class Axes:
         """
         scaled = self.scaling.apply(figures[self.scaled])  # a copy, by the index
         rows = np.concatenate([scaled, np.zeros((1, figures.shape[1]))])
-        nearest, strengths = nearest_of_each(rows[self.features], self.centroids)
+        nearest, strengths = self.partitions.assign(rows[self.features])
         codes = np.where(self.has_segments, nearest, self.defaults)
         strengths = np.where(self.has_segments, strengths, 0.0)
         for rules in reversed(self.rules):  # of several, the first one counts
@@ -104,18 +106,6 @@ def _features(axes: Sequence[AxisModel]) -> Indices:
     for row, n in zip(found, n_scales, strict=True):
         row[:n] = range(first, first + n)
         first += n
-    return found
-
-
-def _centroids(axes: Sequence[AxisModel]) -> Floats:
-    """Centroids, at infinity where an axis has fewer, zero in features that it has not."""
-    n_features = max((len(axis.scales) for axis in axes), default=0)
-    n_segments = max((len(axis.segments) for axis in axes), default=0) or 1
-    found = np.full((len(axes), n_features, n_segments), np.inf)
-    for places, axis in zip(found, axes, strict=True):
-        for index, segment in enumerate(axis.segments):
-            places[:, index] = 0.0
-            places[: len(segment.centroid), index] = segment.centroid
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 from segpipe import postgres, runs
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.axes import Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment, model_of
 from segpipe.model.preprocessing import FeatureScale
@@ -33,8 +34,8 @@ def _scale(measure: str) -> FeatureScale:
     return FeatureScale(measure, "identity", 0.0, -1e9, 1e9, 0.0, 1.0)
 
 
-def _segment(segment_id: int, name: str, *centroid: float) -> Segment:
-    return Segment(segment_id, name, "", (), "", centroid, {}, 0.5)
+def _segment(segment_id: int, name: str) -> Segment:
+    return Segment(segment_id, name, "", (), "", {}, 0.5)
 
 
 AXIS = AxisModel(
@@ -45,8 +46,9 @@ AXIS = AxisModel(
     silhouette=0.6,
     eligibility=(),
     scales=(_scale("recency_days"), _scale("n_orders"), _scale("lifetime_value")),
-    segments=(_segment(7, "champions", 0, 10, 100), _segment(3, "lost", 30, 10, 60)),
+    segments=(_segment(7, "champions"), _segment(3, "lost")),
     default_state="no_structure",
+    partition=CentroidPartition(((0.0, 10.0, 100.0), (30.0, 10.0, 60.0))),
 )
 
 
@@ -73,7 +75,7 @@ def test_a_state_has_a_number_below_zero_and_no_centre() -> None:
     answer = assign_rfm(_model(replace(AXIS, eligibility=(rule,))), 3, 1, 100)
     assert (answer["segment_id"], answer["segment_name"]) == (-1, "single_order")
     assert (answer["confidence"], answer["distance_to_center"]) == (1.0, None)
-    answer = assign_rfm(_model(replace(AXIS, segments=())), 3, 1, 100)
+    answer = assign_rfm(_model(replace(AXIS, segments=(), partition=None)), 3, 1, 100)
     assert (answer["segment_id"], answer["segment_name"]) == (-1, "no_structure")
     assert (answer["confidence"], answer["distance_to_center"]) == (0.0, None)
 

@@ -99,7 +99,7 @@ def test_what_is_handed_out_is_the_callers_own() -> None:
 def test_a_state_says_what_its_customers_have_in_common(
     state: str, rules: tuple[Eligibility, ...], reason: str | None, expected: str
 ) -> None:
-    assert describe_state(state, rules, reason) == expected
+    assert describe_state(state, rules, MEASURES.__getitem__, reason) == expected
 
 
 def test_every_measure_has_a_phrase_with_one_figure() -> None:

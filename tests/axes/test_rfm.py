@@ -145,7 +145,7 @@ def test_halves_that_disagree_are_the_verdict_of_a_fixed_number() -> None:
     strict = replace(SETTINGS, min_reproducibility=0.99, min_segment_share=0.0)
     found = choose_partition(points, np.ones(400), strict, seed=1, n_segments=5)
     halves = found.candidates[0].reproducibility
-    assert found.centroids is not None
+    assert found.partition is not None
     assert found.choice == f"fixed by the axis, though halves agree {halves:.2f}, below 0.99"
     assert found.verdict == "no structure"
     assert found.reason is not None
@@ -164,7 +164,7 @@ def test_a_small_segment_of_a_fixed_number_is_told_and_the_verdict_is_the_silhou
 def test_fewer_customers_than_fixed_segments_are_told_in_words() -> None:
     points = np.array([[0.0], [1.0], [2.0]]).repeat(100, axis=0)
     found = choose_partition(points, np.ones(300), SETTINGS, seed=1, n_segments=5)
-    assert found.centroids is None
+    assert found.partition is None
     assert found.reason == "only 3 distinct customers, and the axis asks for 5 segments"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,8 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from segpipe.axes import Axis, Feature
-from segpipe.clustering.choose_k import Partition, PreviousPartition, _best, choose_partition
-from segpipe.clustering.distances import nearest, squared_distances
+from segpipe.clustering.choose_k import ChosenPartition, PreviousPartition, _best, choose_partition
+from segpipe.clustering.distances import squared_distances
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
@@ -40,9 +38,9 @@ def test_planted_groups_are_found(k: int) -> None:
     weights = np.random.default_rng(1).uniform(1, 25, len(points))
     found = choose_partition(points, weights, SETTINGS, seed=1)
     assert found.verdict == "clustered"
-    assert found.centroids is not None
-    assert found.centroids.shape == (k, 2)
-    assert adjusted_rand_score(nearest(points, found.centroids), labels) == 1
+    assert found.partition is not None
+    assert found.partition.positions.shape == (k, 2)
+    assert adjusted_rand_score(found.partition.assign(points), labels) == 1
     assert [candidate.n_clusters for candidate in found.candidates] == [2, 3, 4, 5, 6]
 
 
@@ -50,9 +48,9 @@ def test_a_centroid_is_the_weighted_mean_of_its_customers() -> None:
     points, labels = _blobs([80, 60, 50])
     weights = np.random.default_rng(1).uniform(1, 25, len(points))
     found = choose_partition(points, weights, SETTINGS, seed=1)
-    assert found.centroids is not None
-    own = nearest(points, found.centroids)
-    for segment, centroid in enumerate(found.centroids):
+    assert found.partition is not None
+    own = found.partition.assign(points)
+    for segment, centroid in enumerate(found.partition.positions):
         mine = own == segment
         assert centroid == pytest.approx(np.average(points[mine], axis=0, weights=weights[mine]))
     assert len(set(labels)) == 3
@@ -76,15 +74,15 @@ TWO = ClusterSettings(min_k=2, max_k=2, restarts=4, min_segment_share=0, min_rep
 def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
     points, weights = _three_places()
     found = choose_partition(points, weights, TWO, seed=1)
-    assert found.centroids is not None
-    assert found.centroids[:, 0] == pytest.approx([34 * 10 / (34 + 32 * 0.01), 16])
+    assert found.partition is not None
+    assert found.partition.positions[:, 0] == pytest.approx([34 * 10 / (34 + 32 * 0.01), 16])
     at_0 = 1 - 34 * 10 / (34 + 31 * 0.01) / 16
     at_10 = 1 - 32 * 0.01 * 10 / (33 + 32 * 0.01) / 6
     of_the_first = (32 * 0.01 * at_0 + 34 * at_10) / (32 * 0.01 + 34)
     assert found.silhouette == pytest.approx((of_the_first + 1) / 2)
     unweighted = choose_partition(points, _ones(points), TWO, seed=1)
-    assert unweighted.centroids is not None
-    assert unweighted.centroids[:, 0] == pytest.approx([0, 13])
+    assert unweighted.partition is not None
+    assert unweighted.partition.positions[:, 0] == pytest.approx([0, 13])
 
 
 def test_the_halves_agree_where_the_population_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +99,8 @@ def test_a_segment_below_the_smallest_share_of_the_population_is_passed_over() -
     points, labels = _blobs([120, 120, 40])
     weights = np.where(labels == 2, 0.05, 1.0)  # a seventh of the sample, 0.8 % of the shop
     found = choose_partition(points, weights, SETTINGS, seed=1)
-    assert found.centroids is not None
-    assert len(found.centroids) == 2
+    assert found.partition is not None
+    assert found.partition.n_segments == 2
     three = found.candidates[1]
     assert three.passed_over is not None
     assert "smallest segment 0.8% below 2%" in three.passed_over
@@ -168,16 +166,16 @@ def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
     points = np.random.default_rng(8).normal(0, 1, (600, 8))
     strict = ClusterSettings(max_k=3, restarts=2, min_reproducibility=0.9)
     alone = choose_partition(points, _ones(points), strict, seed=1)
-    assert alone.centroids is None
+    assert alone.partition is None
     lenient = ClusterSettings(min_k=3, max_k=3, restarts=2, min_reproducibility=-1)
     before = choose_partition(points, _ones(points), lenient, seed=1)
-    assert before.centroids is not None
-    usual = PreviousPartition(3, nearest(points, before.centroids))
+    assert before.partition is not None
+    usual = PreviousPartition(3, before.partition.assign(points))
     found = choose_partition(points, _ones(points), strict, seed=1, usual=usual)
-    assert found.centroids is not None
-    assert found.centroids.tolist() == before.centroids.tolist()
+    assert found.partition is not None
+    assert found.partition == before.partition
     other = PreviousPartition(3, np.random.default_rng(9).integers(0, 3, 600))
-    assert choose_partition(points, _ones(points), strict, 1, usual=other).centroids is None
+    assert choose_partition(points, _ones(points), strict, 1, usual=other).partition is None
 
 
 def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
@@ -185,7 +183,7 @@ def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
     alone = choose_partition(points, _ones(points), SETTINGS, seed=1)
     shuffled = PreviousPartition(3, np.random.default_rng(2).permutation(labels))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1, usual=shuffled)
-    assert found == replace(alone, centroids=found.centroids)
+    assert found == alone
     assert found.candidates[1].reproducibility == alone.candidates[1].reproducibility == 1.0
 
 
@@ -195,18 +193,18 @@ def test_a_usual_segment_may_shrink_to_half_of_the_smallest_share(share: float, 
     weights = np.where(labels == 2, 240 * share / (1 - share) / 40, 1.0)
     assert choose_partition(points, weights, SETTINGS, seed=1).candidates[1].passed_over
     found = choose_partition(points, weights, SETTINGS, seed=1, usual=PreviousPartition(3, labels))
-    assert found.centroids is not None
-    assert len(found.centroids) == k
+    assert found.partition is not None
+    assert found.partition.n_segments == k
 
 
 def test_a_cut_through_one_cloud_is_no_structure_however_high_its_silhouette() -> None:
     draw = np.random.default_rng(5)
     points = draw.normal(0, 1, (1500, 2)) * [6, 0.1]  # so long that its halves stand apart
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.centroids is not None
+    assert found.partition is not None
     assert found.silhouette is not None
     assert found.silhouette > SETTINGS.clustered_silhouette
-    null = found.candidates[len(found.centroids) - 2].null_silhouette
+    null = found.candidates[found.partition.n_segments - 2].null_silhouette
     assert null == pytest.approx(found.silhouette, abs=0.03)
     assert found.verdict == "no structure"
 
@@ -237,7 +235,7 @@ def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
     points = np.random.default_rng(8).normal(0, 1, (600, 8))
     settings = ClusterSettings(restarts=2, min_reproducibility=0.999)
     found = choose_partition(points, _ones(points), settings, seed=1)
-    assert found.centroids is None
+    assert found.partition is None
     assert found.reason is not None
     assert found.reason.startswith("no K holds; the best, ")
 
@@ -245,14 +243,16 @@ def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
 def test_one_distinct_customer_has_no_structure() -> None:
     points = np.zeros((50, 2))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found == Partition(None, None, (), "no structure", "only 1 distinct customers", None)
+    assert found == ChosenPartition(
+        None, None, (), "no structure", "only 1 distinct customers", None
+    )
 
 
 def test_two_kinds_of_customers_are_two_segments() -> None:
     points = np.repeat([[0.0], [1.0]], 50, axis=0)
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.centroids is not None
-    assert found.centroids.tolist() == [[0.0], [1.0]]
+    assert found.partition is not None
+    assert found.partition.positions.tolist() == [[0.0], [1.0]]
     assert (found.verdict, found.silhouette) == ("clustered", 1.0)
 
 
@@ -275,17 +275,17 @@ def test_a_finer_partition_is_taken_where_the_axis_asks_for_one() -> None:
     points = np.random.default_rng(8).exponential(1, (600, 1))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     fine = choose_partition(points, _ones(points), SETTINGS, seed=1, min_segments=4)
-    assert found.centroids is not None
-    assert fine.centroids is not None
-    assert len(found.centroids) < 4 <= len(fine.centroids)
+    assert found.partition is not None
+    assert fine.partition is not None
+    assert found.partition.n_segments < 4 <= fine.partition.n_segments
 
 
 def test_a_coarser_partition_is_taken_where_no_finer_one_holds() -> None:
     points, _ = _blobs([100, 100])
     settings = ClusterSettings(max_k=3, restarts=2)
     found = choose_partition(points, _ones(points), settings, seed=1, min_segments=4)
-    assert found.centroids is not None
-    assert len(found.centroids) == 2
+    assert found.partition is not None
+    assert found.partition.n_segments == 2
 
 
 def test_distances_do_not_depend_on_the_number_of_rows() -> None:
@@ -316,9 +316,9 @@ def test_discovery_gives_the_same_bits_under_any_number_of_threads(threads: int)
 def test_every_axis_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[int] = set()
 
-    def spied(*_: object) -> Partition:
+    def spied(*_: object) -> ChosenPartition:
         seen.update(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
-        return Partition(None, None, (), "no structure", None, None)
+        return ChosenPartition(None, None, (), "no structure", None, None)
 
     monkeypatch.setattr("segpipe.discovery.discover.choose_partition", spied)
     table = pa.table({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]})

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.report import SegmentEvent
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import Discovery, discover
@@ -155,17 +156,21 @@ def test_segments_are_found_again_when_the_whole_shop_has_moved() -> None:
     """Every centroid lies elsewhere in days, and at the same place among the customers."""
     first = _run(_sample([10, 20, 30]), k=3).model
     found = _run(_sample([13, 23, 33]), first, k=3)
-    by_place = [s.segment_id for s in sorted(found.model.segments, key=lambda s: s.centroid)]
-    before = [s.segment_id for s in sorted(first.segments, key=lambda s: s.centroid)]
-    assert by_place == before
+    assert _ids_by_position(found.model) == _ids_by_position(first)
+
+
+def _ids_by_position(axis: AxisModel) -> list[int]:
+    assert axis.partition
+    order = axis.partition.positions[:, 0].argsort()
+    return [axis.segments[index].segment_id for index in order]
 
 
 def test_a_name_that_comes_back_is_the_same_segment() -> None:
     """The old model sees nothing of the new order of things, and yet `stale` is `stale`."""
     first = _run(_sample([10, 90])).model
     scales = tuple(replace(scale, transform="log") for scale in first.scales)
-    blind = tuple(replace(s, centroid=(s.segment_id * 1e6,)) for s in first.segments)
-    found = _run(_sample([10, 90]), replace(first, scales=scales, segments=blind))
+    far = CentroidPartition(tuple((s.segment_id * 1e6,) for s in first.segments))
+    found = _run(_sample([10, 90]), replace(first, scales=scales, partition=far))
     assert _names(found)[2] == "stale"
     assert found.model.next_segment_id == 3
     assert ("kept", "stale", 2, ()) in _told(found.events)
@@ -191,10 +196,22 @@ def _old(*centroids: float) -> AxisModel:
     """An axis of one feature in its own unit, with a segment at each centroid."""
     scale = FeatureScale("recency_days", "identity", 0.0, -1e9, 1e9, 0.0, 1.0)
     segments = tuple(
-        Segment(number, f"s{number}", "", (), "", (centroid,), {}, 0.5)
-        for number, centroid in enumerate(centroids, start=1)
+        Segment(number, f"s{number}", "", (), "", {}, 0.5)
+        for number, _ in enumerate(centroids, start=1)
     )
-    return AxisModel("own", "marketing", "weak", None, 0.5, (), (scale,), segments, "no_structure")
+    partition = CentroidPartition(tuple((centroid,) for centroid in centroids))
+    return AxisModel(
+        name="own",
+        group="marketing",
+        verdict="weak",
+        reason=None,
+        silhouette=0.5,
+        eligibility=(),
+        scales=(scale,),
+        segments=segments,
+        default_state="no_structure",
+        partition=partition,
+    )
 
 
 def _matches(

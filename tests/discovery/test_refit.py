@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from segpipe.axes import Eligibility, Feature
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.settings import ClusterSettings, EngineSettings
 from segpipe.discovery.refit import Population, refit, wanted_size
 from segpipe.engines.duckdb import Connection, open_engine
@@ -35,9 +36,11 @@ def _put(engine: Connection, recency_days: Sequence[float | None], n_orders: int
 
 def test_centroids_move_to_the_means_of_the_population(engine: Connection) -> None:
     population = _put(engine, [0.0, 2.0, 4.0, 10.0, 12.0])
-    centroids = np.array([[0.0], [7.0]])  # the border lies at 3.5: 4 is with the upper ones
-    refitted, found = refit(population, (), FEATURES, AS_IT_IS, centroids, ClusterSettings(), 1)
-    assert refitted.ravel().tolist() == [2.0, 11.0]
+    partition = CentroidPartition.of(
+        np.array([[0.0], [7.0]])
+    )  # the border lies at 3.5: 4 is with the upper ones
+    refitted, found = refit(population, (), FEATURES, AS_IT_IS, partition, ClusterSettings(), 1)
+    assert refitted.positions.ravel().tolist() == [2.0, 11.0]
     assert (found.n_customers, found.share) == (5, 0.8)  # 4 changes sides
     assert found.centroid_shift == 4.0
     assert found.method == "refit"
@@ -47,9 +50,9 @@ def test_only_the_eligible_count_and_the_missing_stand_at_the_median(engine: Con
     population = _put(engine, [0.0, 2.0, None, 10.0, 12.0])
     engine.execute("UPDATE customer_features SET n_orders = 1 WHERE customer_id = 'c000'")
     rules = (Eligibility("n_orders", 2, "one_time_buyer"),)
-    centroids = np.array([[1.0], [11.0]])
-    refitted, found = refit(population, rules, FEATURES, AS_IT_IS, centroids, ClusterSettings(), 1)
-    assert refitted.ravel().tolist() == [3.5, 11.0]  # of 2 and the fill 5
+    partition = CentroidPartition.of(np.array([[1.0], [11.0]]))
+    refitted, found = refit(population, rules, FEATURES, AS_IT_IS, partition, ClusterSettings(), 1)
+    assert refitted.positions.ravel().tolist() == [3.5, 11.0]  # of 2 and the fill 5
     assert (found.n_customers, found.share) == (4, 1.0)
 
 
@@ -60,8 +63,8 @@ def test_a_full_audit_matches_segments_whose_numbers_differ(engine: Connection) 
     population = _put(engine, values.tolist())
     settings = ClusterSettings(audit="full", restarts=3)
     for order in ([0.0, 50.0, 100.0], [100.0, 0.0, 50.0]):
-        centroids = np.array(order)[:, None]
-        _, found = refit(population, (), FEATURES, AS_IT_IS, centroids, settings, 1)
+        partition = CentroidPartition.of(np.array(order)[:, None])
+        _, found = refit(population, (), FEATURES, AS_IT_IS, partition, settings, 1)
         assert (found.method, found.share, found.adjusted_rand) == ("full", 1.0, 1.0)
         assert found.centroid_shift < 1
 
@@ -70,12 +73,12 @@ def test_a_full_audit_does_not_start_from_the_samples_centroids(engine: Connecti
     """Two blobs, cut in the wrong place: a refit stays there, a fit from scratch does not."""
     values = [0.0] * 40 + [1.0] * 40 + [100.0] * 40 + [101.0] * 40
     population = _put(engine, values)
-    stuck = np.array([[0.0], [1.0], [100.5]])
-    lost = np.array([[0.5], [100.0], [101.0]])
+    stuck = CentroidPartition.of(np.array([[0.0], [1.0], [100.5]]))
+    lost = CentroidPartition.of(np.array([[0.5], [100.0], [101.0]]))
     full = ClusterSettings(audit="full", restarts=10)
     shares = [
-        refit(population, (), FEATURES, AS_IT_IS, centroids, full, 1)[1].share
-        for centroids in (stuck, lost)
+        refit(population, (), FEATURES, AS_IT_IS, partition, full, 1)[1].share
+        for partition in (stuck, lost)
     ]
     assert sorted(shares) == [0.5, 1.0]
 

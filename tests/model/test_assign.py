@@ -14,6 +14,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from segpipe.axes import AXES, Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.core.settings import ClusterSettings, EngineSettings, SampleSettings
 from segpipe.discovery.discover import discover
@@ -46,10 +47,10 @@ OWN = AxisModel(
         FeatureScale("weekend_order_share", "identity", 0.25, 0.0, 1.0, 0.3, 0.2),
     ),
     segments=tuple(
-        Segment(i + 1, f"segment_{i}", "", (), "", tuple(map(float, c)), {}, 0.1)
-        for i, c in enumerate(CENTROIDS)
+        Segment(i + 1, f"segment_{i}", "", (), "", {}, 0.1) for i in range(len(CENTROIDS))
     ),
     default_state="no_structure",
+    partition=CentroidPartition.of(CENTROIDS),
 )
 
 
@@ -190,7 +191,7 @@ def test_the_axes_that_the_input_cannot_feed_are_unavailable(
 
 
 def test_an_axis_without_segments_gives_no_structure_to_the_eligible() -> None:
-    empty = replace(OWN, segments=())
+    empty = replace(OWN, segments=(), partition=None)
     assert _one({"n_orders": 5, "recency_days": 9}, empty) == ("no_structure", 0.0)
     assert _one({"n_orders": 1, "recency_days": 9}, empty) == ("too_few_orders", 1.0)
 
@@ -211,21 +212,20 @@ def test_on_a_centroid_the_strength_is_1() -> None:
         (value - scale.mean) / scale.deviation
         for scale, value in zip(OWN.scales, (np.log1p(9.0), np.log1p(5.0), 0.5), strict=True)
     )
-    here = replace(OWN.segments[0], centroid=at)
     customer = {"recency_days": 9.0, "n_orders": 5.0, "weekend_order_share": 0.5}
-    axis = replace(OWN, segments=(here, *OWN.segments[1:]))
+    axis = replace(OWN, partition=CentroidPartition.of(np.array([at, *CENTROIDS[1:]])))
     assert _one(customer, axis) == ("segment_0", 1.0)
-    alone = replace(OWN, segments=(OWN.segments[3],))
+    alone = replace(
+        OWN, segments=(OWN.segments[3],), partition=CentroidPartition.of(CENTROIDS[[3]])
+    )
     assert _one(customer, alone) == ("segment_3", 1.0)
 
 
 def test_halfway_between_two_centroids_the_strength_is_a_half_and_the_lower_id_wins() -> None:
     scale = FeatureScale("recency_days", "identity", 0.0, -9.0, 9.0, 0.0, 1.0)
-    sides = tuple(
-        Segment(i + 1, name, "", (), "", (x,), {}, 0.5)
-        for i, (name, x) in enumerate((("l", -1.0), ("r", 1.0)))
-    )
-    axis = replace(OWN, eligibility=(), scales=(scale,), segments=sides)
+    sides = tuple(Segment(i + 1, name, "", (), "", {}, 0.5) for i, name in enumerate(("l", "r")))
+    partition = CentroidPartition(((-1.0,), (1.0,)))
+    axis = replace(OWN, eligibility=(), scales=(scale,), segments=sides, partition=partition)
     assert _one({"recency_days": 0.0}, axis) == ("l", 0.5)
 
 
@@ -247,7 +247,12 @@ def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
     engine: Connection, model: Model
 ) -> None:
     gone = replace(OWN, name="gone")
-    moved = replace(OWN, segments=OWN.segments[:5], scales=OWN.scales[::-1])
+    moved = replace(
+        OWN,
+        segments=OWN.segments[:5],
+        partition=CentroidPartition.of(CENTROIDS[:5]),
+        scales=OWN.scales[::-1],
+    )
     previous = replace(model, axes=(gone, moved, *model.axes[:4]))
     alone, alone_tally = _assigned(engine, model, 5000)
     tally = Tally()

@@ -10,6 +10,7 @@ import pytest
 
 from segpipe import postgres
 from segpipe.axes import AXES, Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.features import Reference
 from segpipe.model.compare import rescored_axes, same_names, same_segments
 from segpipe.model.document import AxisModel, Model, Segment
@@ -23,13 +24,22 @@ REFERENCE = Reference(MARCH, {}, 1.0, (), 30.0)
 
 def axis_of(name: str, names: Mapping[int, str], state: str = "one_time_buyer") -> AxisModel:
     segments = tuple(
-        Segment(number, segment, "", (), "", (float(number),), {}, 0.5)
-        for number, segment in names.items()
+        Segment(number, segment, "", (), "", {}, 0.5) for number, segment in names.items()
     )
     scale = FeatureScale("refund_amount_share", "identity", 0.0, 0.0, 9.0, 0.0, 1.0)
     rules = (Eligibility("n_orders", 2, state),)
     return AxisModel(
-        name, "marketing", "weak", None, 0.3, rules, (scale,), segments, "no_structure", 9
+        name=name,
+        group="marketing",
+        verdict="weak",
+        reason=None,
+        silhouette=0.3,
+        eligibility=rules,
+        scales=(scale,),
+        segments=segments,
+        default_state="no_structure",
+        next_segment_id=9,
+        partition=CentroidPartition(tuple((float(number),) for number in names)),
     )
 
 

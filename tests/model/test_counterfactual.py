@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from segpipe.axes import MEASURES, Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.arrays import Floats
 from segpipe.features import Reference
 from segpipe.model.assign import Tally, assign_axis
@@ -60,11 +61,19 @@ def cases(draw: st.DrawFn) -> Case:
     rules = draw(st.sampled_from([(), (Eligibility("n_orders", 2, "one_time_buyer"),)]))
     measures.setdefault("n_orders", draw(st.sampled_from([1.0, 5.0])))
     segments = tuple(
-        Segment(i + 1, f"segment_{i}", "", (), "", centroid, {}, 0.1)
-        for i, centroid in enumerate(centroids)
+        Segment(i + 1, f"segment_{i}", "", (), "", {}, 0.1) for i in range(len(centroids))
     )
     axis = AxisModel(
-        "own", "marketing", "clustered", None, 0.5, rules, tuple(scales), segments, "no_structure"
+        name="own",
+        group="marketing",
+        verdict="clustered",
+        reason=None,
+        silhouette=0.5,
+        eligibility=rules,
+        scales=tuple(scales),
+        segments=segments,
+        default_state="no_structure",
+        partition=CentroidPartition(tuple(centroids)),
     )
     return Case(axis, measures)
 
@@ -120,7 +129,7 @@ def test_no_figure_that_a_customer_can_come_to_flips_on_a_shorter_way(case: Case
     columns = _columns(case.measures)
     found, _ = _assigned(case.axis, case.measures)
     assume(found.startswith("segment"))
-    flip = nearest_counterfactual(case.axis, columns)
+    flip = nearest_counterfactual(case.axis, columns, MEASURES.__getitem__)
     shortest = min(_shortest_way(case, scale, found) for scale in case.axis.scales)
     if flip is None:
         assert np.isinf(shortest)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.axes import Claim, Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment, model_of, read_model, write_model
@@ -30,10 +31,11 @@ VALUE = AxisModel(
     eligibility=(Eligibility("n_orders", 2, "too_few_orders", needs=("product",)),),
     scales=(FeatureScale("lifetime_value", "signed_log", 1 / 3, -1.5, 9.25, 2.0, 0.7),),
     segments=(
-        Segment(1, "low_value", "", (), "are worth least", (-1.1,), {"lifetime_value": 12.5}, 0.6),
-        Segment(2, "whale", "größer", (CLAIM,), "größer: 9", (1.7,), {}, 0.4),
+        Segment(1, "low_value", "", (), "are worth least", {"lifetime_value": 12.5}, 0.6),
+        Segment(2, "whale", "größer", (CLAIM,), "größer: 9", {}, 0.4),
     ),
     default_state="no_structure",
+    partition=CentroidPartition(((-1.1,), (1.7,))),
 )
 NOBODY = AxisModel("own", "marketing", "unavailable", "no x", None, (), (), (), "unavailable")
 MODEL = Model(
@@ -59,7 +61,8 @@ def test_any_number_survives(centroid: list[float], fill: float, prices: dict[st
     axis = replace(
         VALUE,
         scales=(replace(VALUE.scales[0], fill=fill),),
-        segments=(replace(VALUE.segments[0], centroid=tuple(centroid)),),
+        segments=VALUE.segments[:1],
+        partition=CentroidPartition((tuple(centroid),)),
     )
     reference = replace(MODEL.reference, category_prices=prices)
     model = replace(MODEL, axes=(axis,), reference=reference)
@@ -86,7 +89,7 @@ def test_the_vocabulary_is_segments_then_states_each_once() -> None:
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"format": 99}, {"format": "1"}])
 def test_a_foreign_document_is_refused(document: object) -> None:
-    with pytest.raises(InputError, match=r"has format .*; expected 2: run discovery again"):
+    with pytest.raises(InputError, match=r"has format .*; expected 2 or 3: run discovery again"):
         model_of(document)
 
 
@@ -107,15 +110,23 @@ def _with_text_for_an_axis(document: dict[str, Any]) -> None:
 
 
 def _with_text_for_a_number(document: dict[str, Any]) -> None:
-    document["axes"][0]["segments"][0]["centroid"] = ["far"]
+    document["axes"][0]["partition"]["centroids"][0] = ["far"]
 
 
 def _with_a_short_centroid(document: dict[str, Any]) -> None:
-    document["axes"][0]["segments"][0]["centroid"] = []
+    document["axes"][0]["partition"]["centroids"][0] = []
 
 
 def _with_nan(document: dict[str, Any]) -> None:
-    document["axes"][0]["segments"][0]["centroid"] = [float("nan")]
+    document["axes"][0]["partition"]["centroids"][0] = [float("nan")]
+
+
+def _with_a_partition_of_another_kind(document: dict[str, Any]) -> None:
+    document["axes"][0]["partition"]["kind"] = "magic"
+
+
+def _with_a_segment_less(document: dict[str, Any]) -> None:
+    del document["axes"][0]["segments"][0]
 
 
 def _without_deviation(document: dict[str, Any]) -> None:
@@ -132,6 +143,8 @@ def _without_deviation(document: dict[str, Any]) -> None:
         _with_text_for_a_number,
         _with_a_short_centroid,
         _with_nan,
+        _with_a_partition_of_another_kind,
+        _with_a_segment_less,
         _without_deviation,
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import format_exact, next_step
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.document import AxisModel, Model, Segment
@@ -18,10 +19,9 @@ from segpipe.model.preprocessing import FeatureScale
 REFERENCE = Reference(date(2025, 3, 1), {}, 1.0, (), 30.0)
 
 
-def _segment(number: int, name: str, centroid: tuple[float, ...], days: float) -> Segment:
-    return Segment(
-        number, name, f"are {name}", (), "", centroid, {"recency_days": days, "n_orders": 4}, 0.5
-    )
+def _segment(number: int, name: str, days: float) -> Segment:
+    medians = {"recency_days": days, "n_orders": 4}
+    return Segment(number, name, f"are {name}", (), "", medians, 0.5)
 
 
 RECENCY = FeatureScale("recency_days", "identity", 30.0, 0.0, 100.0, 0.0, 10.0)
@@ -34,8 +34,9 @@ AXIS = AxisModel(
     silhouette=0.6,
     eligibility=(Eligibility("n_orders", 2, "one_time_buyer"),),
     scales=(RECENCY, ORDERS),
-    segments=(_segment(1, "near", (1.0, 4.0), 12), _segment(2, "far", (7.0, 4.0), 72)),
+    segments=(_segment(1, "near", 12), _segment(2, "far", 72)),
     default_state="no_structure",
+    partition=CentroidPartition(((1.0, 4.0), (7.0, 4.0))),
 )
 
 
@@ -59,7 +60,7 @@ def test_a_segment_is_told_with_its_runner_up_and_the_figures_that_decided() -> 
     first = found.figures[0]
     assert (first.value, first.shop_median) == (30, 30)
     assert (first.segment_median, first.runner_up_median) == (12, 72)
-    assert explanation_lines(found) == [
+    assert explanation_lines(found, MEASURES.__getitem__) == [
         "recency: near (strength 0.77; next far, 0.23)",
         "such customers are near",
         "for it: last bought 30 days ago (shop median 30, near 12, far 72)",
@@ -69,11 +70,11 @@ def test_a_segment_is_told_with_its_runner_up_and_the_figures_that_decided() -> 
 
 def test_figures_that_speak_against_the_segment_are_told_as_such() -> None:
     # At (6, 6) with far moved to two orders: 25 + 4 from near, 1 + 16 from far.
-    apart = replace(AXIS, segments=(AXIS.segments[0], _segment(2, "far", (7.0, 2.0), 72)))
+    apart = replace(AXIS, partition=CentroidPartition(((1.0, 4.0), (7.0, 2.0))))
     found = _explained(apart, recency_days=60, n_orders=6)
     assert found.name == "far"
     assert [figure.weight for figure in found.figures] == [24.0, -12.0]
-    assert explanation_lines(found)[2:4] == [
+    assert explanation_lines(found, MEASURES.__getitem__)[2:4] == [
         "for it: last bought 60 days ago (shop median 30, far 72, near 12)",
         "against it: has 6 orders (shop median 3, far 4, near 4)",
     ]
@@ -89,13 +90,16 @@ def test_the_flip_is_verified_where_two_segments_are_equally_far() -> None:
     assert down.name == "far"
     assert down.flip is not None
     assert (down.flip.is_rise, down.flip.value, down.flip.segment) == (False, 40, "near")
-    assert "40 or fewer (now 55)" in explanation_lines(down)[-1]
+    assert "40 or fewer (now 55)" in explanation_lines(down, MEASURES.__getitem__)[-1]
 
 
 def test_the_smallest_flip_is_that_of_the_figure_with_the_shortest_way() -> None:
     # Two orders up are two deviations, and recency alone would have to move by four and a half.
-    segments = (_segment(1, "small", (0.0, 0.0), 0), _segment(2, "large", (2.0, 8.0), 20))
-    flip = _explained(replace(AXIS, segments=segments), recency_days=0, n_orders=3).flip
+    segments = (_segment(1, "small", 0), _segment(2, "large", 20))
+    partition = CentroidPartition(((0.0, 0.0), (2.0, 8.0)))
+    flip = _explained(
+        replace(AXIS, segments=segments, partition=partition), recency_days=0, n_orders=3
+    ).flip
     assert flip is not None
     # Equally far where 4 z_recency + 16 z_orders = 68.
     assert (flip.measure, flip.value) == ("n_orders", 5)
@@ -107,12 +111,15 @@ def test_a_flip_beyond_the_bounds_of_the_scale_is_not_claimed() -> None:
     found = _explained(bounded, recency_days=30, n_orders=4)
     assert found.flip is None
     told = "no single figure, changed alone, would lead to another segment"
-    assert explanation_lines(found)[-1] == told
+    assert explanation_lines(found, MEASURES.__getitem__)[-1] == told
 
 
 def test_a_change_that_leads_to_a_state_is_not_a_flip() -> None:
-    segments = (_segment(1, "few", (0.0, 1.0), 0), _segment(2, "many", (0.0, 2.0), 0))
-    found = _explained(replace(AXIS, segments=segments), recency_days=0, n_orders=2)
+    segments = (_segment(1, "few", 0), _segment(2, "many", 0))
+    partition = CentroidPartition(((0.0, 1.0), (0.0, 2.0)))
+    found = _explained(
+        replace(AXIS, segments=segments, partition=partition), recency_days=0, n_orders=2
+    )
     assert found.name == "many"
     assert found.flip is None  # one order would be nearer to few, and is a one_time_buyer
 
@@ -120,7 +127,7 @@ def test_a_change_that_leads_to_a_state_is_not_a_flip() -> None:
 def test_an_unknown_figure_is_told_with_the_median_that_stands_in() -> None:
     found = _explained(recency_days=None, n_orders=4)
     assert found.figures[0].value is None
-    assert explanation_lines(found)[2:] == [
+    assert explanation_lines(found, MEASURES.__getitem__)[2:] == [
         (
             "for it: days since the last order: unknown, the shop median stands in"
             " (shop median 30, near 12, far 72)"
@@ -174,7 +181,7 @@ def test_a_state_says_what_is_needed_and_what_would_end_it(
 ) -> None:
     found = _explained(replace(AXIS, eligibility=(rule,)), **measures)
     assert (found.kind, found.name, found.strength) == ("state", "state", 1.0)
-    assert explanation_lines(found) == ["recency: state", line]
+    assert explanation_lines(found, MEASURES.__getitem__) == ["recency: state", line]
 
 
 def test_the_first_rule_that_fails_is_the_reason() -> None:
@@ -185,10 +192,17 @@ def test_the_first_rule_that_fails_is_the_reason() -> None:
 
 
 def test_an_axis_without_segments_gives_its_reason() -> None:
-    axis = replace(AXIS, segments=(), scales=(), default_state="unavailable", reason="no refund")
+    axis = replace(
+        AXIS,
+        segments=(),
+        partition=None,
+        scales=(),
+        default_state="unavailable",
+        reason="no refund",
+    )
     found = _explained(axis, n_orders=5)
     assert (found.kind, found.strength) == ("no answer", 0.0)
-    assert explanation_lines(found) == ["recency: unavailable", "no refund"]
+    assert explanation_lines(found, MEASURES.__getitem__) == ["recency: unavailable", "no refund"]
     assert _explained(axis, n_orders=1).name == "one_time_buyer"
 
 

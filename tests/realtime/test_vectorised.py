@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.axes import Eligibility
+from segpipe.clustering.centroids import CentroidPartition
+from segpipe.clustering.cuts import CutPartition
 from segpipe.core.arrays import Floats
 from segpipe.features import Reference
 from segpipe.model.assign import Tally, assign_axis
@@ -30,7 +32,9 @@ def _scale(rng: np.random.Generator, measure: str) -> FeatureScale:
 
 
 def _axis(rng: np.random.Generator, name: str) -> AxisModel:
-    """With none to four features, none to nine segments, none to two rules."""
+    """With none to four features, none to nine segments or tiers, none to two rules."""
+    if rng.random() < 0.25:
+        return _tiered_axis(rng, name)
     measures = rng.choice(MEASURES, rng.integers(0, 5), replace=False)
     places = rng.normal(0, 1, (rng.integers(0, 10) if len(measures) else 0, len(measures)))
     ruled = rng.choice(MEASURES, rng.integers(0, 3), replace=False)
@@ -46,10 +50,27 @@ def _axis(rng: np.random.Generator, name: str) -> AxisModel:
         ),
         scales=tuple(_scale(rng, measure) for measure in measures),
         segments=tuple(
-            Segment(index, f"segment_{index}", "", (), "", tuple(place), {}, 0.1)
-            for index, place in enumerate(places.tolist())
+            Segment(index, f"segment_{index}", "", (), "", {}, 0.1) for index in range(len(places))
         ),
         default_state=UNAVAILABLE,
+        partition=CentroidPartition.of(places) if len(places) else None,
+    )
+
+
+def _tiered_axis(rng: np.random.Generator, name: str) -> AxisModel:
+    """With one feature and two to five tiers."""
+    centres = sorted(rng.normal(0, 1, rng.integers(2, 6)).tolist())
+    return AxisModel(
+        name=name,
+        group="marketing",
+        verdict="no structure",
+        reason=None,
+        silhouette=None,
+        eligibility=(),
+        scales=(_scale(rng, str(rng.choice(MEASURES))),),
+        segments=tuple(Segment(i, f"tier_{i}", "", (), "", {}, 0.1) for i in range(len(centres))),
+        default_state=UNAVAILABLE,
+        partition=CutPartition.between(centres),
     )
 
 
@@ -64,11 +85,11 @@ def _figures(rng: np.random.Generator) -> dict[str, Floats]:
 
 def _met(axis: AxisModel, figures: dict[str, Floats]) -> AxisModel:
     """The axis with its last centroid on the place of the first customer."""
-    if not axis.segments:
+    if not isinstance(axis.partition, CentroidPartition):
         return axis
-    *others, last = axis.segments
-    place = scale_matrix(figures, axis.scales)[0]
-    return replace(axis, segments=(*others, replace(last, centroid=tuple(place.tolist()))))
+    positions = axis.partition.positions.copy()
+    positions[-1] = scale_matrix(figures, axis.scales)[0]
+    return replace(axis, partition=CentroidPartition.of(positions))
 
 
 @given(seed=st.integers(0, 10_000), n_axes=st.integers(1, 6))
@@ -107,14 +128,21 @@ def test_a_customer_on_a_centroid_is_certain_also_beside_an_axis_with_more() -> 
     axes = []
     for n_segments in (2, 5):
         places = [*rng.normal(0, 1, (n_segments - 1, 2)).tolist(), [1.0, 1.0]]
-        segments = [
-            Segment(i, f"segment_{i}", "", (), "", tuple(place), {}, 0.1)
-            for i, place in enumerate(places)
-        ]
-        plain = AxisModel(
-            "own", "marketing", "clustered", None, None, (), scales, tuple(segments), "no"
+        segments = [Segment(i, f"segment_{i}", "", (), "", {}, 0.1) for i in range(n_segments)]
+        axes.append(
+            AxisModel(
+                name=f"axis_{n_segments}",
+                group="marketing",
+                verdict="clustered",
+                reason=None,
+                silhouette=None,
+                eligibility=(),
+                scales=scales,
+                segments=tuple(segments),
+                default_state="no",
+                partition=CentroidPartition.of(np.array(places)),
+            )
         )
-        axes.append(replace(plain, name=f"axis_{n_segments}"))
     model = Model(1, (), "UTC", Reference(date(2025, 1, 1), {}, 1.0, (), 1.0), tuple(axes))
     together = Axes.of(model)
     codes, strengths = together.assign(np.array([figures[name] for name in together.measures]))

@@ -70,9 +70,9 @@ def test_more_of_a_measure_never_lies_further_back(transform: str, figures: list
 
 
 def test_without_a_scale_the_edge_holds_the_values() -> None:
-    found = edge_of("lifetime_value", None, [3.0, 5.0])
+    found = edge_of(MEASURES["lifetime_value"], None, [3.0, 5.0])
     assert (found.place(3.0), found.place(4.0), found.place(5.0)) == (0.0, 0.5, 1.0)
-    assert edge_of("lifetime_value", None, [3.0, 3.0]).place(3.0) == 0.0
+    assert edge_of(MEASURES["lifetime_value"], None, [3.0, 3.0]).place(3.0) == 0.0
 
 
 def test_linear_values_step_by_one_two_or_five() -> None:

@@ -286,7 +286,9 @@ def test_an_axis_without_a_partition_that_holds_says_so() -> None:
         shares={"no_structure": 1.0},
         agreement=None,
     )
-    model = replace(values.MODEL, segments=(), verdict="no structure", reason=reason)
+    model = replace(
+        values.MODEL, segments=(), partition=None, verdict="no structure", reason=reason
+    )
     page = read_page(page_html(report_of(axis), details_of(model, scatter=None)))
     section = page.one("section", id="axis-1")
     assert "No grouping of these customers holds." in section.text

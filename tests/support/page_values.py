@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.axes import Eligibility
+from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.plain import plain_values
 from segpipe.core.report import (
     AgreementInfo,
@@ -34,7 +35,7 @@ SHARE = FeatureScale("discounted_order_share", "identity", 0.5, 0.0, 1.0, 0.5, 0
 
 
 def segment(number: int, name: str, medians: dict[str, float], share: float = 0.5) -> Segment:
-    return Segment(number, name, "", (), f"About {name}.", (0.0, 0.0), medians, share)
+    return Segment(number, name, "", (), f"About {name}.", medians, share)
 
 
 LOW = segment(1, "low_value", {"lifetime_value": 1.718281828459045, "discounted_order_share": 0.5})
@@ -49,6 +50,7 @@ MODEL = AxisModel(
     scales=(VALUE, SHARE),
     segments=(LOW, WHALE),
     default_state="no_structure",
+    partition=CentroidPartition(((0.0, 0.0), (1.0, 1.0))),
 )
 NOBODY = AxisModel(
     "return_behavior", "marketing", "unavailable", "no refund", None, (), (), (), "unavailable"

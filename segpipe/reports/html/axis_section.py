@@ -5,11 +5,11 @@ Takes the axis as the report, the model and the ledger tell it; gives one record
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.axes import Eligibility, axes_for
+from segpipe.axes import Eligibility, Measure, axes_for
 from segpipe.axes.guidance import describe_state
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import INPUTS
@@ -25,7 +25,6 @@ from segpipe.reports.html.charts import (
     silhouette_chart,
 )
 from segpipe.reports.html.heat import HeatMap, heat_map
-from segpipe.reports.html.ticks import known_measure
 
 _MOST_MOVES = 12  # shown of an axis
 
@@ -109,22 +108,22 @@ def axis_view(
     segments: Mapping[str, Mapping[str, Any]],
     transitions: Sequence[Mapping[str, Any]],
     n_customers: int,
-    currency: str | None,
+    measure_of: Callable[[str], Measure],
 ) -> AxisView:
     """The axis of the report, with its part of the model, its points and its transitions.
 
-    segments are the ledger's rows by name; empty where nothing was published.
+    segments are the ledger's rows by name; empty where nothing was published. measure_of gives the
+    words for a measure.
     """
     model = model or {"segments": [], "scales": [], "eligibility": []}
     scales = {scale["measure"]: scale for scale in model["scales"]}
-    label_of = {measure: _label(measure, currency) for measure in _measures(axis, scales, scatter)}
     names = [segment["name"] for segment in model["segments"]]
     questions = {known.name: known.question for known in axes_for(frozenset(INPUTS))}
     candidates = axis["candidates"]
     agreement = axis.get("agreement")
     events = axis.get("events", [])
     moves = _moves(transitions)
-    sizes = _sizes(axis, model, segments, n_customers)
+    sizes = _sizes(axis, model, segments, n_customers, measure_of)
     return AxisView(
         name=axis["name"],
         title=wording.axis_title(axis["name"]),
@@ -142,28 +141,14 @@ def axis_view(
         choice=wording.choice_sentence(axis),
         silhouettes=silhouette_chart(candidates, axis["n_clusters"]),
         null_silhouette=_null(candidates, axis["n_clusters"]),
-        heat=heat_map(model, label_of),
-        scatter=scatter_chart(scatter, scales, names, label_of),
+        heat=heat_map(model, measure_of),
+        scatter=scatter_chart(scatter, scales, names, measure_of),
         kept=wording.kept_sentence(events),
         events=tuple(f"{SegmentEvent(**e).sentence}." for e in events if e["kind"] != "kept"),
         moves=moves[:_MOST_MOVES],
         n_moved=sum(move.n_customers for move in moves),
         n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),
-        notes=wording.notes_of(axis, label_of),
-    )
-
-
-def _measures(
-    axis: Mapping[str, Any], scales: Mapping[str, Any], scatter: Mapping[str, Any] | None
-) -> set[str]:
-    shown = {measure for measure in (scatter["x"], scatter["y"]) if measure} if scatter else set()
-    return {*scales, *shown, *axis["dropped_features"], *axis["n_filled"]}
-
-
-def _label(name: str, currency: str | None) -> str:
-    measure = known_measure(name)
-    return (
-        f"{measure.label} ({currency})" if measure.unit == "amount" and currency else measure.label
+        notes=wording.notes_of(axis, measure_of),
     )
 
 
@@ -172,6 +157,7 @@ def _sizes(
     model: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
     n_customers: int,
+    measure_of: Callable[[str], Measure],
 ) -> tuple[Size, ...]:
     """Segments in the order of the model, then the states that somebody is in, largest first."""
     shares = axis["shares"]
@@ -185,7 +171,9 @@ def _sizes(
         row = rows.get(name, {})
         is_state = has_model and name not in segments
         sentence = (
-            describe_state(name, rules, axis["reason"]) if is_state else segments.get(name, "")
+            describe_state(name, rules, measure_of, axis["reason"])
+            if is_state
+            else segments.get(name, "")
         )
         sizes.append(
             Size(

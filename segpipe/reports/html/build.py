@@ -6,15 +6,17 @@ Every text is escaped where it is put in, for store ids, file names and segment 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from segpipe.axes import Measure
 from segpipe.core.errors import InputError
 from segpipe.core.text import percent
+from segpipe.model.document import described_measures, find_measure
 from segpipe.reports.html import charts, wording
 from segpipe.reports.html.axis_section import AxisView, axis_view
 
@@ -115,6 +117,7 @@ def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisVie
     for row in details.get("segments") or []:
         segments.setdefault(row["axis"], {})[row["segment"]] = row
     transitions = (report["load"] or {}).get("transitions", [])
+    measure_of = _measures(details.get("model") or {}, report["source"]["currency"])
     return [
         axis_view(
             axis,
@@ -123,10 +126,23 @@ def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisVie
             segments.get(axis["name"], {}),
             [moved for moved in transitions if moved["axis"] == axis["name"]],
             report["features"]["n_customers"],
-            report["source"]["currency"],
+            measure_of,
         )
         for axis in report["axes"]
     ]
+
+
+def _measures(model: Mapping[str, Any], currency: str | None) -> Callable[[str], Measure]:
+    """Words for a measure: those of the model, with the currency behind amounts."""
+    described = described_measures(model)
+
+    def measure_of(name: str) -> Measure:
+        measure = find_measure(described, name)
+        if measure.format != "amount" or not currency:
+            return measure
+        return replace(measure, label=f"{measure.label} ({currency})")
+
+    return measure_of
 
 
 def _causes(load: Mapping[str, Any] | None) -> str:

@@ -6,10 +6,11 @@ drawing of WIDTH by HEIGHT.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from segpipe.axes import Measure
 from segpipe.reports.html.ticks import Edge, Tick, edge_of, linear_values
 
 WIDTH, HEIGHT = 440, 320
@@ -127,18 +128,18 @@ def scatter_chart(
     scatter: Mapping[str, Any] | None,
     scales: Mapping[str, Mapping[str, Any]],
     names: Sequence[str],
-    label_of: Mapping[str, str],
+    measure_of: Callable[[str], Measure],
 ) -> ScatterChart | None:
     """The points coloured by segment; None where there is none.
 
-    scales are the model's by measure, names those of its segments, label_of measure → label.
+    scales are the model's by measure, names those of its segments.
     """
     if not scatter or not scatter["points"]:
         return None
     points = scatter["points"]
     x, y = scatter["x"], scatter["y"]
-    across = edge_of(x, scales.get(x), [point[0] for point in points])
-    up = edge_of(y, scales.get(y), [point[1] for point in points]) if y else None
+    across = edge_of(measure_of(x), scales.get(x), [point[0] for point in points])
+    up = edge_of(measure_of(y), scales.get(y), [point[1] for point in points]) if y else None
     places: dict[int, list[tuple[float, float]]] = {}
     for number, point in enumerate(points):
         # An axis of one feature is spread evenly over the height, which then says nothing.
@@ -146,8 +147,8 @@ def scatter_chart(
         places.setdefault(int(point[2]), []).append((_x(across.place(point[0])), _y(height)))
     largest_first = sorted(places, key=lambda index: (-len(places[index]), index))
     return ScatterChart(
-        x_label=label_of.get(x, x),
-        y_label=label_of.get(y, y) if y else None,
+        x_label=measure_of(x).label,
+        y_label=measure_of(y).label if y else None,
         x_ticks=_ticks(across, is_upright=False),
         y_ticks=_ticks(up, is_upright=True) if up else (),
         groups=tuple(_group(index, places[index], names) for index in largest_first),

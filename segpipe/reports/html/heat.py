@@ -6,15 +6,15 @@ it and the step of its colour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from segpipe.axes import Measure
 from segpipe.axes.figures import format_value
 from segpipe.model.preprocessing import transformed
-from segpipe.reports.html.ticks import known_measure
 
 _STEPS = (0.25, 0.75, 1.25, 1.75)  # standard deviations at which the next colour begins
 
@@ -55,16 +55,16 @@ class HeatMap:
     rows: tuple[Row, ...]
 
 
-def heat_map(axis: Mapping[str, Any], label_of: Mapping[str, str]) -> HeatMap | None:
+def heat_map(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> HeatMap | None:
     """The heat map of an axis of the model document; None where it has no segments."""
     segments = [segment for segment in axis["segments"] if segment.get("medians")]
     if not segments:
         return None
     scales = axis["scales"]
     return HeatMap(
-        tuple(_column(scale, label_of) for scale in scales),
+        tuple(_column(scale, measure_of(scale["measure"])) for scale in scales),
         tuple(
-            Row(segment["name"], index, _cells(segment["medians"], scales))
+            Row(segment["name"], index, _cells(segment["medians"], scales, measure_of))
             for index, segment in enumerate(axis["segments"])
             if segment.get("medians")
         ),
@@ -87,24 +87,27 @@ def step_of(deviations: float) -> int:
     return size if deviations > 0 else -size
 
 
-def _column(scale: Mapping[str, Any], label_of: Mapping[str, str]) -> Column:
-    measure = known_measure(scale["measure"])
-    label = label_of.get(measure.name, measure.label)
-    return Column(measure.name, label, measure.definition, format_value(scale["fill"], measure))
+def _column(scale: Mapping[str, Any], measure: Measure) -> Column:
+    median = format_value(scale["fill"], measure)
+    return Column(measure.name, measure.label, measure.definition, median)
 
 
 def _cells(
-    medians: Mapping[str, float], scales: Sequence[Mapping[str, Any]]
+    medians: Mapping[str, float],
+    scales: Sequence[Mapping[str, Any]],
+    measure_of: Callable[[str], Measure],
 ) -> tuple[Cell | None, ...]:
     return tuple(
-        _cell(medians[scale["measure"]], scale) if scale["measure"] in medians else None
+        _cell(medians[scale["measure"]], scale, measure_of(scale["measure"]))
+        if scale["measure"] in medians
+        else None
         for scale in scales
     )
 
 
-def _cell(value: float, scale: Mapping[str, Any]) -> Cell:
+def _cell(value: float, scale: Mapping[str, Any], measure: Measure) -> Cell:
     away = deviation(value, scale)
     side = "above" if away > 0 else "below"
     near = f"{abs(away):.1f}" == "0.0"
     said = "at the shop's median" if near else f"{abs(away):.1f} standard deviations {side} it"
-    return Cell(format_value(value, known_measure(scale["measure"])), step_of(away), said)
+    return Cell(format_value(value, measure), step_of(away), said)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.axes import MEASURES, Measure
+from segpipe.axes import Measure
 from segpipe.axes.figures import format_value
 from segpipe.model.preprocessing import transformed
 
@@ -64,7 +64,7 @@ class Edge:
         return math.copysign(math.expm1(abs(inner)), inner)
 
     def _round_values(self) -> Sequence[float]:
-        if self.measure.unit == "log ratio" and self.transform == "identity":
+        if self.measure.format == "times" and self.transform == "identity":
             ends = math.exp(self.low), math.exp(self.high)
             return [math.log(v) for v in _ladder_values(*ends) or linear_values(*ends) if v > 0]
         ends = self._outer(self.low), self._outer(self.high)
@@ -73,23 +73,17 @@ class Edge:
         return _ladder_values(*ends) or linear_values(*ends)
 
 
-def edge_of(measure: str, scale: Mapping[str, Any] | None, values: Sequence[float]) -> Edge:
+def edge_of(measure: Measure, scale: Mapping[str, Any] | None, values: Sequence[float]) -> Edge:
     """The edge between the bounds of the model's scale, or where it has none, of the values."""
-    known = known_measure(measure)
     if scale is not None:
-        return Edge(known, scale["transform"], scale["low"], scale["high"])
+        return Edge(measure, scale["transform"], scale["low"], scale["high"])
     low, high = min(values, default=0.0), max(values, default=1.0)
-    return Edge(known, "identity", low, high if high > low else low + 1.0)
-
-
-def known_measure(name: str) -> Measure:
-    """The measure of that name; one of another version, under its bare name."""
-    return MEASURES.get(name) or Measure(name, name.replace("_", " "), "ratio", "", "")
+    return Edge(measure, "identity", low, high if high > low else low + 1.0)
 
 
 def tick_label(value: float, measure: Measure) -> str:
     """The figure as everywhere, but short: 3× for 3.00 times, 20k for 20,000."""
-    if measure.unit not in ("share", "change", "log ratio"):
+    if measure.format not in ("percent", "signed_percent", "times"):
         for size, letter in ((1e6, "M"), (1e3, "k")):
             if abs(value) >= 10 * size or abs(value) >= size == 1e6:
                 return f"{value / size:g}{letter}"

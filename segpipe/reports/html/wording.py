@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from segpipe.axes import Measure
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import percent_floor, sentence
 from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE
@@ -81,14 +82,14 @@ def causes_said(causes: Mapping[str, int]) -> str:
     return ", ".join(f"{causes[cause]:,} by {cause}" for cause in named)
 
 
-def notes_of(axis: Mapping[str, Any], label_of: Mapping[str, str]) -> tuple[str, ...]:
+def notes_of(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> tuple[str, ...]:
     """What else there is to know of an axis."""
     notes = []
     if axis["dropped_features"]:
-        dropped = ", ".join(label_of.get(name, name) for name in axis["dropped_features"])
+        dropped = ", ".join(measure_of(name).label for name in axis["dropped_features"])
         notes.append(f"Left out, as it is the same for everybody: {dropped}.")
     for measure, n in axis["n_filled"].items():
-        label = label_of.get(measure, measure)
+        label = measure_of(measure).label
         who = "1 customer has" if n == 1 else f"{n:,} customers have"
         notes.append(f"{who} no figure for “{label}” and count with the shop's median.")
     return tuple(notes)
