@@ -9,6 +9,7 @@ from segpipe.doctor.record import Finding
 from segpipe.sources.lines import Intake
 from segpipe.sources.read import Part
 from segpipe.sources.recognise import Mapping
+from segpipe.sources.summary import NO_ORDER_IDS
 
 INPUT_WORDS = {  # of schema.INPUTS
     "discount": "discounts",
@@ -78,7 +79,7 @@ def column_findings(intake: Intake) -> list[Finding]:
             Finding(
                 "note",
                 "columns",
-                "The source has no order ids: a customer's lines at one time count as one order.",
+                NO_ORDER_IDS,
                 "Add the order number if the shop has one.",
             )
         )

@@ -73,18 +73,18 @@ def order_findings(engine: Connection, source: SourceInfo) -> list[Finding]:
 
 
 def _rejects(intake: Intake) -> Finding:
-    outcome, refused = intake.outcome, intake.refused
-    if not refused.reasons:
+    outcome, rejected = intake.outcome, intake.rejected
+    if not rejected.reasons:
         return Finding("ok", "rejects", f"All {outcome.n_rows:,} rows can be read.")
     firsts: dict[str, Reject] = {}
-    for reject in refused.rejects:
+    for reject in rejected.rejects:
         firsts.setdefault(reject.reason, reject)
     several = len({part.label for part in intake.parts}) > 1
     reasons = []
-    for reason, n in sorted(refused.reasons.items(), key=lambda item: (-item[1], item[0])):
+    for reason, n in sorted(rejected.reasons.items(), key=lambda item: (-item[1], item[0])):
         first = firsts.get(reason)
         reasons.append(f"{reason} ({n:,}{_example(first, several=several)})")
-    n_rejected = refused.reasons.total()
+    n_rejected = rejected.reasons.total()
     found = (
         f"{n_rejected:,} of {outcome.n_rows:,} rows ({percent_of(n_rejected, outcome.n_rows)}) "
         f"cannot be read: {', '.join(reasons)}."
@@ -149,7 +149,7 @@ def _duplicates(engine: Connection) -> list[Finding]:
         return [Finding("ok", "duplicates", "No line is a duplicate.")] if n_lines else []
     found = f"{counted(n_duplicates, 'duplicate line')} ({percent_of(n_duplicates, n_lines)})"
     if n_duplicates < _MANY_DUPLICATES * n_lines:
-        return [Finding("ok", "duplicates", f"{found}, as where somebody buys two of one product.")]
+        return [Finding("ok", "duplicates", f"{found}, normal where somebody buys two of a thing.")]
     advice = "Check whether a part was exported twice or a table joined twice."
     return [Finding("warning", "duplicates", f"{found}.", advice)]
 

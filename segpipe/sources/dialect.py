@@ -1,7 +1,7 @@
 """How a text file is laid out: delimiter and header, or lines of fixed columns.
 
-Takes the start of a text; gives a Dialect. Of the possible delimiters that one is taken whose
-header a preset knows best, so that a comma inside a header does not mislead.
+Takes the start of a text; gives a Dialect. The delimiter is the one whose header a preset matches
+best, so that a comma within a header does not mislead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_dialect(path: Path, presets: tuple[Preset, ...], name: str | None, what
     text = next(blocks(path)).decode("utf-8", "replace").removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
-        raise InputError(f"{what} holds blank lines only; expected a header and order lines.")
+        raise InputError(f"{what} has only blank lines; expected a header and order lines.")
     for preset in presets:
         if _follows_pattern(lines, preset, name):
             return Dialect(_pattern_mapping(preset), None)

@@ -1,7 +1,7 @@
-"""The files that paths and globs name, each once, with what its bytes say of it.
+"""The files that paths and globs name, each once, with kind, content hash and encoding.
 
-Takes paths; gives InputFiles in a fixed order, with content hashes, and for text its encoding.
-What is no file, no text or corrupt is refused here, before anything is parsed.
+Takes paths; gives InputFiles in a fixed order. A missing or corrupt file, or one of another kind
+than its name says, is an error here, before anything is parsed.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class InputFile:
     kind: str  # text, parquet, excel
     sha256: str
     encoding: str | None = None
-    has_mixed_breaks: bool = False  # line breaks of several kinds, which the engine refuses
+    has_mixed_breaks: bool = False  # several kinds of line breaks, which the engine refuses
 
 
 REJECTS_ENDING = ".rejects.csv"
 
 
 def find_files(paths: tuple[str, ...]) -> tuple[tuple[InputFile, ...], tuple[str, ...]]:
-    """Give the files that `paths` (files or globs) name, and notes on those that came twice.
+    """The files that `paths` (files or globs) name, and notes on those given twice.
 
     Files are in the order of `paths`, a glob's sorted. Raises InputError for what is missing,
-    a folder, empty, of an unknown kind, or not what its name says. Among several, as a shell
-    makes of *.csv, files of rejects are no input.
+    a folder, empty, of an unknown kind, or not what its name says. Among several paths, as from a
+    shell's *.csv, files of rejects are skipped.
     """
     if not paths:
         raise InputError("No input file was named; name one or several files or globs.")
@@ -80,14 +80,14 @@ def find_files(paths: tuple[str, ...]) -> tuple[tuple[InputFile, ...], tuple[str
 
 
 def check_not_overwriting(target: Path | None, inputs: Iterable[Path], option: str) -> None:
-    """Raise InputError where an output is to be written over an input."""
+    """Raise InputError where an output would overwrite an input."""
     if target and target.resolve() in {path.resolve() for path in inputs}:
         msg = f"{option} names the input {target}, which would be overwritten; name another file."
         raise InputError(msg)
 
 
 def expand(given: str) -> list[Path]:
-    """Give the path itself, or what a glob matches; files of rejects are no input."""
+    """The path itself, or what a glob matches except files of rejects."""
     path = Path(given).expanduser()
     if path.exists():
         return [path]
@@ -101,19 +101,19 @@ def expand(given: str) -> list[Path]:
 
 
 def inspect_file(path: Path) -> InputFile:
-    """Give kind, hash and encoding of a file; raises InputError for what cannot be input."""
+    """Kind, hash and encoding of a file; raises InputError for what cannot be read."""
     if path.is_dir():
         msg = f"{path} is a folder; name a file, or a glob such as {path / '*.csv'}."
         raise InputError(msg)
     kind = next((k for end, k in _KINDS.items() if path.name.lower().endswith(end)), None)
     if kind is None:
-        msg = f"{path.name} is of no kind that can be read; expected one of {', '.join(_KINDS)}."
+        msg = f"{path.name} is of an unknown kind; expected one of {', '.join(_KINDS)}."
         raise InputError(msg)
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; expected a header and order lines.")
         _check_magic(path, kind)
-        with ThreadPoolExecutor(1) as beside:  # hashing is half of the work, and needs no Python
+        with ThreadPoolExecutor(1) as beside:  # hashing is half the work, and releases the GIL
             digest = beside.submit(_sha256, path)
             encoding = _encoding(path) if kind == "text" else None
             is_mixed = kind == "text" and encoding is None and _has_mixed_breaks(path)
@@ -141,9 +141,9 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 
 def to_utf8(file: InputFile, folder: Path) -> Path:
-    """Path of the file's text as the engine takes it: the file itself, or a copy in `folder`.
+    """Path of a text that the engine can read: the file itself, or a copy in `folder`.
 
-    The copy is UTF-8, breaks its lines in one way, and has as many lines as the file.
+    The copy is UTF-8, has one kind of line break, and as many lines as the file.
     """
     if file.encoding is None and not file.has_mixed_breaks:
         return file.path
@@ -184,7 +184,7 @@ def _has_mixed_breaks(path: Path) -> bool:
             n_returns += block.count(b"\r")
             n_feeds += block.count(b"\n")
             n_pairs += (last + block).count(b"\r\n")
-        else:  # the usual case, at the price of a look
+        else:  # the usual case, kept cheap
             n_feeds += b"\n" in block
         last = block[-1:]
     # All pairs, all feeds, or all returns.
@@ -205,8 +205,8 @@ def _check_magic(path: Path, kind: str) -> None:
     wanted = {"text": "text", "parquet": "Parquet", "excel": "Excel"}[kind]
     if path.name.lower().endswith(".gz"):
         wanted = "gzip"
-    msg = f"{path} is {found or 'corrupt or something else'}; its name says {wanted}. "
-    raise InputError(msg + "Export it again, or give it its right name.")
+    msg = f"{path} is {found or 'corrupt or of another kind'}, but its name says {wanted}. "
+    raise InputError(msg + "Export it again, or correct its name.")
 
 
 def _encoding(path: Path) -> str | None:
@@ -221,7 +221,7 @@ def _encoding(path: Path) -> str | None:
             return _UTF16[block[:2]]
         n_bytes += len(block)
         if b"\0" in block:
-            msg = f"{path} holds NUL bytes, so it is no text; expected CSV. Export it again."
+            msg = f"{path} contains NUL bytes, so it is not text; expected CSV. Export it again."
             raise InputError(msg)
         if block.isascii() and not decoder.getstate()[0]:
             continue

@@ -1,7 +1,7 @@
-"""Customers who asked to be forgotten, as a run meets them again in its input.
+"""Removes customers who asked to be forgotten from a run's input.
 
-Takes the salted hashes of a store; gives the engine's tables without these customers. Ids are not
-kept, so theirs can only be recognised once a file brings them.
+Takes the salted hashes of a store; gives the engine's tables without these customers. Their ids
+are not kept, so they can be recognised only when a file contains them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FOUND = "forgotten_customers"
 
 
 def remove_forgotten(engine: Connection, forgotten: Forgotten | None) -> tuple[int, int]:
-    """Customers and order lines that were left out; their tickets go as well.
+    """Numbers of customers and order lines removed; their tickets are removed too.
 
     Raises InputError where nobody else is in the input.
     """
@@ -41,8 +41,8 @@ def remove_forgotten(engine: Connection, forgotten: Forgotten | None) -> tuple[i
         engine.unregister(_HASHES)
     n_lines = removed.get(ORDER_LINES.name, 0)
     if n_lines and not _number(engine, f"SELECT count(*) FROM {ORDER_LINES.name}"):
-        msg = f"All {n_customers:,} customers of the input have been forgotten, so none is left;"
-        raise InputError(f"{msg} give a file with others.")
+        msg = f"All {n_customers:,} customers of the input have been forgotten;"
+        raise InputError(f"{msg} give a file with other customers.")
     return n_customers, n_lines
 
 

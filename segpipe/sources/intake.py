@@ -1,7 +1,7 @@
-"""Files into one table of the engine, each parsed once.
+"""Loads files into one table of the engine, parsing each once.
 
 Takes files, presets and the SELECT that types a part; gives what was read of each part, and later
-the records that were refused. Nothing here knows whether order lines or tickets are read.
+the rejected records. It works the same for order lines and for tickets.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from segpipe.engines.duckdb import Connection, EngineError
 from segpipe.sources.files import InputFile
 from segpipe.sources.presets import Preset
 from segpipe.sources.read import Part, open_parts
-from segpipe.sources.rejects import Broken, Reject, count_reasons, take_broken, take_refused
+from segpipe.sources.rejects import Broken, Reject, count_reasons, take_broken, take_rejected
 
 
 @dataclass(frozen=True)
 class PartRead:
-    """Rows of a part in the table: `n_rows` of them from `first_row`, and what never got there."""
+    """The rows of a part in the table, `n_rows` from `first_row`, and the records not in it."""
 
     part: Part
     first_row: int
@@ -30,8 +30,8 @@ class PartRead:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """Every refused record: counted by reason, and (up to a limit a part) one by one."""
+class Rejected:
+    """Every rejected record: counted by reason, and one by one up to a limit per part."""
 
     rejects: tuple[Reject, ...]
     reasons: Counter[str]
@@ -47,7 +47,7 @@ def ingest(
     scratch: Path,
     progress: Callable[[str], None],
 ) -> tuple[tuple[PartRead, ...], tuple[str, ...]]:
-    """Give what `select` made of each part of `files` in a new `table`, and notes.
+    """What was read of each part of `files` into the new `table`, typed by `select`, and notes.
 
     Raises InputError when files differ in preset, or have no rows.
     """
@@ -65,21 +65,21 @@ def ingest(
             reads.append(PartRead(part, n_total, n_rows, broken))
             n_total += n_rows
         if n_total == n_before and not any(read.broken.n_records for read in reads):
-            raise InputError(f"{file.path} holds a header only; expected rows below it.")
+            raise InputError(f"{file.path} has only a header; expected rows below it.")
     return tuple(reads), tuple(notes)
 
 
-def collect_refused(engine: Connection, table: str, reads: tuple[PartRead, ...]) -> Refused:
-    """Give the refused records of all parts, by part and line."""
+def collect_rejected(engine: Connection, table: str, reads: tuple[PartRead, ...]) -> Rejected:
+    """The rejected records of all parts, by part and line."""
     reasons = count_reasons(engine, table)
     rejects: list[Reject] = []
     for read in reads:
         reasons += read.broken.reasons
         own = [*read.broken.rejects]
         if reasons:
-            own += take_refused(engine, table, read.part, read.first_row, read.n_rows, read.broken)
+            own += take_rejected(engine, table, read.part, read.first_row, read.n_rows, read.broken)
         rejects += sorted(own, key=lambda reject: reject.line)
-    return Refused(tuple(rejects), reasons)
+    return Rejected(tuple(rejects), reasons)
 
 
 def _fill(engine: Connection, table: str, part: Part, select: str, *, is_first: bool) -> int:
@@ -94,6 +94,6 @@ def _fill(engine: Connection, table: str, part: Part, select: str, *, is_first: 
 
 def _presets_differ(first: Part, other: Part) -> str:
     return (
-        f"{first.label} is of the preset {first.mapping.preset.name}, {other.label} of "
+        f"{first.label} matches the preset {first.mapping.preset.name}, {other.label} "
         f"{other.mapping.preset.name}; read them in two runs, or name one preset for both."
     )

@@ -1,7 +1,7 @@
 """Paths and a preset to typed order lines: the source stage.
 
 Takes SourceSettings; gives the tables `order_lines` (and `tickets`) of the schema and SourceInfo.
-Every file is parsed once, straight into the table; what does not count is then taken out of it.
+Every file is parsed once, straight into the table; lines that do not count are then removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segpipe.core.schema import AMOUNT, ORDER_LINES
 from segpipe.core.settings import SourceSettings
 from segpipe.engines.duckdb import Connection, literal, scratch_folder
 from segpipe.sources.files import InputFile, check_not_overwriting, find_files
-from segpipe.sources.intake import PartRead, Refused, collect_refused, ingest
+from segpipe.sources.intake import PartRead, Rejected, collect_rejected, ingest
 from segpipe.sources.orders import filled_lines
 from segpipe.sources.presets import Preset, load_presets
 from segpipe.sources.read import Part
@@ -27,7 +27,7 @@ from segpipe.sources.tickets import TicketsRead, read_tickets
 from segpipe.sources.typed import typed_lines
 
 _LINES = ORDER_LINES.name
-_TYPED = "source_lines"  # lines that need their order's other lines to be understood
+_TYPED = "source_lines"  # lines that depend on the other lines of their order
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Intake:
 
     files: tuple[InputFile, ...]
     reads: tuple[PartRead, ...]
-    refused: Refused
+    rejected: Rejected
     tickets: TicketsRead
     outcome: Outcome
-    notes: tuple[str, ...]  # on files that came twice, and sheets passed over
+    notes: tuple[str, ...]  # on duplicate files and skipped sheets
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What was read: a file, or a sheet of it."""
+        """The files, or their sheets, that were read."""
         return tuple(read.part for read in self.reads)
 
 
@@ -54,41 +54,41 @@ def read_order_lines(
     *,
     is_forced: bool = False,
 ) -> SourceInfo:
-    """Create `order_lines` and, where tickets are given, `tickets`; give what was read.
+    """What was read; creates `order_lines` and, where tickets are given, `tickets`.
 
-    Raises, after the rejects file was written, InputError when no order line is left or amounts
-    are in several currencies; GateError when too many rows are rejected, unless it `is_forced`.
+    Once the rejects file is written, raises InputError when no order line remains or amounts are
+    in several currencies, and GateError when too many rows are rejected, unless it `is_forced`.
     """
     intake = ingest_order_lines(engine, settings, progress or (lambda _: None))
-    rejects = intake.refused.rejects + intake.tickets.refused.rejects
+    rejects = intake.rejected.rejects + intake.tickets.rejected.rejects
     first = intake.files[0].path
     rejects_path = write_rejects(rejects, settings.rejects_path, first) if rejects else None
     if _unusable(intake.outcome):
         raise InputError(refusals(intake, settings, rejects_path)[0])
     over_limit = _over_limit(intake, settings, rejects_path)
     if over_limit and not is_forced:
-        raise GateError(f"{over_limit[0]} --force goes on without them.")
+        raise GateError(f"{over_limit[0]} --force continues without them.")
     return replace(finish_order_lines(engine, intake, rejects_path), over_limit=over_limit)
 
 
 def ingest_order_lines(
-    engine: Connection, settings: SourceSettings, say: Callable[[str], None] = lambda _: None
+    engine: Connection, settings: SourceSettings, notify: Callable[[str], None] = lambda _: None
 ) -> Intake:
-    """Give what the files hold, before anything is judged or left out.
+    """Everything in the files, before any check and before lines are left out.
 
     Raises InputError for a file that cannot be read at all.
     """
     files, notes = find_files(settings.paths)
     check_not_overwriting(settings.rejects_path, [file.path for file in files], "--rejects")
     with scratch_folder(None) as scratch:
-        reads, more_notes = _read_lines(engine, files, settings, scratch, say)
-        refused = collect_refused(engine, _LINES, reads)
-        tickets = read_tickets(engine, settings, scratch, say)
+        reads, more_notes = _read_lines(engine, files, settings, scratch, notify)
+        rejected = collect_rejected(engine, _LINES, reads)
+        tickets = read_tickets(engine, settings, scratch, notify)
     n_broken = sum(read.broken.n_records for read in reads)
     return Intake(
         files=files,
         reads=reads,
-        refused=refused,
+        rejected=rejected,
         tickets=tickets,
         outcome=count_outcome(engine, _LINES, n_broken),
         notes=(*notes, *more_notes),
@@ -96,14 +96,14 @@ def ingest_order_lines(
 
 
 def refusals(intake: Intake, settings: SourceSettings, rejects_path: Path | None) -> list[str]:
-    """Every reason why a run on this would be refused, the one that it would give first."""
+    """Every reason why a run on this would be refused, the one that the run gives first."""
     unusable = _unusable(intake.outcome)
     return [*_over_limit(intake, settings, rejects_path), *([unusable] if unusable else [])]
 
 
 def finish_order_lines(engine: Connection, intake: Intake, rejects_path: Path | None) -> SourceInfo:
-    """Take out of `order_lines` what does not count, and give the summary of what is left."""
-    _drop_fates(engine)
+    """Remove the lines that do not count from `order_lines`; the summary of those that remain."""
+    _drop_uncounted(engine)
     tickets = intake.tickets
     return summarise(
         engine,
@@ -111,7 +111,7 @@ def finish_order_lines(engine: Connection, intake: Intake, rejects_path: Path | 
         parts=intake.parts,
         input_hash=_hash_of([file.sha256 for file in intake.files], tickets.sha256),
         outcome=intake.outcome,
-        reasons=dict(sorted(intake.refused.reasons.items())),
+        reasons=dict(sorted(intake.rejected.reasons.items())),
         rejects_path=rejects_path,
         n_tickets=tickets.n_tickets,
         has_tickets=tickets.sha256 is not None,
@@ -124,9 +124,9 @@ def _read_lines(
     files: tuple[InputFile, ...],
     settings: SourceSettings,
     scratch: Path,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> tuple[tuple[PartRead, ...], tuple[str, ...]]:
-    """Give what was read of each part; `order_lines` then holds every record, typed or not."""
+    """What was read of each part; `order_lines` then holds every record, typed or not."""
 
     def select(part: Part) -> str:
         typed = typed_lines(part.mapping, part.relation, settings.timezone)
@@ -136,10 +136,10 @@ def _read_lines(
     presets = load_presets(settings.preset_paths)
     engine.execute(f"DROP TABLE IF EXISTS {_LINES}; DROP TABLE IF EXISTS {_TYPED}")
     # Which table the records go to depends on the preset, which is known once they are read.
-    reads, notes = ingest(engine, _TYPED, files, presets, settings.preset, select, scratch, say)
+    reads, notes = ingest(engine, _TYPED, files, presets, settings.preset, select, scratch, notify)
     mapping = reads[0].part.mapping
     if mapping.preset.has_order_columns:
-        say("bringing order columns to lines")
+        notify("spreading order columns over lines")
         finished = finished_lines(filled_lines(mapping, _TYPED), mapping.preset)
         engine.execute(f"CREATE TABLE {_LINES} AS {finished}")
         engine.execute(f"DROP TABLE {_TYPED}")
@@ -149,9 +149,9 @@ def _read_lines(
 
 
 def finished_lines(typed: str, preset: Preset) -> str:
-    """SELECT of order lines, and of what decides whether they stay, from typed lines.
+    """SELECT of order lines from typed lines.
 
-    Beside the columns of the schema: row_status, was_negative, currency.
+    It adds row_status, was_negative and currency to the columns of the schema.
     """
     is_return = "amount < 0 OR quantity < 0"
     if preset.return_prefix:
@@ -174,8 +174,8 @@ def finished_lines(typed: str, preset: Preset) -> str:
     return f"SELECT {columns}, row_status, was_negative, currency FROM ({marked})"
 
 
-def _drop_fates(engine: Connection) -> None:
-    """Nothing is copied, for the table may be most of memory."""
+def _drop_uncounted(engine: Connection) -> None:
+    """In place, for the table may fill most of the memory."""
     engine.execute(f"DELETE FROM {_LINES} WHERE row_status IS NOT NULL")
     for column in ("row_status", "was_negative", "currency"):
         engine.execute(f"ALTER TABLE {_LINES} DROP COLUMN {column}")
@@ -186,25 +186,25 @@ def _over_limit(
 ) -> tuple[str, ...]:
     outcome, tickets = intake.outcome, intake.tickets
     found = (
-        _too_many_rejects(intake.refused, outcome.n_rows, settings, "rows", rejects_path),
-        _too_many_rejects(tickets.refused, tickets.n_rows, settings, "tickets", rejects_path),
+        _too_many_rejects(intake.rejected, outcome.n_rows, settings, "rows", rejects_path),
+        _too_many_rejects(tickets.rejected, tickets.n_rows, settings, "tickets", rejects_path),
     )
-    return tuple(refusal for refusal in found if refusal)
+    return tuple(reason for reason in found if reason)
 
 
 def _too_many_rejects(
-    refused: Refused, n_rows: int, settings: SourceSettings, what: str, path: Path | None
+    rejected: Rejected, n_rows: int, settings: SourceSettings, what: str, path: Path | None
 ) -> str | None:
-    n_rejected = refused.reasons.total()
+    n_rejected = rejected.reasons.total()
     limit = settings.max_reject_share
     if n_rejected == 0 or n_rejected <= limit * n_rows:
         return None
-    reason, n_reason = min(refused.reasons.items(), key=lambda item: (-item[1], item[0]))
+    reason, n_reason = min(rejected.reasons.items(), key=lambda item: (-item[1], item[0]))
     listed = f" They are listed in {path}." if path else ""
     return (
         f"{n_rejected:,} of {n_rows:,} {what} ({n_rejected / n_rows:.1%}) were rejected, more than "
         f"the {limit:.1%} allowed; most often: {reason} ({n_reason:,}).{listed} "
-        f"Repair the file, name another preset, or raise max_reject_share in [source]."
+        f"Correct the file, name another preset, or raise max_reject_share in [source]."
     )
 
 
@@ -212,11 +212,11 @@ def _unusable(outcome: Outcome) -> str | None:
     if len(outcome.currencies) > 1:
         return (
             f"The amounts are in several currencies: {', '.join(outcome.currencies)}; expected "
-            f"one. Convert them first, or read one currency a run."
+            f"one. Convert them first, or read one currency per run."
         )
     if outcome.n_kept == 0:
         return (
-            f"No order line is left of {outcome.n_rows:,} rows: {outcome.n_rejected:,} were "
+            f"No order line remains of {outcome.n_rows:,} rows: {outcome.n_rejected:,} were "
             f"rejected, {outcome.n_guests:,} have no customer id, {outcome.n_uncharged:,} were "
             f"never charged. Check that the preset fits the file."
         )
@@ -232,6 +232,6 @@ def input_hash(settings: SourceSettings) -> str:
 
 
 def _hash_of(hashes: list[str], tickets_hash: str | None) -> str:
-    """SHA-256 over the files' own, sorted, so that the order they are named in does not matter."""
+    """SHA-256 over the files' hashes, sorted, so that the order of the files does not matter."""
     hashes = sorted(hashes) + (["tickets", tickets_hash] if tickets_hash else [])
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""What belongs to an order brought to its lines.
+"""Spreads the columns of an order over its lines.
 
-Takes typed lines of a source whose order columns stand on some lines only; gives a SELECT of the
-same lines, with blanks filled by order id and the order's discount and refund shared out.
+Takes typed lines of a source that fills its order columns on some lines only; gives a SELECT of
+the same lines, with blanks filled per order and the order's discount and refund shared out.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _FILLED = {  # canonical name → columns of a typed line
 
 
 def filled_lines(mapping: Mapping, table: str) -> str:
-    """SELECT of `table`'s lines in its order, in the columns of typed lines.
+    """SELECT of `table`'s lines in its order, with the columns of typed lines.
 
-    An order's amount is shared out in proportion to its lines' amounts, to the cent: the cuts are
-    rounded, not the shares, so that they add up. Lines are taken by content, never by row.
+    An order's amount is shared out in proportion to its lines' amounts, to the cent: cumulated
+    sums are rounded, not shares, so that the shares add up. Lines are ordered by content, not row.
     """
     preset = mapping.preset
     return f"""
@@ -64,7 +64,7 @@ def _filled(preset: Preset, table: str) -> str:
 
 
 def _first(column: str) -> str:
-    # The local time goes with its instant: in autumn the greater one need not.
+    # The local time of the greatest instant: when clocks go back, it need not be the greatest.
     return "arg_max(ordered_local, ordered_at)" if column == "ordered_local" else f"max({column})"
 
 
@@ -82,11 +82,11 @@ def _row_status(preset: Preset) -> str:
 
 
 def _totals(preset: Preset) -> str:
-    """Per order: goods and lines, discount to share out, refund asked for."""
+    """Per order: goods and lines, discount to share out, refund of the order."""
     beyond = "greatest(coalesce(max(order_discount), 0) - sum(discount), 0)"
     if not preset.is_discount_in_amount:
-        # The subtotal tells what the discount took off goods; the rest was shipping, or is
-        # already in the lines' own discounts.
+        # The subtotal shows how much of the discount was for goods; the rest was for shipping, or
+        # is already among the lines' own discounts.
         beyond = f"""CASE WHEN max(order_subtotal) IS NULL THEN least({beyond}, sum(goods))
             ELSE greatest(least(sum(goods) - max(order_subtotal),
                 coalesce(max(order_discount), sum(goods))), 0) END"""
@@ -98,7 +98,7 @@ def _totals(preset: Preset) -> str:
 
 
 def _refund(mapping: Mapping) -> str:
-    """Refund to share out: not over the goods, for the rest was shipping and tax."""
+    """Refund to share out, at most the value of the goods: the rest was shipping and tax."""
     asked = "greatest(coalesce(order_refund, 0) - coalesce(line_refunds, 0), 0)"
     if mapping.is_after_refunds:
         return f"({asked})::{AMOUNT}"
@@ -119,7 +119,7 @@ def _share(given: str) -> str:
 
 
 def _charged(mapping: Mapping) -> str:
-    """Charged for the line after discount and before refunds."""
+    """What was charged for the line, after discount and before refunds."""
     amount = "amount" if mapping.preset.is_discount_in_amount else "amount - discount_share"
     return f"{amount} + refund + refund_share" if mapping.is_after_refunds else amount
 

@@ -1,4 +1,4 @@
-"""What a source's columns mean: one frozen record a mapping file.
+"""What a source's columns mean: one frozen record per mapping file.
 
 Takes TOML files of `config/sources/` and of the user; gives Presets. An unknown key is an error
 that lists the known ones, so that a typing error never reads half a file.
@@ -53,9 +53,9 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A mapping; `columns` is canonical name → headers, of which the first that is filled counts.
+    """A mapping; `columns` has the headers of each canonical name, and the first filled one counts.
 
-    The headers of a canonical name in `sums` are added up instead.
+    For the canonical names in `sums`, the headers are added up instead.
     """
 
     name: str
@@ -81,15 +81,15 @@ class Preset:
 
     @property
     def has_order_columns(self) -> bool:
-        """Whether lines need their order's other lines to be understood."""
+        """Whether a line depends on the other lines of its order."""
         mapped = {*ORDER_NUMBERS, "status", "cancelled_at"} & set(self.columns)
         return bool(self.fill or mapped)
 
 
 def load_presets(paths: tuple[Path, ...] = ()) -> tuple[Preset, ...]:
-    """Give the built-in presets by name, a user's own (files or folders) replacing or following.
+    """The built-in presets and the user's own (files or folders), by name; a user's own wins.
 
-    Raises InputError for a file that cannot be read or that says what is not known.
+    Raises InputError for a file that cannot be read or is no mapping.
     """
     presets = {
         path.stem: _read(path, is_builtin=True)
@@ -157,7 +157,7 @@ def _check_choices(preset: Preset) -> None:
 
 
 def _check_whole(preset: Preset) -> None:
-    """Raise InputError for a mapping that could never read a file."""
+    """Raise InputError for a mapping that cannot read any file."""
     formula = preset.line_amount_from
     for name in preset.required:
         has_formula = formula and all(part in preset.columns for part in FORMULAS[formula])
@@ -174,7 +174,7 @@ def _check_whole(preset: Preset) -> None:
         try:
             groups = set(re.compile(preset.line_pattern).groupindex)
         except re.error as error:
-            raise InputError(f"text.line_pattern is no regular expression: {error}.") from error
+            raise InputError(f"text.line_pattern is not a regular expression: {error}.") from error
         if not groups:
             raise InputError(
                 "text.line_pattern has no named groups; expected (?P<customer_id>...)."

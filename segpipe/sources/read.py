@@ -1,7 +1,7 @@
 """A file as one or several tables of texts, c0, c1 …, that the engine can select from.
 
-Takes an input file and presets; gives Parts: a text or Parquet file is one, an Excel sheet each.
-Nothing is guessed by the engine: every column is text until a mapping says what it means.
+Takes an input file and presets; gives Parts: a text or Parquet file is one, and so is each Excel
+sheet. The engine guesses nothing: every column is text until a mapping says what it means.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCANS_TABLE = "source_reject_scans"
 
 @dataclass(frozen=True)
 class Part:
-    """A table of texts and where its records stand; `relation` is SQL for a FROM clause."""
+    """A table of texts and where its records are; `relation` is SQL for a FROM clause."""
 
     path: Path
     label: str  # path, and the sheet where there are several
@@ -45,7 +45,7 @@ def open_parts(
     scratch: Path,
     notes: list[str],
 ) -> Iterator[Part]:
-    """Give the file's parts, each to be read before the next is asked for; adds to `notes`.
+    """The file's parts, each to be read before the next one is requested; adds to `notes`.
 
     Raises InputError when no preset (or not the one called `name`) reads it.
     """
@@ -94,7 +94,10 @@ def glob_safe(path: Path) -> str:
 
 
 def _groups(mapping: Mapping) -> str:
-    """SQL columns of a line's named groups; a line that does not fit is all date, so rejected."""
+    """SQL columns of a line's named groups.
+
+    Where a line does not match, all of it becomes the date, so that it is rejected.
+    """
     pattern = re.compile(str(mapping.preset.line_pattern))
     whole = literal(f"^(?:{pattern.pattern})$")
     columns = []
@@ -113,7 +116,7 @@ def _parquet_part(
     try:
         described = engine.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
     except EngineError as error:
-        msg = f"{file.path} is corrupt or no Parquet file ({_first_line(error)}); export it again."
+        msg = f"{file.path} is corrupt or not a Parquet file ({_first_line(error)}); export again."
         raise InputError(msg) from error
     header = tuple(str(row[0]) for row in described)
     mapping = recognise(file.path.name, header, presets, name)
@@ -140,23 +143,23 @@ def _excel_parts(
     name: str | None,
     notes: list[str],
 ) -> Iterator[Part]:
-    refused: list[tuple[str, InputError]] = []
+    unreadable: list[tuple[str, InputError]] = []
     n_read = 0
     for sheet in read_sheets(file.path):
         label = f"{file.path}[{sheet.name}]"
         try:
             mapping = recognise(f"{file.path.name}[{sheet.name}]", sheet.header, presets, name)
         except InputError as error:
-            refused.append((label, error))
+            unreadable.append((label, error))
             continue
         n_read += 1
         engine.register("source_sheet", sheet.rows)
         yield Part(file.path, label, mapping, "source_sheet", row_numbers=sheet.row_numbers)
         engine.unregister("source_sheet")
     if n_read == 0:
-        msg = f"{file.path} has no filled sheet; expected a header and order lines."
-        raise refused[0][1] if refused else InputError(msg)
-    notes += [f"{label} has another header and was passed over." for label, _ in refused]
+        msg = f"{file.path} has no sheet with data; expected a header and order lines."
+        raise unreadable[0][1] if unreadable else InputError(msg)
+    notes += [f"{label} has another header and was skipped." for label, _ in unreadable]
 
 
 def _first_line(error: EngineError) -> str:

@@ -1,7 +1,7 @@
 """Which preset reads a file, by its header.
 
 Takes a header and presets; gives a Mapping, or an error that lists what is missing and names the
-preset that comes nearest.
+closest preset.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Mapping:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Required canonical names that the header does not give."""
-        return tuple(name for name in self.preset.required if not self._gives(name))
+        """Required canonical names that the header lacks."""
+        return tuple(name for name in self.preset.required if not self._has(name))
 
     @property
     def n_matched(self) -> int:
@@ -39,24 +39,24 @@ class Mapping:
         net = {normalised(header) for header in self.preset.after_refunds}
         return any(normalised(self.header[position]) in net for position in first)
 
-    def _gives(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         if name in self.positions:
             return True
         formula = self.preset.line_amount_from
-        # Quantity is left to its default of 1, so that only the price is indispensable.
+        # Quantity has a default of 1, so only the price is required.
         parts = FORMULAS[formula] if name == "line_amount" and formula else ()
         return bool(parts) and all(part in self.positions for part in parts if part != "quantity")
 
 
 def map_header(preset: Preset, header: tuple[str, ...]) -> Mapping:
-    """Give the positions of the preset's columns in `header`, those of equal headers in order."""
+    """The positions of the preset's columns in `header`; equal headers keep their order."""
     known: dict[str, list[int]] = {}
     for position, name in enumerate(header):
         known.setdefault(normalised(name), []).append(position)
     positions = {}
     for canonical, names in preset.columns.items():
         several = [known.get(normalised(name), []) for name in names]
-        if canonical in preset.sums:  # a column that stands twice is added once
+        if canonical in preset.sums:  # a repeated column is added once
             several = [positions_of[:1] for positions_of in several]
         found = [position for positions_of in several for position in positions_of]
         if found:
@@ -67,7 +67,7 @@ def map_header(preset: Preset, header: tuple[str, ...]) -> Mapping:
 def recognise(
     what: str, header: tuple[str, ...], presets: tuple[Preset, ...], name: str | None
 ) -> Mapping:
-    """Give the mapping of the preset called `name`, else of the one that reads most columns.
+    """The mapping of the preset called `name`, else of the one that reads most columns.
 
     A user's own preset that fits wins over the built-in ones.
 
@@ -81,12 +81,12 @@ def recognise(
         return chosen
     whole = [candidate for candidate in candidates if not candidate.missing]
     if not whole:
-        raise InputError(_missing_message(what, _nearest(candidates), candidates))
+        raise InputError(_missing_message(what, _closest(candidates), candidates))
     return max(whole, key=_rank)
 
 
 def named_preset(name: str, presets: tuple[Preset, ...]) -> Preset:
-    """Give the preset of that name; raises InputError with the known ones listed."""
+    """The preset of that name; raises InputError where there is none."""
     for preset in presets:
         if preset.name == name:
             return preset
@@ -95,11 +95,11 @@ def named_preset(name: str, presets: tuple[Preset, ...]) -> Preset:
 
 
 def _rank(mapping: Mapping) -> tuple[bool, int]:
-    """A user's own mapping, which is there because it was named, comes before any built-in one."""
+    """A user's own mapping comes before the built-in ones, since the user asked for it."""
     return not mapping.preset.is_builtin, mapping.n_matched
 
 
-def _nearest(candidates: list[Mapping]) -> Mapping:
+def _closest(candidates: list[Mapping]) -> Mapping:
     return max(
         candidates,
         key=lambda mapping: (
@@ -117,7 +117,7 @@ def _missing_message(what: str, wanted: Mapping, candidates: list[Mapping]) -> s
     if len(candidates) == 1:
         return found + "Rename its columns."
     return (
-        f"{found}The nearest preset is {_nearest(candidates).preset.name}; rename the columns, "
+        f"{found}The closest preset is {_closest(candidates).preset.name}; rename the columns, "
         f"name another preset, or write a mapping of your own (docs/sources.md)."
     )
 

@@ -1,6 +1,6 @@
-"""Records that could not be read: why, in which line, and what stood there.
+"""Rejected records: the reason, the line and the value.
 
-Takes what the engine and the typing refused; gives counts by reason and one CSV of rejects.
+Takes the records that the engine or the typing could not read; gives counts by reason and a CSV.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segpipe.sources.files import REJECTS_ENDING, blocks, open_bytes
 from segpipe.sources.read import ERRORS_TABLE, SCANS_TABLE, Part
 from segpipe.sources.typed import BREAK
 
-MAX_WRITTEN = 100_000  # a file; the counts are always whole
+MAX_WRITTEN = 100_000  # per file; counts include the others
 _MAX_VALUE = 1000
 _MAX_FIELD = 4_000_000
 _REASONS = {
@@ -32,7 +32,7 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Reject:
-    """One refused record; `n_lines` counts what an unclosed quote swallowed besides."""
+    """One rejected record; `n_lines` includes the lines that an unclosed quote swallowed."""
 
     label: str
     line: int
@@ -43,7 +43,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Broken:
-    """Records of a text that are no records, as the engine saw them."""
+    """Records of a text that the engine could not parse."""
 
     rejects: tuple[Reject, ...]
     reasons: Counter[str]
@@ -55,10 +55,10 @@ class Broken:
 
 
 def take_broken(engine: Connection, part: Part, n_accepted: int) -> Broken:
-    """Give what the engine refused while it read `part`, and forget it there."""
+    """The records of `part` that the engine could not parse; drops its tables of errors."""
     if part.text_path is None:
         return Broken((), Counter())
-    # One record has an error for each column that it lacks; a line of blanks is no record.
+    # A record has an error for each missing column; a blank line is no record.
     rows = engine.execute(
         f"SELECT line, min(line_byte_position), min(error_type::VARCHAR), "
         f"left(min(csv_line), {_MAX_VALUE}) FROM {ERRORS_TABLE} GROUP BY line "
@@ -75,17 +75,17 @@ def take_broken(engine: Connection, part: Part, n_accepted: int) -> Broken:
     if rows and len(rows) <= MAX_WRITTEN and n_accepted <= n_before:
         last = rejects[-1]
         if last.reason == _REASONS["UNQUOTED VALUE"]:
-            # Nothing was read after it: the open quote took the rest of the file.
+            # Nothing was read after it: the open quote swallowed the rest of the file.
             n_lost = _n_lines(part.text_path) - last.line
             rejects[-1] = Reject(last.label, last.line, last.reason, last.value, 1 + n_lost)
             reasons[last.reason] += n_lost
     return Broken(tuple(rejects), reasons)
 
 
-def take_refused(
+def take_rejected(
     engine: Connection, table: str, part: Part, first_row: int, n_rows: int, broken: Broken
 ) -> list[Reject]:
-    """Give the records of `part` that were read but not typed: rows of `table` with a reason."""
+    """The records of `part` that were parsed but not typed: rows of `table` with a reason."""
     rows = engine.execute(
         f"SELECT rowid, split_part(row_status, {BREAK}, 1), "
         f"left(split_part(row_status, {BREAK}, 2), {_MAX_VALUE}) "
@@ -101,7 +101,7 @@ def take_refused(
 
 
 def count_reasons(engine: Connection, table: str) -> Counter[str]:
-    """Give the reasons in `table` with the number of their rows."""
+    """Number of rows of each reason in `table`."""
     rows = engine.execute(
         f"SELECT split_part(row_status, {BREAK}, 1), count(*) FROM {table} "
         f"WHERE contains(row_status, {BREAK}) GROUP BY ALL"
@@ -116,10 +116,10 @@ def _stem(path: Path) -> str:
 
 
 def write_rejects(rejects: Iterable[Reject], wanted: Path | None, first_input: Path) -> Path:
-    """Give the path of the CSV written: `wanted`, else beside the input.
+    """Path of the CSV that was written: `wanted`, else next to the input.
 
-    Where that folder cannot be written it goes to the working folder. Raises InputError when
-    `wanted` cannot be written.
+    Where that folder is not writable, it is the working folder. Raises InputError when `wanted`
+    cannot be written.
     """
     default = _stem(first_input) + REJECTS_ENDING
     candidates = [wanted] if wanted else [first_input.with_name(default), Path(default).resolve()]
@@ -150,7 +150,7 @@ def _lines_of_bytes(path: Path, positions: list[int]) -> list[int]:
     for block in blocks(path):
         while position is not None and position < start + len(block):
             at = position - start
-            # The engine puts a blank line to the record that follows it.
+            # The engine counts a blank line as part of the record after it.
             n_blank = (
                 len(block[at:]) - len(block[at:].lstrip(b"\r\n")) if block[at] in b"\r\n" else 0
             )
@@ -211,6 +211,6 @@ def _record_starts(path: Path, delimiter: str, n_skipped: int) -> Iterator[int]:
                     yield start
                 start = n_skipped + reader.line_num + 1
     except csv.Error:
-        return  # a field without end: the engine refused it too, and all that follows
+        return  # a field without end: the engine could not parse it either, nor what follows
     finally:
         csv.field_size_limit(limit)

@@ -1,7 +1,7 @@
-"""Order lines and tickets of a request, typed by the SQL that types those of a file.
+"""Order lines and tickets of a request, typed by the same SQL as those of a file.
 
 Takes texts, packed into one parameter of a statement; gives SELECTs of the schema's columns and of
-`row_status`, which is NULL for what counts.
+`row_status`, which is NULL for lines that count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LINE_COLUMNS = (  # of a packed line, in this order
     "channel",
     "unit_price",
 )
-_RECORD, _FIELD = "\x1e", "\x1f"  # ASCII's own separators, which no text of a request may hold
+_RECORD, _FIELD = "\x1e", "\x1f"  # ASCII's separators, which no text of a request may contain
 _PRESET = Preset("request", "A request", {name: (name,) for name in LINE_COLUMNS})
 
 

@@ -1,6 +1,6 @@
 """Excel sheets as tables of texts; the one place that imports python-calamine.
 
-Takes an .xlsx file; gives the sheets one by one, as the columns of their rows under the header.
+Takes an .xlsx file; gives the sheets one by one, with the rows below the header as columns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Sheet:
 
 
 def read_sheets(path: Path) -> Iterator[Sheet]:
-    """Give the sheets that have rows; raises InputError when the file is no Excel workbook."""
+    """The sheets that have rows; raises InputError when the file is not an Excel workbook."""
     try:
         with CalamineWorkbook.from_path(path) as workbook:
             for name in workbook.sheet_names:
@@ -40,7 +40,7 @@ def read_sheets(path: Path) -> Iterator[Sheet]:
                 if sheet is not None:
                     yield sheet
     except (CalamineError, OSError) as error:
-        msg = f"{path} is corrupt or no Excel workbook ({error}); export it again as .xlsx."
+        msg = f"{path} is corrupt or not an Excel workbook ({error}); export it again as .xlsx."
         raise InputError(msg) from error
 
 
@@ -63,7 +63,7 @@ def _sheet(name: str, rows: Iterator[list[Any]]) -> Sheet | None:
 
 
 def _text(cell: Any) -> str | None:  # noqa: ANN401 - a cell is of any type
-    """Text of a cell; Excel keeps every number as a double, so 7415378247935.0 is an id."""
+    """Text of a cell; Excel stores numbers as doubles, so the id 7415378247935 is a float here."""
     if isinstance(cell, str):
         return cell or None
     if isinstance(cell, float):

@@ -1,6 +1,6 @@
-"""What the source stage says of the lines it read.
+"""The report of the source stage on the lines it read.
 
-Takes `order_lines` before and after the lines that do not count were taken out; gives SourceInfo.
+Takes `order_lines` before and after the lines that do not count are removed; gives SourceInfo.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from segpipe.sources.read import Part
 from segpipe.sources.typed import BLANK, BREAK, GUEST, UNCHARGED
 
 _LINES = ORDER_LINES.name
+NO_ORDER_IDS = "The source has no order ids: a customer's lines at one time count as one order."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows by what became of them; `n_rows` and `n_rejected` include those never typed."""
+    """Numbers of rows by outcome; `n_rows` and `n_rejected` include those that were not parsed."""
 
     n_rows: int
     n_rejected: int
     n_guests: int
     n_uncharged: int
-    n_negative: int  # discounts or refunds below zero, read without their sign
+    n_negative: int  # discounts or refunds below zero, read as positive amounts
     currencies: tuple[str, ...]
 
     @property
@@ -35,7 +36,7 @@ class Outcome:
 
 
 def count_outcome(engine: Connection, table: str, n_broken: int) -> Outcome:
-    """Give the outcome of the rows of `table`, and of `n_broken` records that never got there."""
+    """The outcome of the rows of `table` and of `n_broken` records that could not be parsed."""
     row = engine.execute(
         f"SELECT count(*) FILTER (row_status IS DISTINCT FROM '{BLANK}'), "
         f"count(*) FILTER (contains(row_status, {BREAK})), "
@@ -68,7 +69,7 @@ def summarise(
     has_tickets: bool,
     notes: tuple[str, ...],
 ) -> SourceInfo:
-    """Give the SourceInfo of the finished `order_lines`."""
+    """The SourceInfo of the finished `order_lines`."""
     row = engine.execute(
         f"SELECT count(*) FILTER (is_return), min(ordered_at), max(ordered_at), "
         f"coalesce(bool_or(ordered_local <> ordered_local::DATE), false), "
@@ -98,7 +99,7 @@ def summarise(
         n_return_lines=int(row[0]),
         n_shared_orders=n_shared,
         currency=next(iter(outcome.currencies), None),
-        inputs=frozenset(name for name, is_there in inputs.items() if is_there),
+        inputs=frozenset(name for name, is_present in inputs.items() if is_present),
         first_ordered_at=row[1],
         last_ordered_at=row[2],
         n_tickets=n_tickets,
@@ -117,16 +118,16 @@ def _count_shared_orders(engine: Connection) -> int:
 def _notes(outcome: Outcome, n_shared: int, *, has_order_ids: bool) -> tuple[str, ...]:
     notes = []
     if not has_order_ids:
-        notes.append("The source has no order ids: one order is a customer at one timestamp.")
+        notes.append(NO_ORDER_IDS)
     if n_shared:
         notes.append(
-            f"{n_shared:,} order ids stand under more than one customer; each customer's lines "
-            f"are taken as an order of their own."
+            f"{n_shared:,} order ids belong to more than one customer; each customer's lines "
+            f"count as a separate order."
         )
     if outcome.n_negative:
         notes.append(
-            f"{outcome.n_negative:,} lines have a discount or refund below zero, read without "
-            f"its sign."
+            f"{outcome.n_negative:,} lines have a discount or refund below zero, read as a "
+            f"positive amount."
         )
     if outcome.n_uncharged:
         notes.append(

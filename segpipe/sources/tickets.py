@@ -15,7 +15,7 @@ from segpipe.core.schema import TICKETS
 from segpipe.core.settings import SourceSettings
 from segpipe.engines.duckdb import Connection, literal
 from segpipe.sources.files import expand, find_files
-from segpipe.sources.intake import Refused, collect_refused, ingest
+from segpipe.sources.intake import Rejected, collect_rejected, ingest
 from segpipe.sources.presets import Preset
 from segpipe.sources.read import Part
 from segpipe.sources.recognise import Mapping
@@ -43,9 +43,9 @@ _YES, _NO = "('true', 't', '1', 'yes', 'y')", "('false', 'f', '0', 'no', 'n')"
 
 @dataclass(frozen=True)
 class TicketsRead:
-    """What was read; all empty where no tickets were given."""
+    """What was read; empty where no tickets were given."""
 
-    refused: Refused
+    rejected: Rejected
     n_rows: int = 0
     n_tickets: int = 0
     sha256: str | None = None
@@ -53,42 +53,42 @@ class TicketsRead:
 
 
 def read_tickets(
-    engine: Connection, settings: SourceSettings, scratch: Path, say: Callable[[str], None]
+    engine: Connection, settings: SourceSettings, scratch: Path, notify: Callable[[str], None]
 ) -> TicketsRead:
-    """Create `tickets` where settings name a file; tickets of nobody and unreadable ones are out.
+    """What was read into `tickets`, without unreadable tickets and those without a customer.
 
     Raises InputError for a file that cannot be read or lacks a required column.
     """
     engine.execute(f"DROP TABLE IF EXISTS {_TABLE}")
     if settings.tickets_path is None:
-        return TicketsRead(Refused((), Counter()))
+        return TicketsRead(Rejected((), Counter()))
     files, notes = find_files((str(settings.tickets_path),))
     if len(files) > 1:
         msg = f"{settings.tickets_path} matches {len(files)} files; expected one file of tickets."
         raise InputError(msg)
     orders = {path.resolve() for given in settings.paths for path in expand(given)}
     if orders.intersection(path.resolve() for path in expand(str(settings.tickets_path))):
-        msg = f"The tickets {settings.tickets_path} are a file of order lines, too;"
-        raise InputError(f"{msg} name a file with one support ticket a row.")
+        msg = f"The tickets {settings.tickets_path} are also named as order lines;"
+        raise InputError(f"{msg} name a file with one support ticket per row.")
 
     def select(part: Part) -> str:
         return typed_tickets(part.mapping, part.relation, settings.timezone)
 
     reads, more_notes = ingest(
-        engine, _TABLE, files, (TICKETS_PRESET,), TICKETS_PRESET.name, select, scratch, say
+        engine, _TABLE, files, (TICKETS_PRESET,), TICKETS_PRESET.name, select, scratch, notify
     )
-    refused = collect_refused(engine, _TABLE, reads)
+    rejected = collect_rejected(engine, _TABLE, reads)
     n_typed = sum(read.n_rows for read in reads)
     n_broken = sum(read.broken.n_records for read in reads)
     n_guests = _count(engine, f"row_status = '{GUEST}'")
     engine.execute(f"DELETE FROM {_TABLE} WHERE row_status IS NOT NULL")
     engine.execute(f"ALTER TABLE {_TABLE} DROP COLUMN row_status")
     return TicketsRead(
-        refused=refused,
+        rejected=rejected,
         n_rows=n_typed + n_broken,
         n_tickets=_count(engine, "true"),
         sha256=files[0].sha256,
-        notes=(*notes, *more_notes, *_notes(refused, n_guests)),
+        notes=(*notes, *more_notes, *_notes(rejected, n_guests)),
     )
 
 
@@ -97,11 +97,11 @@ def _count(engine: Connection, condition: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _notes(refused: Refused, n_guests: int) -> tuple[str, ...]:
+def _notes(rejected: Rejected, n_guests: int) -> tuple[str, ...]:
     notes = []
-    if refused.reasons:
-        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in sorted(refused.reasons.items()))
-        notes.append(f"{refused.reasons.total():,} tickets were rejected: {reasons}.")
+    if rejected.reasons:
+        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in sorted(rejected.reasons.items()))
+        notes.append(f"{rejected.reasons.total():,} tickets were rejected: {reasons}.")
     if n_guests:
         notes.append(f"{n_guests:,} tickets have no customer id and are left out.")
     return tuple(notes)
@@ -147,7 +147,7 @@ def _instant(name: str, timezone: str) -> str:
 
 
 def _row_status() -> str:
-    """SQL: the reason against a ticket; lateral names stand for the columns before it."""
+    """SQL: why a ticket is rejected; names refer to the columns before it in the SELECT."""
     cases = (
         ("length(customer_id) > 100", "customer id is over 100 characters", "customer_id"),
         ("created_at_text IS NULL", "date is missing", "''"),

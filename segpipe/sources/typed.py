@@ -1,24 +1,25 @@
-"""SQL that turns a source's texts into typed lines, or into the reason why not.
+"""SQL that turns a source's texts into typed lines, or into the reason for rejecting them.
 
-Takes a mapping and a relation of texts c0, c1 …; gives a SELECT with one row a record. `row_status`
-is NULL for a line that counts, else blank, guest, uncharged, or a reason and its text.
+Takes a mapping and a relation of texts c0, c1 …; gives a SELECT with one row per record.
+`row_status` is NULL for a line that counts, else blank, guest, uncharged, or a reason and its text.
 """
 
 from __future__ import annotations
 
+from segpipe.core.identifiers import BLANK_IDS
 from segpipe.core.schema import AMOUNT
 from segpipe.engines.duckdb import literal
 from segpipe.sources.presets import FORMULAS, ORDER_NUMBERS, Preset
 from segpipe.sources.recognise import Mapping
 
-BREAK = "chr(31)"  # between a reason and the text it is about
+BREAK = "chr(31)"  # between a reason and the value it refers to
 GUEST = "guest"
 UNCHARGED = "uncharged"
-BLANK = "blank"  # a record without one filled column, as spreadsheets leave them behind
-_NUMBER = "DECIMAL(14, 4)"  # below ten thousand million: sums over a customer have room for it
-_BLANK_IDS = "('nan', 'null', 'none')"
+BLANK = "blank"  # a record with no filled column, as spreadsheets leave behind
+_NUMBER = "DECIMAL(14, 4)"  # below 10,000,000,000, so that sums per customer do not overflow
+_BLANK_IDS = f"({', '.join(map(literal, BLANK_IDS))})"
 _FIRST, _LAST = "TIMESTAMP '1970-01-01'", "TIMESTAMP '2200-12-31 23:59:59.999999'"
-_WORDS = {  # how a reason calls a column
+_LABELS = {  # of a column, in a reason
     "line_amount": "amount",
     "unit_price": "unit price",
     "charged_price": "unit price",
@@ -38,7 +39,7 @@ def typed_lines(mapping: Mapping, relation: str, timezone: str) -> str:
     price, product_id, category, channel, currency, was_negative, row_status, and for presets with
     order columns also status, cancelled_at, order_discount, order_refund, order_subtotal.
     """
-    # One level a step: an alias that is used beside its own definition is computed twice.
+    # One level per step: an alias that is used beside its own definition is computed twice.
     steps = (_typed(mapping), _dated(mapping), _checked(mapping, timezone))
     select = f"SELECT {_raw(mapping)} FROM (SELECT {_trimmed(mapping)} FROM {relation})"
     for step in steps:
@@ -49,10 +50,10 @@ def typed_lines(mapping: Mapping, relation: str, timezone: str) -> str:
 def timestamp_of(column: str) -> tuple[str, str]:
     """SQL for (wall clock of a stamp without zone, instant of a stamp with zone) of a text.
 
-    A zone is an offset, `Z` or a name after the time. The engine does not take a blank before
-    an offset, so that one is removed.
+    A zone is an offset, `Z` or a name after the time. The engine accepts no blank before an
+    offset, so the blank is removed.
     """
-    # The usual 19 characters are told by one comparison, the rest by a pattern.
+    # The usual 19 characters are recognised by one comparison, others by a pattern.
     has_zone = (
         f"CASE WHEN length({column}) = 19 AND substr({column}, 17, 1) = ':' THEN false "
         f"ELSE regexp_matches({column}, '^\\S+[ T].*[A-Za-z+-]') END"
@@ -64,19 +65,19 @@ def timestamp_of(column: str) -> tuple[str, str]:
 
 
 def in_range(column: str) -> str:
-    """SQL: the timestamp where it lies in 1970 to 2200, else NULL."""
+    """SQL: the timestamp where it is within 1970 to 2200, else NULL."""
     return f"CASE WHEN {column} BETWEEN {_FIRST} AND {_LAST} THEN {column} END"
 
 
 def trimmed(column: str) -> str:
-    """SQL: a text without blanks around it, NULL where nothing is left."""
-    # trim() copies every text, which is a tenth of the parse; few texts need it.
+    """SQL: a text without blanks around it, NULL where it is empty."""
+    # trim() copies every text, a tenth of the time of parsing; few texts need it.
     has_blank = f"starts_with({column}, ' ') OR ends_with({column}, ' ')"
     return f"CASE WHEN {has_blank} THEN nullif(trim({column}), '') ELSE nullif({column}, '') END"
 
 
 def identifier(column: str) -> str:
-    """SQL: a trimmed text as the id the shop knows, NULL for nobody; `12346.0` is 12346."""
+    """SQL: a trimmed text as the shop's id, NULL for nobody; `12346.0` is 12346."""
     return (
         f"CASE WHEN length({column}) <= 4 AND lower({column}) IN {_BLANK_IDS} THEN NULL "
         f"WHEN ends_with({column}, '.0') AND regexp_full_match({column}, '\\d+\\.0') "
@@ -85,7 +86,7 @@ def identifier(column: str) -> str:
 
 
 def number(column: str, preset: Preset) -> str:
-    """SQL: an amount, NULL where the text is none; NaN and infinity are no amounts."""
+    """SQL: an amount, NULL where the text is not one; NaN and infinity are not."""
     if preset.decimal == "." and not preset.thousands:
         return f"TRY_CAST({column} AS {_NUMBER})"
     point, sign = _pattern(preset.decimal), _pattern(preset.thousands)
@@ -118,9 +119,9 @@ def _first_id(columns: list[str], guest_ids: tuple[str, ...]) -> str:
 
 
 def _number_parts(mapping: Mapping) -> dict[str, list[str]]:
-    """Canonical number → the texts it is made of: one, or the members of a sum."""
+    """The texts of each canonical number: one, or the parts of a sum."""
     parts = {}
-    for name in _WORDS:
+    for name in _LABELS:
         columns = _columns(mapping, name)
         if name in mapping.preset.sums or len(columns) < 2:
             parts[name] = columns
@@ -130,9 +131,9 @@ def _number_parts(mapping: Mapping) -> dict[str, list[str]]:
 
 
 def _trimmed(mapping: Mapping) -> str:
-    """Mapped columns; a number alone in its place needs no trimming, for the cast does it."""
+    """Mapped columns; a number with one header needs no trimming, for the cast does it."""
     numbers = {
-        mapping.positions[name][0] for name in _WORDS if len(mapping.positions.get(name, ())) == 1
+        mapping.positions[name][0] for name in _LABELS if len(mapping.positions.get(name, ())) == 1
     }
     used = sorted({position for found in mapping.positions.values() for position in found})
     return ", ".join(
@@ -169,7 +170,7 @@ def _typed(mapping: Mapping) -> str:
 
 
 def _dated(mapping: Mapping) -> str:
-    # Forms are tried where ISO gave nothing in range: 12/1/10 is ISO's year 12.
+    # Formats are tried where ISO gives no date in range: 12/1/10 would be the year 12.
     is_open = f"{in_range('iso_wall')} IS NULL AND instant IS NULL"
     return ", ".join(
         f"CASE WHEN {is_open} THEN try_strptime(date_text, {literal(form)}) END AS wall{i}"
@@ -188,7 +189,7 @@ def _checked(mapping: Mapping, timezone: str) -> str:
         local = f"coalesce({wall}, timezone({zone}, timezone('UTC', {instant})))"
         at = f"coalesce(timezone('UTC', timezone({zone}, {wall})), {instant})"
     columns = [f"{local} AS ordered_local", f"{at} AS ordered_at", f"{_amount(mapping)} AS amount"]
-    columns += [f"{_value(mapping, name)} AS {name}" for name in _WORDS]
+    columns += [f"{_value(mapping, name)} AS {name}" for name in _LABELS]
     return ", ".join(columns)
 
 
@@ -197,7 +198,7 @@ def _walls(mapping: Mapping) -> list[str]:
 
 
 def _problem(mapping: Mapping) -> str:
-    """SQL: the first reason against a line, followed by BREAK and the text it is about."""
+    """SQL: why a line is rejected, followed by BREAK and the value that is wrong."""
     cases = [("length(customer_id) > 100", "customer id is over 100 characters", "customer_id")]
     if "order_id" in mapping.positions:
         cases.append(("order_text IS NULL", "order id is missing", "''"))
@@ -214,9 +215,9 @@ def _problem(mapping: Mapping) -> str:
             is_large = (
                 f"{name}{i} IS NULL AND abs(TRY_CAST({text} AS DOUBLE)) BETWEEN 1e10 AND 1e300"
             )
-            cases.append((is_large, f"{_WORDS[name]} is over 9,999,999,999", text))
+            cases.append((is_large, f"{_LABELS[name]} is over 9,999,999,999", text))
             is_text = f"{name}{i} IS NULL AND nullif(trim({text}), '') IS NOT NULL"
-            cases.append((is_text, f"{_WORDS[name]} is not a number", text))
+            cases.append((is_text, f"{_LABELS[name]} is not a number", text))
     cases.append(("amount IS NULL", "amount is missing", "''"))
     whens = (
         f"WHEN {condition} THEN {literal(reason)} || {BREAK} || {text}"
@@ -257,10 +258,10 @@ def _is_blank(mapping: Mapping) -> str:
 
 
 def _final(mapping: Mapping) -> str:
-    # One order is a customer at one timestamp where the source has no order ids.
+    # Without order ids, a customer's lines at one time are one order.
     has_order_id = "order_id" in mapping.positions
     order_id = "order_text" if has_order_id else "strftime(ordered_at, '%Y-%m-%dT%H:%M:%SZ')"
-    # Who bought is known only once an order's lines are put together.
+    # Then the customer is known only once the order's lines are combined.
     guest = (
         "" if "customer_id" in mapping.preset.fill else f"WHEN customer_id IS NULL THEN '{GUEST}'"
     )

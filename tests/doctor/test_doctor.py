@@ -90,7 +90,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Diagnosis:
             ),
         ),
         ("guests", "note", "2 lines (6.2%) without a customer id, from guests."),
-        ("duplicates", "ok", "1 duplicate line (3.7%), as where"),
+        ("duplicates", "ok", "1 duplicate line (3.7%), normal"),
         ("prices", "note", "2 lines (8.3%) at a price of zero."),
         ("orders", "warning", "1 order id (4.2%) under more than one customer;"),
         ("returns", "note", "3 return lines, 2 of them under an order id that has no purchase."),

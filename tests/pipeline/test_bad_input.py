@@ -98,7 +98,7 @@ def test_too_many_rejects_refuse_the_run(
     outcome = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
     assert outcome.status == 3
     assert "30 of " in outcome.err
-    assert "--force goes on without them" in outcome.err
+    assert "--force continues without them" in outcome.err
     relaxed = call(
         capsys, "run", "--csv-path", path, "--dry-run", "--quiet", "--max-reject-share", "0.5"
     )

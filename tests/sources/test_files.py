@@ -1,4 +1,4 @@
-"""Files: paths and globs, what is refused, delimiters, encodings, gzip."""
+"""Files: paths and globs, unusable files, delimiters, encodings, gzip."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_paths_and_globs_are_read_together(tmp_path: Path) -> None:
     assert reading.info.n_rows_read == 3
 
 
-def test_a_glob_passes_over_rejects_of_an_earlier_run(tmp_path: Path) -> None:
+def test_a_glob_skips_rejects_of_an_earlier_run(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", HEADER, *[ROW] * 30, "a,1,2024-05-06,x")
     for _ in range(2):
         assert read(tmp_path / "*.csv").info.n_rows_read == 31
@@ -78,33 +78,33 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_blank_lines_only_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="blank lines only"):
+    with pytest.raises(InputError, match="only blank lines"):
         read(write(tmp_path / "a.csv", "", "  "))
 
 
 @pytest.mark.parametrize("text", [HEADER, f"{HEADER}\n", f"{HEADER}\n\n\n"])
 def test_a_header_only_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(InputError, match="holds a header only"):
+    with pytest.raises(InputError, match="has only a header"):
         read(tmp_path / "a.csv")
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.json is of no kind .*\.csv, .*\.xlsx"):
+    with pytest.raises(InputError, match=r"a\.json is of an unknown kind; .*\.csv, .*\.xlsx"):
         read(write(tmp_path / "a.json", "{}"))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "is a PNG picture; its name says text"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "is a PNG picture, but its name says text"),
         ("a.csv", b"PK\x03\x04" + bytes(50), "is a zip or Excel file"),
-        ("a.csv", b"\x1f\x8b" + bytes(50), "is gzip; its name says text"),
-        ("a.csv", f"{HEADER}\na,\0,".encode(), "holds NUL bytes"),
+        ("a.csv", b"\x1f\x8b" + bytes(50), "is gzip, but its name says text"),
+        ("a.csv", f"{HEADER}\na,\0,".encode(), "contains NUL bytes"),
         ("a.parquet", b"customer_id,order_id", "its name says Parquet"),
-        ("a.parquet", b"PAR1" + bytes(50), "corrupt or no Parquet file"),
+        ("a.parquet", b"PAR1" + bytes(50), "corrupt or not a Parquet file"),
         ("a.xlsx", b"\xd0\xcf\x11\xe0" + bytes(50), "old Excel file"),
-        ("a.xlsx", b"PK\x03\x04" + bytes(50), "corrupt or no Excel workbook"),
+        ("a.xlsx", b"PK\x03\x04" + bytes(50), "corrupt or not an Excel workbook"),
         ("a.csv.gz", b"customer_id,order_id", "its name says gzip"),
         ("a.csv.gz", gzip.compress(b"customer_id,order_id" * 99, mtime=0)[:-20], "corrupt gzip"),
     ],
@@ -144,7 +144,7 @@ def test_encodings_are_recognised(tmp_path: Path, encoding: str, suffix: str) ->
     assert (line["customer_id"], line["category"]) == ("Käthe", "Möbel")
 
 
-def test_a_late_accent_still_tells_the_encoding(tmp_path: Path) -> None:
+def test_a_late_accent_still_decides_the_encoding(tmp_path: Path) -> None:
     rows = [f"{ROW},plain"] * 60_000  # over one block of the scan
     path = write(tmp_path / "a.csv", f"{HEADER},category", *rows, f"{ROW},Café", encoding="latin-1")
     assert "Café" in read(path).column("category")
@@ -172,7 +172,7 @@ def test_a_file_without_a_last_line_break_is_read_whole(tmp_path: Path) -> None:
     assert len(read(path).lines) == 2
 
 
-def test_lines_before_the_header_are_passed_over(tmp_path: Path) -> None:
+def test_lines_before_the_header_are_skipped(tmp_path: Path) -> None:
     rows = [row.replace(",", ";") for row in (HEADER, *[ROW] * 30, "a,1,never,1")]
     path = write(tmp_path / "a.csv", "", "sep=;", *rows)
     reading = read(path)
@@ -180,12 +180,12 @@ def test_lines_before_the_header_are_passed_over(tmp_path: Path) -> None:
     assert reading.rejects == [(34, "date cannot be read", "never")]
 
 
-def test_line_breaks_of_several_kinds_are_read(tmp_path: Path) -> None:
+def test_mixed_line_breaks_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(f'{HEADER},category\n{ROW},x\r\n{ROW},"y\rz"\n{ROW},"v\r\nw"'.encode())
     assert read(path).column("category") == ["v\nw", "x", "y z"]
 
 
-def test_records_without_a_filled_column_are_no_rows(tmp_path: Path) -> None:
+def test_records_without_a_filled_column_do_not_count(tmp_path: Path) -> None:
     info = read(write(tmp_path / "a.csv", HEADER, ROW, ",,,", ",,,")).info
     assert (info.n_rows_read, info.n_rows_rejected) == (1, 0)

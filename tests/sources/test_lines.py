@@ -100,7 +100,7 @@ def test_a_return_makes_refund_an_input(tmp_path: Path) -> None:
     assert read(path).info.inputs == {"refund"}
 
 
-def test_negative_discounts_and_refunds_are_read_without_sign_and_noted(tmp_path: Path) -> None:
+def test_negative_discounts_and_refunds_are_read_as_positive_and_noted(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",
         f"{HEADER},discount_amount,refund_amount",
@@ -143,7 +143,7 @@ def test_ids_are_text(tmp_path: Path, written: str, expected: str) -> None:
     assert (line["customer_id"], line["order_id"]) == (expected, expected)
 
 
-def test_without_order_ids_an_order_is_a_customer_at_one_timestamp(tmp_path: Path) -> None:
+def test_without_order_ids_lines_of_a_customer_at_one_time_are_an_order(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",
         "customer_id,ordered_at,line_amount",
@@ -202,12 +202,12 @@ def test_one_currency_is_reported(tmp_path: Path) -> None:
     assert read(path).info.currency == "USD"
 
 
-def test_guests_only_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No order line is left of 1 rows"):
+def test_an_input_of_guests_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No order line remains of 1 rows"):
         read(write(tmp_path / "a.csv", HEADER, ",1,2024-05-06,1"))
 
 
-def test_first_and_last_order_are_told(tmp_path: Path) -> None:
+def test_first_and_last_order_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, "a,1,2024-05-06,1", "a,2,2023-01-02 03:04,1")
     info = read(path).info
     assert str(info.first_ordered_at) == "2023-01-02 03:04:00"

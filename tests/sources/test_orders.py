@@ -127,7 +127,7 @@ def test_orders_never_charged_are_left_out(
     assert any("2 lines of orders" in note for note in reading.info.notes) == (n_lines == 1)
 
 
-def test_an_order_without_customer_is_a_guests_on_every_line(tmp_path: Path) -> None:
+def test_without_a_customer_every_line_of_an_order_is_a_guests(tmp_path: Path) -> None:
     reading = _shopify(tmp_path, _first(Email=""), _further(), _first("#1002"))
     assert (reading.info.n_guest_lines, len(reading.lines)) == (2, 1)
 
@@ -153,7 +153,7 @@ def test_woocommerce_shares_the_cart_discount_beside_net_amounts(tmp_path: Path)
     assert shirt["unit_price"] == 18.75
 
 
-def test_woocommerce_amounts_net_of_refunds_are_made_whole_again(tmp_path: Path) -> None:
+def test_woocommerce_refunds_are_added_back_to_net_amounts(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",
         WOO,

@@ -89,7 +89,7 @@ def test_cdnow_is_recognised_by_its_lines(tmp_path: Path) -> None:
     assert str(reading.lines[0]["ordered_at"]) == "1997-01-01 00:00:00"
 
 
-def test_a_line_that_leaves_the_fixed_columns_is_rejected(tmp_path: Path) -> None:
+def test_a_line_that_does_not_fit_the_fixed_columns_is_rejected(tmp_path: Path) -> None:
     lines = [f" 0000{i} 19970101  1   11.77" for i in range(1, 9)]
     path = write(tmp_path / "a.txt", *lines, "total 8 lines")
     reading = read(path, max_reject_share=0.2)
@@ -128,23 +128,23 @@ def test_headers_are_compared_without_case_blanks_and_underscores(tmp_path: Path
     assert read(path).info.preset == "canonical"
 
 
-def test_missing_columns_are_listed_with_the_nearest_preset(tmp_path: Path) -> None:
+def test_missing_columns_are_listed_with_the_closest_preset(tmp_path: Path) -> None:
     path = write(tmp_path / "shop.csv", "Customer_ID,Order_ID,Title,QTY,Sales", "1,2,x,1,9")
     with pytest.raises(InputError) as caught:
         read(path)
     message = str(caught.value)
     assert "shop.csv lacks required columns: ordered_at (Date)" in message
     assert "It has: Customer_ID, Order_ID, Title, QTY, Sales" in message
-    assert "nearest preset is product_sales_order" in message
+    assert "closest preset is product_sales_order" in message
 
 
 def test_a_named_preset_must_fit(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, "a,1,2024-01-02,3")
-    with pytest.raises(InputError, match=r"order_id \(Name\).*nearest preset is canonical"):
+    with pytest.raises(InputError, match=r"order_id \(Name\).*closest preset is canonical"):
         read(path, preset="shopify")
 
 
-def test_an_unknown_preset_lists_the_known(tmp_path: Path) -> None:
+def test_an_unknown_preset_is_an_error_that_suggests_others(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, "a,1,2024-01-02,3")
     with pytest.raises(InputError, match=r"no preset 'shopfy'. Did you mean shopify\?"):
         read(path, preset="shopfy")
@@ -203,7 +203,7 @@ def test_a_users_preset_wins_a_tie(tmp_path: Path) -> None:
         (f"{COLUMNS}category = {{ sum = ['a'] }}", "a number column takes"),
         (f"{COLUMNS}[text]\ndecimal = ','\nthousands = ','", "two signs"),
         (f"{COLUMNS}[text]\ndelimiter = ';;'", "expected one character"),
-        (f"{COLUMNS}[text]\nline_pattern = '('", "no regular expression"),
+        (f"{COLUMNS}[text]\nline_pattern = '('", "not a regular expression"),
         (f"{COLUMNS}[text]\nline_pattern = 'x'", "no named groups"),
         (f"{COLUMNS}[orders]\nfill = ['channel']", "need an order_id"),
         ("columns = 3", r"expected the table \[columns\]"),
@@ -221,7 +221,7 @@ def test_a_missing_mapping_is_refused(tmp_path: Path) -> None:
         load_presets((tmp_path / "none.toml",))
 
 
-def test_built_in_presets_are_told_apart() -> None:
+def test_built_in_presets_have_distinct_names() -> None:
     names = [preset.name for preset in load_presets()]
     assert names == sorted(names)
     assert {"shopify", "woocommerce", "cdnow", "canonical", "product_sales_order"} <= set(names)

@@ -131,7 +131,7 @@ def test_line_numbers_hold_in_a_file_read_by_several_threads(tmp_path: Path) -> 
     assert reading.info.n_rows_read == 400_000
 
 
-def test_an_open_quote_cannot_swallow_lines_unnoticed(tmp_path: Path) -> None:
+def test_lines_swallowed_by_an_open_quote_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, *[ROW] * 80, 'a,"1,2024-05-06,1', *[ROW] * 20)
     with pytest.raises(GateError, match=r"21 of 101 rows \(20\.8%\).*unbalanced quotes"):
         read(path)
@@ -150,7 +150,7 @@ def test_too_many_rejects_refuse_the_run_and_are_still_written(tmp_path: Path) -
     assert len(rejects_of(tmp_path / "a.rejects.csv")) == 3
 
 
-def test_forced_the_run_goes_on_and_keeps_the_reason(tmp_path: Path) -> None:
+def test_a_forced_run_continues_and_keeps_the_reason(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, *[ROW] * 8, "a,1,x,1")
     with open_engine(EngineSettings()) as engine:
         info = read_order_lines(engine, SourceSettings(paths=(str(path),)), is_forced=True)
@@ -167,7 +167,7 @@ def test_the_limit_is_inclusive(tmp_path: Path) -> None:
 
 def test_every_row_rejected_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER, "a,1,x,1")
-    with pytest.raises(InputError, match="No order line is left of 1 rows: 1 were rejected"):
+    with pytest.raises(InputError, match="No order line remains of 1 rows: 1 were rejected"):
         read(path, max_reject_share=1.0)
 
 

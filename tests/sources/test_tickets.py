@@ -116,6 +116,6 @@ def test_tickets_belong_to_the_input_hash(tmp_path: Path, orders: Path) -> None:
     assert read(orders).info.input_hash != read(orders, tickets=tickets).info.input_hash
 
 
-def test_the_order_lines_are_no_tickets(tmp_path: Path, orders: Path) -> None:
-    with pytest.raises(InputError, match=r"are a file of order lines, too; name a file"):
+def test_order_lines_are_not_accepted_as_tickets(tmp_path: Path, orders: Path) -> None:
+    with pytest.raises(InputError, match=r"are also named as order lines; name a file"):
         read(orders, tickets=tmp_path / "." / "orders.csv")

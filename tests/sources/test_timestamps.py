@@ -35,7 +35,7 @@ def _stamps(tmp_path: Path, text: str, timezone: str = "UTC") -> tuple[str, str]
         ("2024-06-01 10:20+02", "2024-06-01 08:20:00"),
     ],
 )
-def test_forms_are_kept_in_utc(tmp_path: Path, text: str, utc: str) -> None:
+def test_timestamps_are_stored_in_utc(tmp_path: Path, text: str, utc: str) -> None:
     assert _stamps(tmp_path, text) == (utc, utc)
 
 
@@ -77,7 +77,7 @@ def test_the_zone_of_the_host_changes_nothing(
         ("", "date is missing"),
     ],
 )
-def test_what_is_no_date_is_rejected(tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_date_is_rejected(tmp_path: Path, text: str, reason: str) -> None:
     path = write(tmp_path / "a.csv", HEADER, f"a,1,{text},1", "a,2,2024-06-01,1")
     reading = read(path, max_reject_share=0.5)
     assert reading.rejects == [(2, reason, text)]
