@@ -18,7 +18,7 @@ from segpipe.runs.current_run import current_run, snapshot
 def explain_customer(
     connection: Connection, store_id: str, customer_id: str, axes: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """`explain_profile` of a published customer with the run in force, None where there is none."""
+    """`explain_profile` of a published customer with the current run, None where there is none."""
     with snapshot(connection):
         run = current_run(connection, store_id)
         profile = runs.show_customer(connection, store_id, customer_id)

@@ -1,4 +1,4 @@
-"""Recency, frequency and monetary value: the axis `rfm` of the run in force, as answers.
+"""Recency, frequency and monetary value: the axis `rfm` of the current run, as answers.
 
 Takes its model, three figures or a customer's id, and a connection; gives plain values for JSON.
 Segment and strength are those of the batch's own `assign_axis`.
@@ -32,14 +32,14 @@ _IDENTITY = ("customer_id", "store_id", "run", "written_by_run_id", "is_absent")
 
 
 class NoRfmError(SegpipeError):
-    """The run in force has no answer to what was asked of recency, frequency and value."""
+    """The current run cannot answer about recency, frequency and value."""
 
 
 def assign_rfm(model: Model, recency: float, frequency: float, monetary: float) -> dict[str, Any]:
     """Segment of these figures, confidence in it (its strength), and distance to its centre.
 
     Figures are days since the last order, orders, and lifetime value. The distance is Euclidean,
-    in standardised features, None in a state. Raises NoRfmError where the model cannot tell.
+    in standardised features, None in a state. Raises NoRfmError where the model has no such axis.
     """
     axis = _axis_of(model)
     figures = {"recency": recency, "frequency": frequency, "monetary": monetary}
@@ -55,8 +55,8 @@ def rfm_of_customer(
 ) -> dict[str, Any] | None:
     """The same of a published customer, by the profile's own segment; None where there is none.
 
-    `run` is in force as the profile is read: where it is not the model's, the caller's model is
-    old. Raises NoRfmError, also for an absent customer who never had the axis.
+    `run` is the current one as the profile is read: where it is not the model's, the caller's model
+    is old. Raises NoRfmError, also for an absent customer who never had the axis.
     """
     axis = _axis_of(model)
     profile = read_profile(connection, store_id, customer_id)
@@ -76,14 +76,14 @@ def rfm_stats(
 ) -> dict[str, dict[str, dict[str, float] | int]]:
     """Segment → n_customers, and mean, median, min and max of recency, frequency and monetary.
 
-    Over all customers of the run, in one statement; empty where another run is in force by then.
+    Over all customers of the run, in one statement; empty where another run is current by then.
     """
-    told = ", ".join(_summary(figure, column) for figure, column in _PROFILE_COLUMNS.items())
+    summaries = ", ".join(_summary(figure, column) for figure, column in _PROFILE_COLUMNS.items())
     with plain_errors():
         rows = fetch_dicts(
             connection,
             f"""
-            SELECT segment_memberships->>%(axis)s AS segment, count(*) AS n_customers, {told}
+            SELECT segment_memberships->>%(axis)s AS segment, count(*) AS n_customers, {summaries}
             FROM customer_profiles
             WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL
                 AND segment_memberships->>%(axis)s IS NOT NULL
@@ -107,13 +107,13 @@ def rfm_stats(
 def _axis_of(model: Model) -> AxisModel:
     found = [axis for axis in model.axes if axis.name == AXIS]
     if not found:
-        msg = f"The run in force has no axis {AXIS}; publish one that has:"
+        msg = f"The current run has no axis {AXIS}; publish one that has:"
         raise NoRfmError(f"{msg} segpipe run --csv-path FILE --axis-file {AXIS}")
     axis = found[0]
     asked = [scale.measure for scale in axis.scales] + [rule.measure for rule in axis.eligibility]
     others = [measure for measure in asked if measure not in _MEASURES.values()]
     if others:
-        msg = f"The axis {AXIS} of the run in force looks at {others[0]} too, which nobody gave;"
+        msg = f"The axis {AXIS} of the current run also looks at {others[0]}, which was not given;"
         raise NoRfmError(f"{msg} expected {', '.join(_MEASURES.values())}. Use the shipped axis.")
     return axis
 

@@ -57,16 +57,16 @@ def choose_partition(
     settings: ClusterSettings,
     seed: int,
     min_segments: int = 2,
-    usual: PreviousPartition | None = None,
+    previous: PreviousPartition | None = None,
     n_segments: int | None = None,
     clusterer: Clusterer = _K_MEANS,
 ) -> ChosenPartition:
     """Best partition of points (n, d) with weights (n,), by weighted silhouette.
 
     Candidates with a segment below the smallest share, or that two halves of the sample do not
-    reproduce, are passed over, as are those below `min_segments` where a finer one holds; ties
-    go to the smaller K. The K of the `usual` segments stays where it is about as good. With
-    `n_segments` that K alone is fitted and kept, and the verdict says what speaks against it.
+    reproduce, are rejected, as are those below `min_segments` where a finer one holds; ties go to
+    the smaller K. The K of the `previous` run stays where it is about as good. With `n_segments`
+    that K alone is fitted and kept, and the verdict names its fault.
     """
     if n_segments:
         settings = replace(settings, min_k=n_segments, max_k=n_segments)
@@ -89,14 +89,14 @@ def choose_partition(
         _candidate(_smallest_share(label, weights, k), k, score, agreement, settings)
         for k, label, score, agreement in zip(ks, labels, scores, agreements, strict=True)
     )
-    if usual and usual.n_segments in ks:
-        place = usual.n_segments - settings.min_k
-        again = _found_again(candidates[place], usual, labels[place], settings)
+    if previous and previous.n_segments in ks:
+        place = previous.n_segments - settings.min_k
+        again = _found_again(candidates[place], previous, labels[place], settings)
         candidates = (*candidates[:place], again, *candidates[place + 1 :])
     index, choice = (
         _fixed(candidates[0])
         if n_segments
-        else _best(candidates, settings, min_segments, usual.n_segments if usual else None)
+        else _best(candidates, settings, min_segments, previous.n_segments if previous else None)
     )
     if index is None:
         score = max(candidate.silhouette for candidate in candidates)
@@ -125,17 +125,17 @@ def _candidate(
 
 
 def _found_again(
-    candidate: CandidateInfo, usual: PreviousPartition, labels: Labels, settings: ClusterSettings
+    candidate: CandidateInfo, previous: PreviousPartition, labels: Labels, settings: ClusterSettings
 ) -> CandidateInfo:
     """The candidate with the previous run's K, held to less: it has been found before.
 
     Two runs that agree are reproduction enough, and a segment may shrink below the smallest share
     by half before it is given up.
     """
-    known = usual.labels >= 0
+    known = previous.labels >= 0
     halves = agreement = candidate.reproducibility
     if agreement is not None and known.any():
-        months = adjusted_rand(usual.labels[known], labels[known])
+        months = adjusted_rand(previous.labels[known], labels[known])
         agreement = max(agreement, months)
     lenient = replace(settings, min_segment_share=settings.min_segment_share / 2)
     held = _candidate(
@@ -163,8 +163,8 @@ def _null_silhouette(
 ) -> float:
     """Mean silhouette of k segments in structureless data: normal, with the points' covariance.
 
-    A cut through one cloud has a silhouette too, the higher the more elongated the cloud is; the
-    null of SigClust (Liu, Hayes, Nobel and Marron, 2008).
+    Parts of one continuum have a silhouette too, higher the more elongated the data are. This is
+    the null of SigClust (Liu, Hayes, Nobel and Marron, 2008).
     """
     rng = np.random.default_rng(seed)
     n_features = points.shape[1]
@@ -182,7 +182,7 @@ def _best(
     candidates: tuple[CandidateInfo, ...],
     settings: ClusterSettings,
     min_segments: int,
-    usual_k: int | None,
+    previous_k: int | None,
 ) -> tuple[int | None, str]:
     """Index of the candidate that wins, None where none holds; and why, as a sentence."""
     holding = [i for i, candidate in enumerate(candidates) if candidate.passed_over is None]
@@ -194,9 +194,9 @@ def _best(
     index = max(eligible, key=lambda i: (round(candidates[i].silhouette, _TIE_DIGITS), -i))
     best = candidates[index]
     for i in eligible:
-        usual = candidates[i]
-        if usual.n_clusters == usual_k and i != index:
-            lag = best.silhouette - usual.silhouette
+        other = candidates[i]
+        if other.n_clusters == previous_k and i != index:
+            lag = best.silhouette - other.silhouette
             if lag <= settings.usual_k_lag:
                 return i, f"as in the previous run, {lag:.3f} short of K={best.n_clusters}"
     among = f"with {min_segments} segments or more" if fine and min_segments > 2 else "that hold"
@@ -213,17 +213,17 @@ def _fixed(candidate: CandidateInfo) -> tuple[int, str]:
 def _verdict(
     candidate: CandidateInfo, null: float, settings: ClusterSettings
 ) -> tuple[str, str | None]:
-    """How far the segments are groups of their own; a stable cut is published all the same.
+    """How far the segments are groups, and why they are not; they are published in either case.
 
-    So is one that is not stable where the axis fixes K: then halves that disagree are the verdict.
+    Halves that disagree decide only where the axis fixes K: else such a K is not chosen.
     """
     score, halves = candidate.silhouette, candidate.reproducibility
     if candidate.passed_over and halves is not None and halves < settings.min_reproducibility:
-        told = f"halves agree {halves:.2f}, below {settings.min_reproducibility:.2f}"
-        return NO_STRUCTURE, f"silhouette {score:.2f}, {told}: a cut by the axis's fixed K"
+        halves_agree = f"halves agree {halves:.2f}, below {settings.min_reproducibility:.2f}"
+        return NO_STRUCTURE, f"silhouette {score:.2f}, {halves_agree}: tiers by the axis's fixed K"
     if score - null < settings.min_excess_silhouette:
-        told = f"one cloud of the same spread gives {null:.2f}"
-        return NO_STRUCTURE, f"silhouette {score:.2f}, {told}: a stable cut, not groups"
+        beside = f"data without groups has {null:.2f}"
+        return NO_STRUCTURE, f"silhouette {score:.2f}, {beside}: one continuum, not groups"
     if score <= settings.min_silhouette:
-        return NO_STRUCTURE, f"silhouette {score:.2f}: a stable cut, not groups"
+        return NO_STRUCTURE, f"silhouette {score:.2f}: one continuum, not groups"
     return (CLUSTERED if score >= settings.clustered_silhouette else WEAK), None

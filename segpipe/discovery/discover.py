@@ -44,7 +44,7 @@ NO_STRUCTURE = "no_structure"
 
 @dataclass(frozen=True)
 class Discovery:
-    """One axis's model, and what the report tells of how it came about."""
+    """One axis's model, and how the report says it came about."""
 
     model: AxisModel
     candidates: tuple[CandidateInfo, ...] = ()
@@ -60,7 +60,7 @@ class PriorRun:
     """What an axis may lean on beside its sample; None where there is none."""
 
     population: Population | None = None
-    previous: AxisModel | None = None  # of the store's run in force
+    previous: AxisModel | None = None  # of the store's current run
     known_ids: Mapping[str, int] = field(default_factory=dict)  # name → id, of all earlier runs
 
     def next_id(self, segments: Sequence[Segment] = ()) -> int:
@@ -133,14 +133,14 @@ def discover_axis(
         return _unavailable(axis, "no feature varies", before, rules, dropped)
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
     points = scale_matrix(own, scales)
-    usual = _usual(before.previous, own)
+    previous = _previous_partition(before.previous, own)
     chosen = choose_partition(
         points,
         own_weights,
         settings,
         axis_seed,
         axis.min_segments,
-        usual,
+        previous,
         axis.n_segments,
         clusterer,
     )
@@ -168,10 +168,14 @@ def discover_axis(
         partition = refitted if settings.refine else partition
     evidence = SegmentEvidence(own, own_weights, partition.assign(points), partition.n_segments)
     named = replace(found, agreement=agreement, scatter=draw_scatter(evidence, scales))
-    return _with_segments(named, partition, evidence, axis.live_prototypes(inputs), before, usual)
+    return _with_segments(
+        named, partition, evidence, axis.live_prototypes(inputs), before, previous
+    )
 
 
-def _usual(previous: AxisModel | None, columns: Mapping[str, Floats]) -> PreviousPartition | None:
+def _previous_partition(
+    previous: AxisModel | None, columns: Mapping[str, Floats]
+) -> PreviousPartition | None:
     """The previous run's segments on today's figures; None where one of their measures is gone."""
     if previous is None or not previous.segments:
         return None
@@ -210,14 +214,18 @@ def _with_segments(
     evidence: SegmentEvidence,
     prototypes: Sequence[Prototype],
     before: PriorRun,
-    usual: PreviousPartition | None,
+    previous_partition: PreviousPartition | None,
 ) -> Discovery:
     """With segments of permanent ids; those that go on keep their names while these are true."""
     scales, previous, positions = found.model.scales, before.previous, partition.positions
     overlap, heirs = None, dict[int, Segment]()
-    if previous and usual:
+    if previous and previous_partition:
         overlap = find_overlap(
-            evidence.labels, len(positions), usual.labels, usual.n_segments, evidence.weights
+            evidence.labels,
+            len(positions),
+            previous_partition.labels,
+            previous_partition.n_segments,
+            evidence.weights,
         )
         is_true = np.array(
             [

@@ -1,7 +1,7 @@
 """Segments across runs: which of the previous run's is which of this one's.
 
 Takes an axis of the previous model and the new partition on the new sample; gives the matches and
-the events. Transitions of clusters are told apart as in MONIC (Spiliopoulou et al., 2006).
+the events. Transitions of clusters are classified as in MONIC (Spiliopoulou et al., 2006).
 """
 
 from __future__ import annotations

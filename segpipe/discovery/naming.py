@@ -180,7 +180,7 @@ def _places(
     positions: Floats,
     evidence: SegmentEvidence,
 ) -> dict[str, Floats]:
-    """Each measure that a prototype speaks of → where the segments lie on it, in deviations."""
+    """Each measure in a prototype's position → where the segments lie on it, in deviations."""
     features = {scale.measure: positions[:, index] for index, scale in enumerate(scales)}
     spoken = dict.fromkeys(measure for p in prototypes for measure in p.position)
     places = {m: features[m] if m in features else evidence.places(m) for m in spoken}
@@ -202,9 +202,11 @@ def _composed(
     true = [i for i in order if _is_true(segment, position[i], scales[i].measure, evidence)]
     order = true or order
     words = _words([scale.measure for scale in scales])
-    said = [f"{'high' if z > 0 else 'low'}_{word}" for z, word in zip(position, words, strict=True)]
+    parts = [
+        f"{'high' if z > 0 else 'low'}_{word}" for z, word in zip(position, words, strict=True)
+    ]
     for count in range(min(2, len(order)), len(order) + 1):
-        name = "_".join(said[index] for index in sorted(order[:count]))
+        name = "_".join(parts[index] for index in sorted(order[:count]))
         if name not in taken:
             break
     else:
@@ -222,7 +224,7 @@ def _is_true(segment: int, deviation: float, measure: str, evidence: SegmentEvid
 
 
 def _words(measures: Sequence[str]) -> list[str]:
-    """The measures without what only tells their unit (weekend_order_share is weekend).
+    """The measures without the ending that only names their unit (weekend_order_share is weekend).
 
     Whole where two would be the same word.
     """

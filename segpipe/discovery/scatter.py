@@ -1,4 +1,4 @@
-"""Points for the report: some customers of the sample on the two features that tell most apart."""
+"""Points for the report: some of the sample on the two features that separate segments best."""
 
 from __future__ import annotations
 

@@ -24,10 +24,11 @@ from segpipe.core.errors import InputError
 from segpipe.features import Reference
 from segpipe.model.preprocessing import FeatureScale
 
-UNAVAILABLE = "unavailable"  # the state of an axis whose input is not told
+UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing
 FORMAT = 3  # of the document; raised when an older segpipe could not read it
 _READABLE = (2, 3)
-_HASHED_FORMAT = 2  # see `Model.hash`
+_AXIS_WORDS = ("reason",)  # what is said of an axis, and of a segment; see `Model.hash`
+_WORDS = ("meaning", "description")
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,13 @@ class Model:
     def hash(self) -> str:
         """SHA-256, in hex, of what was learnt.
 
-        In the shape of format 2, in which a segment had its centroid, and without the words of the
-        measures: neither a new format nor a better word makes another model.
+        Without words: neither a new format nor a better sentence makes another model.
         """
-        learnt = {"format": _HASHED_FORMAT, **self._learnt()}
+        learnt = self._learnt()
         for axis in learnt["axes"]:
-            partition = axis.pop("partition")
-            if partition and partition["kind"] == CentroidPartition.kind:
-                for segment, centroid in zip(axis["segments"], partition["centroids"], strict=True):
-                    segment["centroid"] = centroid
-            elif partition:
-                axis["partition"] = partition
+            for part, words in ((axis, _AXIS_WORDS), *((s, _WORDS) for s in axis["segments"])):
+                for name in words:
+                    del part[name]
         return hashlib.sha256(_canonical(learnt).encode()).hexdigest()
 
 

@@ -133,16 +133,16 @@ def _assigned(
     inputs = {customer.inputs for customer, _ in seen}
     lost = {own: _lost_measures(axes.measures, own) for own in inputs}
     lacking = {own: _lacking_inputs(model, own) for own in inputs}
-    told = [
+    known = [
         {name: None if name in lost[customer.inputs] else own.get(name) for name in axes.measures}
         for customer, own in seen
     ]
-    figures = np.array([list(measures.values()) for measures in told], dtype=np.float64)
+    figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
     codes, strengths = axes.assign(figures.T)
     strengths = np.rint(strengths * STRENGTH_STEPS) / STRENGTH_STEPS  # as they are published
     answers = []
     for (customer, own), measures, places, sure in zip(
-        seen, told, codes.T.tolist(), strengths.T.tolist(), strict=True
+        seen, known, codes.T.tolist(), strengths.T.tolist(), strict=True
     ):
         named = zip(model.axes, axes.vocabularies, places, strict=True)
         memberships = {axis.name: words[place] for axis, words, place in named}
@@ -191,7 +191,7 @@ def _notes(customer: Customer) -> tuple[str, ...]:
 
 
 def _lacking_inputs(model: Model, inputs: frozenset[str]) -> Lacking:
-    """Axes that cannot answer: most of their figures need what the request does not tell."""
+    """Axes that cannot answer: most of their measures need inputs that the request lacks."""
     lost = {axis.name: _lost(axis, inputs) for axis in model.axes}
     return {
         axis.name: tuple(

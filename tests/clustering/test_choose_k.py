@@ -147,15 +147,15 @@ def test_the_previous_runs_k_stays_where_it_is_about_as_good(usual_k: int | None
     assert _chosen_k((0.56, 0.6, 0.54), usual_k) == k
 
 
-def test_the_reason_of_the_choice_is_told() -> None:
+def test_a_choice_has_its_reason() -> None:
     points, _ = _blobs([100, 100, 100])
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     assert found.choice == "the highest of those that hold"
     alone = choose_partition(points, _ones(points), ClusterSettings(min_k=3, max_k=3), seed=1)
     assert alone.choice == "the only one that holds"
     lenient = ClusterSettings(usual_k_lag=1, min_reproducibility=-1)
-    usual = PreviousPartition(2, np.zeros(len(points), np.intp))
-    before = choose_partition(points, _ones(points), lenient, 1, 2, usual)
+    previous = PreviousPartition(2, np.zeros(len(points), np.intp))
+    before = choose_partition(points, _ones(points), lenient, 1, 2, previous)
     assert before.choice is not None
     assert before.choice.startswith("as in the previous run, ")
     assert before.choice.endswith(" short of K=3")
@@ -170,19 +170,19 @@ def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
     lenient = ClusterSettings(min_k=3, max_k=3, restarts=2, min_reproducibility=-1)
     before = choose_partition(points, _ones(points), lenient, seed=1)
     assert before.partition is not None
-    usual = PreviousPartition(3, before.partition.assign(points))
-    found = choose_partition(points, _ones(points), strict, seed=1, usual=usual)
+    previous = PreviousPartition(3, before.partition.assign(points))
+    found = choose_partition(points, _ones(points), strict, seed=1, previous=previous)
     assert found.partition is not None
     assert found.partition == before.partition
     other = PreviousPartition(3, np.random.default_rng(9).integers(0, 3, 600))
-    assert choose_partition(points, _ones(points), strict, 1, usual=other).partition is None
+    assert choose_partition(points, _ones(points), strict, 1, previous=other).partition is None
 
 
 def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
     points, labels = _blobs([100, 100, 100])
     alone = choose_partition(points, _ones(points), SETTINGS, seed=1)
     shuffled = PreviousPartition(3, np.random.default_rng(2).permutation(labels))
-    found = choose_partition(points, _ones(points), SETTINGS, seed=1, usual=shuffled)
+    found = choose_partition(points, _ones(points), SETTINGS, seed=1, previous=shuffled)
     assert found == alone
     assert found.candidates[1].reproducibility == alone.candidates[1].reproducibility == 1.0
 
@@ -192,7 +192,9 @@ def test_a_usual_segment_may_shrink_to_half_of_the_smallest_share(share: float, 
     points, labels = _blobs([120, 120, 40])
     weights = np.where(labels == 2, 240 * share / (1 - share) / 40, 1.0)
     assert choose_partition(points, weights, SETTINGS, seed=1).candidates[1].passed_over
-    found = choose_partition(points, weights, SETTINGS, seed=1, usual=PreviousPartition(3, labels))
+    found = choose_partition(
+        points, weights, SETTINGS, seed=1, previous=PreviousPartition(3, labels)
+    )
     assert found.partition is not None
     assert found.partition.n_segments == k
 

@@ -106,4 +106,4 @@ def test_more_restarts_are_never_worse() -> None:
     points = np.random.default_rng(2).normal(0, 1, (400, 5))
     few, many = (fit_centroids(points, np.ones(400), 6, n, seed=1) for n in (1, 12))
     inertias = [squared_distances(points, found).min(axis=1).sum() for found in (few, many)]
-    assert inertias[1] <= inertias[0] * 1.001  # a restart is told from another before its end
+    assert inertias[1] <= inertias[0] * 1.001  # a restart is chosen before it has ended

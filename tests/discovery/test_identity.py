@@ -1,4 +1,4 @@
-"""Identity: segments go on under their number, and what else becomes of them is told."""
+"""Identity: segments go on under their number, and what else becomes of them is reported."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def _names(found: Discovery) -> dict[int, str]:
     return {segment.segment_id: segment.name for segment in found.model.segments}
 
 
-def _told(events: tuple[SegmentEvent, ...]) -> set[tuple[str, str, int, tuple[str, ...]]]:
+def _events(events: tuple[SegmentEvent, ...]) -> set[tuple[str, str, int, tuple[str, ...]]]:
     return {(e.kind, e.segment, e.segment_id, e.others) for e in events}
 
 
-def test_the_first_run_counts_from_one_and_tells_no_events() -> None:
+def test_the_first_run_counts_from_one_and_has_no_events() -> None:
     found = _run(_sample([10, 90]))
     assert _names(found) == {1: "fresh", 2: "stale"}
     assert found.events == ()
@@ -76,7 +76,7 @@ def test_the_same_month_again_gives_the_same_model() -> None:
     first = _run(sample)
     again = _run(sample, first.model)
     assert again.model == first.model
-    assert _told(again.events) == {("kept", "fresh", 1, ()), ("kept", "stale", 2, ())}
+    assert _events(again.events) == {("kept", "fresh", 1, ()), ("kept", "stale", 2, ())}
     assert {event.overlap for event in again.events} == {1.0}
 
 
@@ -98,7 +98,7 @@ def test_a_segment_whose_claim_no_longer_holds_is_renamed_under_its_number() -> 
     names = _names(found)
     assert names[2] == "stale"
     assert names[1] not in ("fresh", "stale")
-    assert ("renamed", names[1], 1, ("fresh",)) in _told(found.events)
+    assert ("renamed", names[1], 1, ("fresh",)) in _events(found.events)
 
 
 def test_a_segment_that_divides_lives_on_in_one_part_and_the_other_split_off() -> None:
@@ -106,10 +106,10 @@ def test_a_segment_that_divides_lives_on_in_one_part_and_the_other_split_off() -
     found = _run(_sample([10, 80, 100]), first, k=3)
     assert sorted(_names(found)) == [1, 2, 3]
     assert found.model.next_segment_id == 4
-    told = _told(found.events)
-    assert ("kept", "fresh", 1, ()) in told
-    assert ("kept", "stale", 2, ()) in told
-    assert ("split", _names(found)[3], 3, ("stale",)) in told
+    found_events = _events(found.events)
+    assert ("kept", "fresh", 1, ()) in found_events
+    assert ("kept", "stale", 2, ()) in found_events
+    assert ("split", _names(found)[3], 3, ("stale",)) in found_events
 
 
 def test_a_segment_that_is_taken_in_merged_and_its_number_is_not_given_again() -> None:
@@ -118,7 +118,7 @@ def test_a_segment_that_is_taken_in_merged_and_its_number_is_not_given_again() -
     lost = ({1, 2, 3} - set(_names(two))).pop()
     heir = next(name for number, name in _names(two).items() if number != 1)
     name = next(s.name for s in three.segments if s.segment_id == lost)
-    assert ("merged", name, lost, (heir,)) in _told(two.events)
+    assert ("merged", name, lost, (heir,)) in _events(two.events)
     assert two.model.next_segment_id == 4
     again = _run(_sample([10, 80, 100]), two.model, k=3)
     assert lost not in _names(again)
@@ -140,7 +140,7 @@ def test_an_axis_without_segments_keeps_the_numbers_that_were_given() -> None:
     nobody = Sample(_sample([10, 90]).customers.slice(240), np.ones(10))
     gone = _run(nobody, first)
     assert gone.model.verdict == "unavailable"
-    assert _told(gone.events) == {("died", "fresh", 1, ()), ("died", "stale", 2, ())}
+    assert _events(gone.events) == {("died", "fresh", 1, ()), ("died", "stale", 2, ())}
     back = _run(_sample([10, 90]), gone.model)
     assert _names(back) == {3: "fresh", 4: "stale"}
 
@@ -173,11 +173,11 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
     found = _run(_sample([10, 90]), replace(first, scales=scales, partition=far))
     assert _names(found)[2] == "stale"
     assert found.model.next_segment_id == 3
-    assert ("kept", "stale", 2, ()) in _told(found.events)
+    assert ("kept", "stale", 2, ()) in _events(found.events)
 
 
 @pytest.mark.parametrize(
-    ("kind", "others", "told"),
+    ("kind", "others", "found_events"),
     [
         ("born", ["old"], "new_one is new, from old"),
         ("born", [], "new_one is new"),
@@ -188,8 +188,8 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
         ("renamed", ["old"], "new_one has a new name, before: old"),
     ],
 )
-def test_events_are_told_in_a_sentence(kind: str, others: list[str], told: str) -> None:
-    assert SegmentEvent(kind, "new_one", 4, tuple(others)).sentence == told
+def test_an_event_is_a_sentence(kind: str, others: list[str], found_events: str) -> None:
+    assert SegmentEvent(kind, "new_one", 4, tuple(others)).sentence == found_events
 
 
 def _old(*centroids: float) -> AxisModel:
@@ -268,10 +268,10 @@ def test_exactly_half_of_a_segment_is_a_split_or_a_merger() -> None:
     old = _old(0.0, 9.0)
     born = replace(old.segments[0], segment_id=3, name="new_one")
     overlap = Overlap(np.array([[5.0, 2.0]]), np.array([10.0]), np.array([10.0, 10.0]))
-    told = _told(find_events(old, (born,), overlap))
-    assert ("split", "new_one", 3, ("s1",)) in told
-    assert ("merged", "s1", 1, ("new_one",)) in told
-    assert ("died", "s2", 2, ()) in told
+    found_events = _events(find_events(old, (born,), overlap))
+    assert ("split", "new_one", 3, ("s1",)) in found_events
+    assert ("merged", "s1", 1, ("new_one",)) in found_events
+    assert ("died", "s2", 2, ()) in found_events
 
 
 def test_ids_of_earlier_runs_are_not_given_again_and_their_names_have_them_back() -> None:

@@ -94,7 +94,7 @@ def _three_segments() -> tuple[dict[str, Floats], Labels]:
     return columns, labels
 
 
-def test_where_no_claim_holds_the_name_tells_the_two_strongest_deviations() -> None:
+def test_where_no_claim_holds_the_name_has_the_two_strongest_deviations() -> None:
     never = Prototype("never", "are nowhere", {}, (Claim("n_orders", "above", value=1e9),))
     columns, labels = _three_segments()
     named, _ = _named(_own_axis(never), columns, labels)
@@ -113,7 +113,7 @@ def test_a_name_is_given_once_to_the_segment_that_it_fits_best() -> None:
     assert named[0].name == "weekender"
 
 
-def _told(columns: dict[str, Floats], labels: Labels, claims: tuple[Claim, ...] = ()) -> list[str]:
+def _texts(columns: dict[str, Floats], labels: Labels, claims: tuple[Claim, ...] = ()) -> list[str]:
     """Figures of each segment, by the features of `_own_axis`."""
     weights = np.ones(len(labels))
     scales, _ = fit_scales(columns, weights, _own_axis().features)
@@ -127,56 +127,56 @@ def _told(columns: dict[str, Floats], labels: Labels, claims: tuple[Claim, ...] 
     ]
 
 
-def test_a_description_tells_what_differs_most_from_the_shop() -> None:
+def test_a_description_has_what_differs_most_from_the_shop() -> None:
     labels: Labels = np.repeat(np.arange(2), [3, 4])
     columns = {
         "weekend_order_share": np.array([0.5] * 6 + [0.4]),
         "n_orders": np.array([1.0, 1.0, 1.0, 14.0, 14.0, 14.0, 14.0]),
         "recency_days": np.array([80.0, 90.0, 100.0, 3.0, 1.0, 1.0, 1.0]),
     }
-    assert _told(columns, labels) == [
+    assert _texts(columns, labels) == [
         "has 1 order (shop median 14) and last bought 90 days ago (shop median 3)",
         "last bought 1 day ago (shop median 3) and has 14 orders (like the shop median)",
     ]
 
 
-def test_a_verb_that_two_figures_share_is_said_once() -> None:
+def test_two_figures_share_one_verb() -> None:
     columns, labels = _three_segments()
     columns["n_categories"] = columns["n_orders"]
     columns["products_per_order"] = columns["n_orders"]
     features = (Feature("products_per_order"), Feature("n_categories"))
     scales, _ = fit_scales(columns, np.ones(60), features)
     evidence = SegmentEvidence(columns, np.ones(60), labels, 3)
-    said = describe_figures(1, np.array([2.0, 1.0]), scales, evidence)
-    assert said.startswith("buys ")
-    assert said.count("buys") == 1
-    assert ") and from 29.6 categories (shop median 6.13)" in said
+    text = describe_figures(1, np.array([2.0, 1.0]), scales, evidence)
+    assert text.startswith("buys ")
+    assert text.count("buys") == 1
+    assert ") and from 29.6 categories (shop median 6.13)" in text
 
 
-def test_what_the_name_claims_is_told_first_even_where_it_is_as_everywhere() -> None:
+def test_what_the_name_claims_comes_first_even_where_it_is_as_everywhere() -> None:
     columns, labels = _three_segments()
     columns["evening_order_share"] = np.full(60, 0.25)
-    first = _told(columns, labels, (Claim("evening_order_share", "above", value=0.2),))[2]
+    first = _texts(columns, labels, (Claim("evening_order_share", "above", value=0.2),))[2]
     assert first.startswith("places 25% of orders in the evening (like the shop median) and ")
 
 
-def test_a_figure_that_nobody_of_the_segment_has_is_not_told() -> None:
+def test_a_figure_that_nobody_of_the_segment_has_is_left_out() -> None:
     columns, labels = _three_segments()
     columns["recency_days"][labels == 2] = np.nan  # filled with the median of the others
     columns["weekend_order_share"][:] = 0.5
     columns["n_orders"][:] = 3.0
-    said = _told(columns, labels)
-    assert said[2] == ""
-    assert said[0] == "last bought 11 days ago (like the shop median)"
-    assert "nan" not in "".join(said)
+    text = _texts(columns, labels)
+    assert text[2] == ""
+    assert text[0] == "last bought 11 days ago (like the shop median)"
+    assert "nan" not in "".join(text)
 
 
 def test_a_description_is_a_sentence() -> None:
-    told = "has 14 orders (shop median 5)"
-    assert describe_segment("buy most", told) == (
+    text = "has 14 orders (shop median 5)"
+    assert describe_segment("buy most", text) == (
         "Buy most: the typical one has 14 orders (shop median 5)."
     )
-    assert describe_segment("", told) == "The typical customer has 14 orders (shop median 5)."
+    assert describe_segment("", text) == "The typical customer has 14 orders (shop median 5)."
     assert describe_segment("buy most", "") == "Buy most."
     assert describe_segment("", "") == "No figure of these customers is known."
 

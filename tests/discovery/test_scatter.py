@@ -1,4 +1,4 @@
-"""The scatter: customers as likely as in the population, on the features that tell most apart."""
+"""The scatter: drawn as the population is, on the features that separate segments best."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ COLUMNS = ("lifetime_value", "recency_days")
 
 
 def _shop() -> dict[str, Floats]:
-    """Three kinds of customers; the dearer the kind, the rarer, and the later they came."""
+    """Three kinds of customers; the more valuable the kind, the rarer, and the later they came."""
     draw = np.random.default_rng(11)
     kind = draw.permutation(np.repeat([0, 1, 2], [1400, 450, 150]))
     value = np.array([20.0, 200.0, 3000.0])[kind] * draw.lognormal(0, 0.4, N_CUSTOMERS)

@@ -257,13 +257,13 @@ def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
     alone, alone_tally = _assigned(engine, model, 5000)
     tally = Tally()
     both = pa.Table.from_batches(assign_population(engine, model, 700, tally, previous))
-    said, _ = _assigned(engine, previous, 5000)
+    earlier, _ = _assigned(engine, previous, 5000)
     names = [axis.name for axis in previous.axes[1:]]
     assert both.select(alone.column_names).combine_chunks() == alone.combine_chunks()
     added = [*map(rescored_column, names), HAS_NEW_TICKET]
     assert both.column_names == [*alone.column_names, *added]
     for name in names:
-        assert both[rescored_column(name)].to_pylist() == said[name].to_pylist()
+        assert both[rescored_column(name)].to_pylist() == earlier[name].to_pylist()
     assert both["own_rescored"].to_pylist() != both["own"].to_pylist()
     assert set(both[HAS_NEW_TICKET].to_pylist()) == {False}
     assert tally.n_filled == alone_tally.n_filled

@@ -1,4 +1,4 @@
-"""Segments of one run beside those of the next, and the command that tells who moved."""
+"""Segments of one run beside those of the next, and the command that shows who moved."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ def test_two_months_of_a_shop_and_one_of_them_twice(
     assert sum(t["n_customers"] for t in report) == sum(move["n_customers"] for move in moves)
 
 
-def test_what_cannot_be_told_is_said(
+def test_a_wrong_question_gets_a_clear_error(
     capsys: pytest.CaptureFixture[str], database: Connection, database_url: str
 ) -> None:
     url = ("--database-url", database_url)
     nothing = call(capsys, "transitions", *url)
     assert (nothing.status, "has been published" in nothing.err) == (2, True)
     Shop(database).publish({"a": Customer()}, MARCH)
-    for arguments, told in (
+    for arguments, message in (
         (("--run", 7), "no published run 7"),
         (("--run", "x"), "'x'"),
         (("--store-id", "other"), "'other'"),
@@ -139,4 +139,4 @@ def test_what_cannot_be_told_is_said(
     ):
         outcome = call(capsys, "transitions", *arguments, *url)
         assert outcome.status == 2
-        assert told in outcome.err
+        assert message in outcome.err

@@ -163,7 +163,7 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> No
         read_model(path)
 
 
-def test_a_file_that_is_not_there_or_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_unwritable_file_gets_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_model(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot be written"):

@@ -45,7 +45,7 @@ def _explained(axis: AxisModel = AXIS, **measures: float | None) -> AxisExplanat
     return explain(model, measures)[0]
 
 
-def test_a_segment_is_told_with_its_runner_up_and_the_figures_that_decided() -> None:
+def test_a_segment_is_explained_by_its_runner_up_and_the_deciding_figures() -> None:
     # At (3, 5): 4 + 1 from near, 16 + 1 from far.
     found = _explained(recency_days=30, n_orders=5)
     assert (found.kind, found.name, found.meaning) == ("segment", "near", "are near")
@@ -68,7 +68,7 @@ def test_a_segment_is_told_with_its_runner_up_and_the_figures_that_decided() -> 
     ]
 
 
-def test_figures_that_speak_against_the_segment_are_told_as_such() -> None:
+def test_figures_against_the_segment_are_shown_as_such() -> None:
     # At (6, 6) with far moved to two orders: 25 + 4 from near, 1 + 16 from far.
     apart = replace(AXIS, partition=CentroidPartition(((1.0, 4.0), (7.0, 2.0))))
     found = _explained(apart, recency_days=60, n_orders=6)
@@ -110,8 +110,8 @@ def test_a_flip_beyond_the_bounds_of_the_scale_is_not_claimed() -> None:
     bounded = replace(AXIS, scales=(replace(RECENCY, high=39.0), ORDERS))
     found = _explained(bounded, recency_days=30, n_orders=4)
     assert found.flip is None
-    told = "no single figure, changed alone, would lead to another segment"
-    assert explanation_lines(found, MEASURES.__getitem__)[-1] == told
+    expected = "no single figure, changed alone, would lead to another segment"
+    assert explanation_lines(found, MEASURES.__getitem__)[-1] == expected
 
 
 def test_a_change_that_leads_to_a_state_is_not_a_flip() -> None:
@@ -124,7 +124,7 @@ def test_a_change_that_leads_to_a_state_is_not_a_flip() -> None:
     assert found.flip is None  # one order would be nearer to few, and is a one_time_buyer
 
 
-def test_an_unknown_figure_is_told_with_the_median_that_stands_in() -> None:
+def test_an_unknown_figure_is_shown_as_filled_with_the_median() -> None:
     found = _explained(recency_days=None, n_orders=4)
     assert found.figures[0].value is None
     assert explanation_lines(found, MEASURES.__getitem__)[2:] == [
@@ -206,7 +206,7 @@ def test_an_axis_without_segments_gives_its_reason() -> None:
     assert _explained(axis, n_orders=1).name == "one_time_buyer"
 
 
-def test_only_the_axes_that_are_asked_for_are_explained_and_a_wrong_name_is_told() -> None:
+def test_only_the_named_axes_are_explained_and_a_wrong_name_gets_an_error() -> None:
     other = replace(AXIS, name="other")
     model = Model(1, (), "UTC", REFERENCE, (AXIS, other))
     figures = {"recency_days": 1.0, "n_orders": 4.0}
@@ -235,5 +235,7 @@ def test_figures_are_rounded_towards_the_change_to_what_a_customer_can_come_to(
     measure: str, threshold: float, up: str, down: str
 ) -> None:
     unit = MEASURES[measure]
-    told = [format_exact(next_step(threshold, unit, is_rise=rise), unit) for rise in (True, False)]
-    assert told == [up, down]
+    expected = [
+        format_exact(next_step(threshold, unit, is_rise=rise), unit) for rise in (True, False)
+    ]
+    assert expected == [up, down]
