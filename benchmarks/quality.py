@@ -42,6 +42,7 @@ from segpipe.discovery.discover import Discovery, discover
 from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.engines.duckdb import Connection, literal, open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import Reference, compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
@@ -61,7 +62,7 @@ class Shop:
     def __init__(
         self, engine: Connection, inputs: frozenset[str], reference: Reference, truth: Path
     ) -> None:
-        self.engine = engine
+        self.customers = DuckDbTables(engine)
         self.inputs = inputs
         self.reference = reference
         self.truth = _read_truth(truth)
@@ -70,10 +71,10 @@ class Shop:
         self, size: int, settings: ClusterSettings, *, is_weighted: bool = True
     ) -> list[Discovery]:
         """Every axis on a sample of that size, held against everybody."""
-        sample, info = draw_sample(self.engine, SampleSettings(size, SEED))
+        sample, info = draw_sample(self.customers, SampleSettings(size, SEED))
         if not is_weighted:
             sample = Sample(sample.customers, np.ones(info.n_drawn))
-        population = Population(self.engine, info.n_drawn, info.n_customers)
+        population = Population(self.customers, info.n_drawn, info.n_customers)
         axes = axes_for(self.inputs)
         return discover(sample, axes, self.inputs, settings, SEED, population=population)
 
@@ -81,7 +82,7 @@ class Shop:
         """Axis → segment of each customer, by id."""
         axes = tuple(item.model for item in found)
         model = Model(SEED, tuple(sorted(self.inputs)), "UTC", self.reference, axes)
-        batches = assign_population(self.engine, model, 50_000, Tally())
+        batches = assign_population(self.customers, model, 50_000, Tally())
         table = pa.Table.from_batches(list(batches)).sort_by("customer_id")
         return {axis.name: table[axis.name].to_pylist() for axis in axes}
 

@@ -35,6 +35,7 @@ from speed import generate
 from segpipe import postgres, publishing, runs
 from segpipe.core.settings import EngineSettings, SourceSettings
 from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model, read_model
@@ -129,7 +130,7 @@ def _real_batches(lines: Path, model: Model) -> list[pa.RecordBatch]:
     with open_engine(EngineSettings()) as engine:
         source = read_order_lines(engine, SourceSettings(paths=(str(lines),)))
         compute_features(engine, source.inputs, None, model.reference)
-        return list(assign_population(engine, model, _BATCH, Tally()))
+        return list(assign_population(DuckDbTables(engine), model, _BATCH, Tally()))
 
 
 def _repeated(real: Sequence[pa.RecordBatch], n_profiles: int) -> Iterator[pa.RecordBatch]:

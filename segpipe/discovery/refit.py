@@ -1,7 +1,7 @@
 """The whole population's own fit of an axis, and how far the sample's agrees with it.
 
-Takes the partition that the sample gave and the customers of the engine; gives it refitted, and
-an AgreementInfo. Measured in every run, since the features of everybody are at hand.
+Takes the sample's partition and the engine's customers; gives it refitted, and an AgreementInfo.
+Measured in every run, since the features of everybody are at hand.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from segpipe.clustering.rand_index import adjusted_rand, in_common
 from segpipe.clustering.registry import CLUSTERERS
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import AgreementInfo
-from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import ClusterSettings
-from segpipe.engines.duckdb import Connection, quote
+from segpipe.engines.base import CustomerTable
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
 
 
@@ -30,17 +29,14 @@ from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales,
 class Population:
     """All customers of the run, read an axis at a time: memory is bounded by one axis."""
 
-    engine: Connection
+    customers: CustomerTable
     sample_size: int
     n_customers: int
 
     def eligible(self, measures: Sequence[str], rules: Sequence[Eligibility]) -> dict[str, Floats]:
         """The measures of the eligible customers, in the order of their ids."""
         names = list(dict.fromkeys([*measures, *(rule.measure for rule in rules)]))
-        # The table is in the order of the ids, and is read in its order.
-        query = f"SELECT {', '.join(map(quote, names))} FROM {CUSTOMER_FEATURES.name}"
-        with self.engine.cursor() as cursor:  # of its own, for axes are read side by side
-            table = cursor.sql(query).to_arrow_table()
+        table = self.customers.read_columns(names)
         columns = {name: table[name].to_numpy().astype(np.float64, copy=False) for name in names}
         eligible = eligible_rows(columns, rules)
         return {name: columns[name][eligible] for name in measures}

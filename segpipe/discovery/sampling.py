@@ -1,7 +1,7 @@
 """The discovery sample: customers drawn by lifetime value, each with its population weight.
 
-Takes the customer_features table; gives a Sample (Arrow table plus weights) and a SampleInfo.
-A customer's place in the draw is a hash of seed and id, so row order changes nothing.
+Takes the engine's customers; gives a Sample (Arrow table plus weights) and a SampleInfo. A
+customer's place in the draw is a hash of seed and id, so row order changes nothing.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ibis
 import numpy as np
 import pyarrow as pa
 
 from segpipe.core.arrays import Floats
 from segpipe.core.report import SampleInfo, StratumInfo
-from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import SampleSettings
-from segpipe.engines.duckdb import Connection
-from segpipe.features.tables import TableMaterializer
+from segpipe.engines.base import CustomerTable
 
 
 @dataclass(frozen=True)
@@ -47,32 +44,12 @@ class Sample:
     weights: Floats
 
 
-def draw_sample(engine: Connection, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
+def draw_sample(customers: CustomerTable, settings: SampleSettings) -> tuple[Sample, SampleInfo]:
     """Draw `settings.size` customers, or all with weight 1 where there are no more than that."""
-    tables = TableMaterializer(engine)
-    features = tables.table(CUSTOMER_FEATURES.name)
-    n_customers = int(tables.fetch(features.aggregate(n=features.count()))["n"][0].as_py())
+    n_customers = customers.count_customers()
     sizes = stratum_sizes(n_customers)
     quotas = sizes if n_customers <= settings.size else allocate(sizes, settings.size)
-    by_value = ibis.window(order_by=[ibis.desc("lifetime_value"), "customer_id"])
-    # The rest of a customer's columns is fetched for the drawn alone, not carried through ranking.
-    ranked = features.select("customer_id", "lifetime_value").mutate(
-        value_rank=ibis.row_number().over(by_value),
-        draw=(ibis.literal(f"{settings.seed}:") + features.customer_id).hexdigest("md5"),
-    )
-    bounds = np.cumsum(sizes)
-    stratum = ibis.cases(
-        *((ranked.value_rank < int(bound), index) for index, bound in enumerate(bounds)),
-        else_=len(sizes) - 1,
-    )
-    banded = ranked.mutate(stratum=stratum)
-    in_stratum = ibis.window(group_by="stratum", order_by=["draw", "customer_id"])
-    placed = banded.mutate(place=ibis.row_number().over(in_stratum))
-    drawn = ibis.or_(
-        *((placed.stratum == index) & (placed.place < quota) for index, quota in enumerate(quotas))
-    )
-    chosen = placed.filter(drawn).select("customer_id", "stratum")
-    rows = tables.fetch(features.join(chosen, "customer_id").order_by("customer_id"))
+    rows = customers.draw_customers(settings.seed, sizes, quotas)
     weight_of = np.array([size / max(quota, 1) for size, quota in zip(sizes, quotas, strict=True)])
     weights = weight_of[rows["stratum"].to_numpy()]
     strata = tuple(
@@ -91,8 +68,8 @@ def stratum_sizes(n_customers: int) -> list[int]:
 def allocate(sizes: Sequence[int], places: int) -> list[int]:
     """Places of each stratum by its sample share, never more than it has customers.
 
-    What a short stratum leaves goes to the others in proportion to their shares; fractions
-    go by largest remainder, ties to the upper stratum.
+    Places that a small stratum cannot fill go to the others in proportion to their shares;
+    fractions go by largest remainder, ties to the upper stratum.
     """
     quotas = [0] * len(sizes)
     open_strata = {index for index, size in enumerate(sizes) if size > 0}

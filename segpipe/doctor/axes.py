@@ -21,6 +21,7 @@ from segpipe.discovery.sampling import draw_sample
 from segpipe.doctor.columns import INPUT_WORDS, advice_for, column_of
 from segpipe.doctor.record import AxisHealth
 from segpipe.engines.duckdb import Connection, quote
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.preprocessing import eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
@@ -50,7 +51,7 @@ def axis_healths(
     engine: Connection, settings: RunSettings, source: SourceInfo, parts: tuple[Part, ...]
 ) -> tuple[AxisHealth, ...]:
     """The health of every axis of the run, in its order."""
-    sample, _ = draw_sample(engine, settings.sample)
+    sample, _ = draw_sample(DuckDbTables(engine), settings.sample)
     customers = sample.customers.drop_columns(["customer_id"])
     columns = {
         name: column.to_numpy().astype(np.float64)

@@ -1,8 +1,8 @@
-"""What a run keeps on disk from clustering to the end of publication, for `segpipe run --resume`.
+"""What a run keeps on disk from clustering until it is published, for `segpipe run --resume`.
 
 Takes what the stages up to clustering gave, and the customers' features; gives them back to a later
-run of the same origin, which then neither parses nor clusters. Customers' figures: for the user's
-eyes only, and gone once the run is published.
+run of the same origin, which then neither parses nor clusters. These are figures of customers, so
+only the user can read them, and they are removed once the run is published.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,18 @@ from segpipe import __version__
 from segpipe.axes.catalogue import axis_path
 from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
-from segpipe.core.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo
-from segpipe.core.schema import CUSTOMER_FEATURES, METRICS, TICKETS
+from segpipe.core.schema import CUSTOMER_FEATURES, TICKETS
 from segpipe.core.settings import RunSettings, home_path
-from segpipe.engines.duckdb import Connection, EngineError, literal, quote
+from segpipe.engines.base import CustomerTable, EngineError
 from segpipe.model.assign import needed_measures
 from segpipe.model.compare import rescored_axes
-from segpipe.model.document import Model, model_of
+from segpipe.model.document import Model, measures_of, model_of
+from segpipe.pipeline.context import Discovered
+from segpipe.pipeline.memberships import assignment_columns
 from segpipe.runs import PublishedRun
 
-_RUN_FILE = "run.json"  # written last: what is kept is whole where it is there
-_WITHOUT_EFFECT = (  # on what is kept; whatever else is set, and will ever be, has one
+_RUN_FILE = "run.json"  # written last: where it is there, everything is
+_WITHOUT_EFFECT = (  # on what is kept; all other settings, also those of later versions, have one
     "engine",
     "assign",
     "gates",
@@ -51,21 +52,8 @@ class Origin:
     version: str  # of segpipe
     input_hash: str
     settings: str
-    previous: str  # run in force, and all ids that were ever given
+    previous: str  # the current run, and all ids that were ever given
     forgotten: str
-
-
-@dataclass(frozen=True)
-class Resumable:
-    """What the stages up to clustering gave; the features are in the engine."""
-
-    origin: Origin
-    source: SourceInfo
-    features: FeatureInfo
-    sample: SampleInfo | None  # None: a given model
-    axes: tuple[AxisInfo, ...]  # as discovery came to them, without counts
-    model: Model
-    scatter: dict[str, Any]
 
 
 def origin_of(
@@ -84,34 +72,40 @@ def origin_of(
     )
 
 
-def save(engine: Connection, store_id: str, found: Resumable, former: Model | None) -> str | None:
-    """Keep the run; give a note where that cannot be, which is no reason to fail.
+def save(
+    customers: CustomerTable, store_id: str, origin: Origin, found: Discovered, former: Model | None
+) -> str | None:
+    """Keep what was discovered; a note where that fails, which is no reason for the run to fail.
 
-    Of the features as much is kept as assignment with the model and the `former` one looks at.
+    Of the features, what assignment with this model and the `former` one looks at is kept.
     """
     folder = _folder(store_id)
     try:
         discard(store_id)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
-        queries = _queries(found, former)
-        files = {table: _write_table(engine, folder, table, q) for table, q in queries.items()}
-        _write_run(folder / _RUN_FILE, {"run": _plain(found), "files": files})
+        measures = needed_measures(found.model) + measures_of(rescored_axes(former, found.model))
+        # Of the tickets, what will be asked: who has one later than the previous run's date.
+        tickets_until = found.features.as_of if "tickets" in found.model.inputs else None
+        files = customers.keep(folder, assignment_columns(measures), tickets_until)
+        document = {
+            "run": {"origin": asdict(origin), **_plain(found)},
+            "files": {path.stem: _protect(path) for path in files},
+        }
+        _write_run(folder / _RUN_FILE, document)
     except (OSError, EngineError) as error:
-        if "interrupt" in str(error).lower():  # the engine noticed the signal first
-            raise
         discard(store_id)
-        told = str(error).splitlines()[0]
-        return f"Nothing is kept for --resume, since {folder} cannot be written: {told}"
+        reason = str(error).splitlines()[0]
+        return f"Nothing is kept for --resume, since {folder} cannot be written: {reason}"
     return None
 
 
-def find(store_id: str, origin: Origin) -> Resumable | str:
-    """The run that is kept, where it is of this origin; else why not, as a clause."""
+def find(store_id: str, origin: Origin) -> Discovered | str:
+    """What was kept, if it is of this origin; otherwise why it cannot be used, as a clause."""
     folder = _folder(store_id)
     try:
         document = json.loads((folder / _RUN_FILE).read_text(encoding="utf-8"))
-        if reason := _difference(Origin(**document["run"]["origin"]), origin):
+        if reason := _difference(Origin(**document["run"].pop("origin")), origin):
             return reason
         if any(_seal(_file(folder, name)) != seal for name, seal in document["files"].items()):
             return f"what is kept in {folder} is damaged"
@@ -124,18 +118,17 @@ def find(store_id: str, origin: Origin) -> Resumable | str:
         return f"what is kept in {folder} is damaged"
 
 
-def restore(engine: Connection, store_id: str, found: Resumable) -> None:
-    """Create in the engine the tables of the run that `find` gave."""
+def restore(customers: CustomerTable, store_id: str, found: Discovered) -> None:
+    """Create in the engine the tables of what `find` gave."""
     folder = _folder(store_id)
-    for table in _queries(found, None):
-        scan = f"read_parquet([{literal(str(_file(folder, table)))}]"
-        engine.execute(
-            f"CREATE OR REPLACE TABLE {quote(table)} AS FROM {scan}, hive_partitioning = false)"
-        )
+    tables = [CUSTOMER_FEATURES.name]
+    if "tickets" in found.model.inputs:
+        tables.append(TICKETS.name)
+    customers.restore([_file(folder, table) for table in tables])
 
 
 def discard(store_id: str) -> None:
-    """Remove what is kept of the store, and the folders around it where they are empty then."""
+    """Remove what is kept of the store, and the folders around it if they are then empty."""
     folder = _folder(store_id)
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
@@ -144,9 +137,9 @@ def discard(store_id: str) -> None:
 
 
 def erase_customer(store_id: str, customer_id: str) -> None:
-    """Remove the customer from what is kept: all of it goes, whoever is in it.
+    """Remove the customer from what is kept, by removing all of it.
 
-    Raises InputError where that cannot be.
+    Raises InputError where that fails.
     """
     discard(store_id)
     folder = _folder(store_id)
@@ -163,30 +156,7 @@ def _file(folder: Path, table: str) -> Path:
     return folder / f"{table}.parquet"
 
 
-def _queries(found: Resumable, former: Model | None) -> dict[str, str]:
-    """Table → SELECT of what assignment looks at.
-
-    Of the tickets a customer's latest up to as_of: whether it is later than the previous run's
-    date is what will be asked.
-    """
-    measures = dict.fromkeys(needed_measures(found.model))
-    if former:
-        axes = rescored_axes(former, found.model)
-        measures |= dict.fromkeys(needed_measures(replace(former, axes=axes)))
-    columns = ["customer_id", *METRICS, *(m for m in measures if m not in METRICS)]
-    features = f"SELECT {', '.join(map(quote, columns))} FROM {CUSTOMER_FEATURES.name}"
-    if "tickets" not in found.model.inputs:
-        return {CUSTOMER_FEATURES.name: features}
-    tickets = (
-        f"SELECT customer_id, max(created_at) AS created_at FROM {TICKETS.name}"
-        f" WHERE created_at::DATE <= DATE '{found.features.as_of}' GROUP BY ALL ORDER BY ALL"
-    )
-    return {CUSTOMER_FEATURES.name: features, TICKETS.name: tickets}
-
-
-def _write_table(engine: Connection, folder: Path, table: str, query: str) -> dict[str, Any]:
-    path = _file(folder, table)
-    engine.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
+def _protect(path: Path) -> dict[str, Any]:
     path.chmod(0o600)
     return _seal(path)
 
@@ -210,9 +180,8 @@ def _write_run(path: Path, document: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def _plain(found: Resumable) -> dict[str, Any]:
+def _plain(found: Discovered) -> dict[str, Any]:
     return {
-        "origin": asdict(found.origin),
         "source": plain_values(asdict(found.source)),
         "features": plain_values(asdict(found.features)),
         "sample": asdict(found.sample) if found.sample else None,
@@ -222,19 +191,19 @@ def _plain(found: Resumable) -> dict[str, Any]:
     }
 
 
-def _structured(run: dict[str, Any]) -> Resumable:
+def _structured(run: dict[str, Any]) -> Discovered:
     from cattrs import Converter  # a tenth of a second, for a run that resumes only
 
     converter = Converter(detailed_validation=False)
     for kind in (date, datetime):
         converter.register_structure_hook(kind, lambda text, to: to.fromisoformat(text))
     converter.register_structure_hook(Model, lambda document, _: model_of(document))
-    found: Resumable = converter.structure(run, Resumable)
+    found: Discovered = converter.structure(run, Discovered)
     return found
 
 
 def _difference(kept: Origin, origin: Origin) -> str | None:
-    """Why the one does not serve for the other, None where it does."""
+    """Why what is kept cannot be used by a run of this origin, None where it can."""
     if kept.version != origin.version:
         return f"what is kept was made by segpipe {kept.version}, this is {origin.version}"
     if kept.input_hash != origin.input_hash:
@@ -249,15 +218,15 @@ def _difference(kept: Origin, origin: Origin) -> str | None:
 
 
 def _settings_of_effect(settings: RunSettings) -> dict[str, Any]:
-    """Stage → key → value, files of settings by their content."""
-    told = asdict(settings)
+    """Stage → key → value, with files of settings by their content."""
+    values = asdict(settings)
     for name in _WITHOUT_EFFECT:
-        del told[name]
-    told["source"]["preset_paths"] = [_content(path) for path in settings.source.preset_paths]
+        del values[name]
+    values["source"]["preset_paths"] = [_content(path) for path in settings.source.preset_paths]
     axes = map(axis_path, settings.features.axis_paths)
-    told["features"]["axis_paths"] = [_content(path) for path in axes]
-    told["model_path"] = _content(settings.model_path) if settings.model_path else None
-    return told
+    values["features"]["axis_paths"] = [_content(path) for path in axes]
+    values["model_path"] = _content(settings.model_path) if settings.model_path else None
+    return values
 
 
 def _content(path: Path) -> str:

@@ -137,7 +137,7 @@ def test_an_unforeseen_error_is_one_line_and_status_1(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("segpipe.pipeline.run.draw_sample", broken)
+    monkeypatch.setattr("segpipe.pipeline.stages.draw_sample", broken)
     path = write_shop(tmp_path / "shop.csv", shop_lines(5))
     outcome = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
     assert outcome.status == 1

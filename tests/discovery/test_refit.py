@@ -12,6 +12,7 @@ from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.settings import ClusterSettings, EngineSettings
 from segpipe.discovery.refit import Population, refit, wanted_size
 from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.preprocessing import FeatureScale
 from tests.support.features import put_customers
 
@@ -31,7 +32,7 @@ def _put(engine: Connection, recency_days: Sequence[float | None], n_orders: int
         engine,
         {"customer_id": ids, "recency_days": recency_days, "n_orders": [n_orders] * len(ids)},
     )
-    return Population(engine, sample_size=1000, n_customers=len(ids))
+    return Population(DuckDbTables(engine), sample_size=1000, n_customers=len(ids))
 
 
 def test_centroids_move_to_the_means_of_the_population(engine: Connection) -> None:

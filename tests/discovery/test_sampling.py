@@ -14,6 +14,7 @@ from segpipe.core.report import SampleInfo
 from segpipe.core.settings import EngineSettings, SampleSettings
 from segpipe.discovery.sampling import Sample, allocate, draw_sample, stratum_sizes
 from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from tests.support.features import put_customers
 
 
@@ -22,7 +23,7 @@ def _drawn(
 ) -> tuple[Sample, SampleInfo]:
     with open_engine(EngineSettings()) as engine:
         put_customers(engine, {"customer_id": ids, "lifetime_value": values})
-        return draw_sample(engine, SampleSettings(size=size, seed=seed))
+        return draw_sample(DuckDbTables(engine), SampleSettings(size=size, seed=seed))
 
 
 def _ids(sample: Sample) -> list[str]:

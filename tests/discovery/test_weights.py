@@ -20,6 +20,7 @@ from segpipe.core.settings import EngineSettings, SampleSettings
 from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.preprocessing import fit_scales, scale_matrix
 from tests.support.features import put_customers
 
@@ -77,7 +78,7 @@ def draws(engine: Connection) -> list[tuple[dict[str, Floats], Floats]]:
     """Columns and weights of one sample of 300 a seed."""
     found = []
     for seed in range(N_DRAWS):
-        sample, _ = draw_sample(engine, SampleSettings(size=300, seed=seed))
+        sample, _ = draw_sample(DuckDbTables(engine), SampleSettings(size=300, seed=seed))
         rows = sample.customers
         columns = {name: rows[name].to_numpy().astype(np.float64) for name in COLUMNS}
         found.append((columns, sample.weights))

@@ -20,6 +20,7 @@ from segpipe.core.settings import ClusterSettings, EngineSettings, SampleSetting
 from segpipe.discovery.discover import discover
 from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import Reference, compute_features
 from segpipe.model.assign import Tally, assign_axis, needed_measures
 from segpipe.model.document import AxisModel, Model, Segment
@@ -92,7 +93,7 @@ def engine() -> Iterator[Connection]:
 @pytest.fixture(scope="module")
 def model(engine: Connection) -> Model:
     """All 13 axes, discovered on a sample, and one of our own."""
-    sample, _ = draw_sample(engine, SampleSettings(size=400))
+    sample, _ = draw_sample(DuckDbTables(engine), SampleSettings(size=400))
     inputs = frozenset({"discount", "refund"})
     settings = ClusterSettings(restarts=2, max_k=4)
     found = discover(sample, AXES, inputs, settings, seed=1)
@@ -102,7 +103,7 @@ def model(engine: Connection) -> Model:
 
 def _assigned(engine: Connection, model: Model, size: int) -> tuple[pa.Table, Tally]:
     tally = Tally()
-    return pa.Table.from_batches(assign_population(engine, model, size, tally)), tally
+    return pa.Table.from_batches(assign_population(DuckDbTables(engine), model, size, tally)), tally
 
 
 def _one(values: dict[str, float], axis: AxisModel = OWN) -> tuple[str, float]:
@@ -149,7 +150,9 @@ def test_batch_size_changes_no_bit(engine: Connection, model: Model) -> None:
 
 
 def test_a_batch_is_no_larger_than_asked_for(engine: Connection, model: Model) -> None:
-    sizes = [batch.num_rows for batch in assign_population(engine, model, 500, Tally())]
+    sizes = [
+        batch.num_rows for batch in assign_population(DuckDbTables(engine), model, 500, Tally())
+    ]
     assert sum(sizes) == N
     assert max(sizes) <= 500
 
@@ -256,7 +259,8 @@ def test_the_previous_model_is_applied_to_the_same_measures_and_counted_nowhere(
     previous = replace(model, axes=(gone, moved, *model.axes[:4]))
     alone, alone_tally = _assigned(engine, model, 5000)
     tally = Tally()
-    both = pa.Table.from_batches(assign_population(engine, model, 700, tally, previous))
+    customers = DuckDbTables(engine)
+    both = pa.Table.from_batches(assign_population(customers, model, 700, tally, previous))
     earlier, _ = _assigned(engine, previous, 5000)
     names = [axis.name for axis in previous.axes[1:]]
     assert both.select(alone.column_names).combine_chunks() == alone.combine_chunks()
@@ -287,7 +291,7 @@ def test_a_ticket_is_new_from_the_day_after_the_previous_run() -> None:
         for inputs, expected in ((("tickets",), ["b"]), ((), [])):
             model = Model(1, inputs, "UTC", REFERENCE, (OWN,))
             since = Since(date(2025, 2, 1), AS_OF)
-            batches = assign_population(engine, model, 2, Tally(), model, since)
+            batches = assign_population(DuckDbTables(engine), model, 2, Tally(), model, since)
             found = pa.Table.from_batches(batches)
             asked = found.filter(found[HAS_NEW_TICKET])["customer_id"].to_pylist()
             assert asked == expected

@@ -1,4 +1,4 @@
-"""Resume: what a run keeps gives the same run again, for its own origin and nobody else's eyes."""
+"""Resume: what a run keeps gives the same run again, for the same origin and the same user."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from segpipe.core.settings import (
 from segpipe.discovery.discover import discover
 from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import draw_sample
-from segpipe.engines.duckdb import Connection, open_engine
+from segpipe.engines.base import CustomerTable
+from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.pipeline.checkpoint import (
     Origin,
-    Resumable,
     discard,
     erase_customer,
     find,
@@ -41,6 +42,7 @@ from segpipe.pipeline.checkpoint import (
     restore,
     save,
 )
+from segpipe.pipeline.context import Discovered
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
 from segpipe.pipeline.summary import discovered_axes, scatter_points
 from segpipe.runs import PublishedRun
@@ -85,9 +87,13 @@ def _shop() -> tuple[list[Row], list[Row]]:
 class Kept:
     """A run up to clustering, its engine still open, and the model of the run before it."""
 
-    engine: Connection
-    found: Resumable
+    customers: CustomerTable
+    origin: Origin
+    found: Discovered
     former: Model
+
+    def save(self, store_id: str = STORE) -> str | None:
+        return save(self.customers, store_id, self.origin, self.found, self.former)
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +101,15 @@ def kept() -> Iterator[Kept]:
     lines, tickets = _shop()
     with engine_of(lines, tickets) as engine:
         features, reference = compute_features(engine, ALL_INPUTS, AS_OF)
-        sample, info = draw_sample(engine, SampleSettings(size=200))
+        customers = DuckDbTables(engine)
+        sample, info = draw_sample(customers, SampleSettings(size=200))
         discovered = discover(
             sample,
             AXES,
             ALL_INPUTS,
             SETTINGS.cluster,
             seed=42,
-            population=Population(engine, info.n_drawn, info.n_customers),
+            population=Population(customers, info.n_drawn, info.n_customers),
         )
         axes = tuple(found.model for found in discovered)
         model = Model(42, tuple(sorted(ALL_INPUTS)), "UTC", reference, axes)
@@ -124,8 +131,7 @@ def kept() -> Iterator[Kept]:
             n_tickets=len(tickets),
             notes=("a note",),
         )
-        found = Resumable(
-            origin=origin_of(SETTINGS, INPUT_HASH, None),
+        found = Discovered(
             source=source,
             features=features,
             sample=info,
@@ -136,7 +142,8 @@ def kept() -> Iterator[Kept]:
         # On the same axes the former model looks at measures that the new one does not need.
         former = tuple(replace(axes[i + 4], name=axes[i].name) for i in range(4))
         found = replace(found, model=replace(model, axes=axes[:4]))
-        yield Kept(engine, found, replace(model, axes=former))
+        origin = origin_of(SETTINGS, INPUT_HASH, None)
+        yield Kept(customers, origin, found, replace(model, axes=former))
 
 
 @pytest.fixture(autouse=True)
@@ -146,9 +153,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def _batches(engine: Connection, model: Model, former: Model, size: int) -> list[bytes]:
-    assigned = assign_population(engine, model, size, Tally(), former, SINCE)
-    measures = measure_batches(engine, model, size)
+def _batches(customers: CustomerTable, model: Model, former: Model, size: int) -> list[bytes]:
+    assigned = assign_population(customers, model, size, Tally(), former, SINCE)
+    measures = measure_batches(customers, model, size)
     return [_bytes(batches) for batches in (assigned, measures)]
 
 
@@ -165,38 +172,40 @@ def _files(home: Path) -> list[Path]:
 
 
 def test_what_is_kept_gives_the_same_run_again(kept: Kept) -> None:
-    assert save(kept.engine, STORE, kept.found, kept.former) is None
-    again = find(STORE, kept.found.origin)
-    assert isinstance(again, Resumable)
+    assert kept.save() is None
+    again = find(STORE, kept.origin)
+    assert isinstance(again, Discovered)
     assert again == kept.found
     assert again.model.hash() == kept.found.model.hash()
     assert again.model.document() == kept.found.model.document()
     assert {type(axis.agreement).__name__ for axis in again.axes} >= {"AgreementInfo"}
     model = kept.found.model
     with open_engine(EngineSettings(threads=1)) as engine:
-        restore(engine, STORE, again)
+        restored = DuckDbTables(engine)
+        restore(restored, STORE, again)
         for size in (7, 5000):
-            before = _batches(kept.engine, model, kept.former, size)
-            assert _batches(engine, model, kept.former, size) == before
+            before = _batches(kept.customers, model, kept.former, size)
+            assert _batches(restored, model, kept.former, size) == before
         described = engine.execute("DESCRIBE customer_features").fetchall()
         assert "store" not in {row[0] for row in described}  # as the folder's name would have it
 
 
-def test_without_tickets_or_a_former_model_there_is_less_to_keep(kept: Kept, home: Path) -> None:
+def test_without_tickets_or_a_former_model_less_is_kept(kept: Kept, home: Path) -> None:
     found = replace(kept.found, model=replace(kept.found.model, inputs=()), sample=None)
-    assert save(kept.engine, STORE, found, None) is None
+    assert save(kept.customers, STORE, kept.origin, found, None) is None
     assert [path.name for path in _files(home)] == ["customer_features.parquet", "run.json"]
-    again = find(STORE, found.origin)
+    again = find(STORE, kept.origin)
     assert again == found
     with open_engine(EngineSettings()) as engine:
-        restore(engine, STORE, found)
-        assigned = _bytes(assign_population(engine, found.model, 50, Tally()))
-    assert assigned == _bytes(assign_population(kept.engine, found.model, 50, Tally()))
+        restored = DuckDbTables(engine)
+        restore(restored, STORE, found)
+        assigned = _bytes(assign_population(restored, found.model, 50, Tally()))
+    assert assigned == _bytes(assign_population(kept.customers, found.model, 50, Tally()))
 
 
-def test_it_is_for_the_users_eyes_only_and_gone_when_discarded(kept: Kept, home: Path) -> None:
-    save(kept.engine, STORE, kept.found, None)
-    save(kept.engine, "other", kept.found, None)
+def test_only_the_user_can_read_it_and_discarding_removes_it(kept: Kept, home: Path) -> None:
+    kept.save()
+    kept.save("other")
     files = _files(home)
     assert [path.name for path in files] == 2 * [
         "customer_features.parquet",
@@ -207,23 +216,23 @@ def test_it_is_for_the_users_eyes_only_and_gone_when_discarded(kept: Kept, home:
     folders = {folder for path in files for folder in (path.parent, path.parent.parent)}
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
     discard(STORE)
-    assert find(STORE, kept.found.origin) == (
+    assert find(STORE, kept.origin) == (
         "nothing is kept of an earlier run that got as far as clustering"
     )
-    assert isinstance(find("other", kept.found.origin), Resumable)
+    assert isinstance(find("other", kept.origin), Discovered)
     discard("other")
     discard("other")
     assert not home.exists()
 
 
-def test_who_is_forgotten_takes_all_of_it_along(
+def test_erasing_a_customer_removes_all_that_is_kept(
     kept: Kept, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save(kept.engine, STORE, kept.found, None)
+    kept.save()
     erase_customer(STORE, "c001")
     assert not _files(home)
     erase_customer(STORE, "c001")
-    save(kept.engine, STORE, kept.found, None)
+    kept.save()
     monkeypatch.setattr(
         "segpipe.pipeline.checkpoint.shutil.rmtree", lambda *_, **__: None
     )  # as if not allowed
@@ -231,19 +240,19 @@ def test_who_is_forgotten_takes_all_of_it_along(
         erase_customer(STORE, "c001")
 
 
-def test_a_run_of_another_origin_is_told_why_it_cannot_resume(kept: Kept) -> None:
-    origin = kept.found.origin
-    save(kept.engine, STORE, kept.found, None)
-    told = {
+def test_a_run_of_another_origin_learns_why_it_cannot_resume(kept: Kept) -> None:
+    origin = kept.origin
+    kept.save()
+    reasons = {
         "version": f"what is kept was made by segpipe {origin.version}, this is x",
         "input_hash": "what is kept was made from another input",
         "settings": "what is kept was made with other settings",
         "previous": "another run was published or withdrawn since",
         "forgotten": "customers have been forgotten since",
     }
-    for part, reason in told.items():
+    for part, reason in reasons.items():
         assert find(STORE, replace(origin, **{part: "x"})) == reason
-    assert isinstance(find(STORE, origin), Resumable)
+    assert isinstance(find(STORE, origin), Discovered)
 
 
 @pytest.mark.parametrize(
@@ -263,11 +272,11 @@ def test_a_run_of_another_origin_is_told_why_it_cannot_resume(kept: Kept) -> Non
     ],
 )
 def test_a_damaged_folder_is_a_reason_and_no_error(kept: Kept, home: Path, damage: object) -> None:
-    save(kept.engine, STORE, kept.found, kept.former)
+    kept.save()
     (folder,) = (home / "resume").iterdir()
     assert callable(damage)
     damage(folder)
-    reason = find(STORE, kept.found.origin)
+    reason = find(STORE, kept.origin)
     assert isinstance(reason, str)
     assert "nothing is kept" in reason or "is damaged" in reason
 
@@ -287,22 +296,22 @@ def _cut(path: Path, found: str, put: str) -> None:
 def test_a_killed_save_leaves_nothing_to_resume_and_the_next_one_succeeds(
     kept: Kept, home: Path
 ) -> None:
-    save(kept.engine, STORE, kept.found, kept.former)
+    kept.save()
     (folder,) = (home / "resume").iterdir()
     (folder / "run.json").rename(folder / "run.draft")
-    assert isinstance(find(STORE, kept.found.origin), str)
-    assert save(kept.engine, STORE, kept.found, kept.former) is None
-    assert find(STORE, kept.found.origin) == kept.found
+    assert isinstance(find(STORE, kept.origin), str)
+    assert kept.save() is None
+    assert find(STORE, kept.origin) == kept.found
     assert not (folder / "run.draft").exists()
 
 
-def test_where_nothing_can_be_written_the_run_goes_on_with_a_note(kept: Kept, home: Path) -> None:
+def test_a_run_goes_on_with_a_note_when_nothing_can_be_kept(kept: Kept, home: Path) -> None:
     home.parent.mkdir()
-    home.write_text("a file, where a folder is wanted")
-    note = save(kept.engine, STORE, kept.found, None)
+    home.write_text("a file in place of a folder")
+    note = kept.save()
     assert note is not None
     assert note.startswith("Nothing is kept for --resume, since ")
-    assert isinstance(find(STORE, kept.found.origin), str)
+    assert isinstance(find(STORE, kept.origin), str)
 
 
 def _origin(settings: RunSettings = SETTINGS, previous: PublishedRun | None = None) -> Origin:

@@ -116,7 +116,7 @@ def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
     shares = [[axis["shares"] for axis in report["axes"]] for report in (first, again)]
     assert shares[0] == shares[1]
     assert again["model_hash"] == first["model_hash"]  # names that come back have their ids again
-    notes = [note for note in again["load"]["notes"] if "names given afresh" in note]
+    notes = [note for note in again["load"]["notes"] if "named again" in note]
     assert len(notes) == 1
     assert "has format 1" in notes[0]
     assert again["load"]["transitions"] == []  # told apart by name, and the names are the same

@@ -14,6 +14,7 @@ from segpipe import postgres, publishing, runs
 from segpipe.core.errors import DatabaseError
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.assign import needed_measures
 from segpipe.model.document import AxisModel, Model
 from segpipe.model.preprocessing import FeatureScale
@@ -229,7 +230,7 @@ def test_the_batches_hold_what_the_model_needs() -> None:
             "mean_gap_days": [1.5, None, 3.0],
         }
         put_customers(engine, given)
-        batches = list(measure_batches(engine, model, 2))
+        batches = list(measure_batches(DuckDbTables(engine), model, 2))
     assert pa.Table.from_batches(batches).to_pydict() == given
     assert max(batch.num_rows for batch in batches) == 2
 

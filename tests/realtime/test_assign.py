@@ -25,6 +25,7 @@ from segpipe.core.settings import (
 )
 from segpipe.datasets.synthetic import generate_order_lines
 from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model, read_model
@@ -96,7 +97,7 @@ def test_replayed_customers_get_what_the_batch_gave_them(name: str, tmp_path: Pa
     with open_engine(RunSettings().engine) as engine:
         inputs = read_order_lines(engine, source).inputs
         info, _ = compute_features(engine, inputs, features.as_of, model.reference)
-        batches = assign_population(engine, model, 1000, Tally())
+        batches = assign_population(DuckDbTables(engine), model, 1000, Tally())
         published = {row["customer_id"]: row for batch in batches for row in batch.to_pylist()}
         ids = draw_customers(engine, info.as_of, 250, seed=1)
         bodies = list(documents(engine, inputs, file.timezone, info.as_of, ids))

@@ -1,7 +1,7 @@
-"""Where a run is published: the connection, the ledger's row, and what is in force there.
+"""Where a run is published: the connection, the ledger's row, and the store's current run.
 
-Takes settings; gives a Target whose store is held, so that no other run comes between. The ledger
-is told of each stage, and of a failure.
+Takes settings; gives a RunSession that holds the store, so that no other run writes it meanwhile.
+Each stage, and a failure, is written to the ledger.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class RunSession:
 
     connection: Connection
     run_id: int
-    previous: PublishedRun | None  # the run in force
+    previous: PublishedRun | None  # the current run
     last: LastRun | None  # the same, as the gates see it
     forgotten: Forgotten | None
 
 
 @contextmanager
-def open_run_session(settings: RunSettings, told: Notify) -> Iterator[RunSession]:
+def open_run_session(settings: RunSettings, notify: Notify) -> Iterator[RunSession]:
     """Hold the store within the block, with a new row in the ledger."""
     load = settings.load
     with (
         open_store(load.database_url) as connection,
-        hold_store(connection, load.store_id, wait=load.wait, told=told),
+        hold_store(connection, load.store_id, wait=load.wait, told=notify),
     ):
         run_id = start_run(connection, load.store_id, _facts(settings))
         try:
@@ -68,56 +68,58 @@ def open_run_session(settings: RunSettings, told: Notify) -> Iterator[RunSession
 
 
 @contextmanager
-def reopened(target: RunSession, settings: RunSettings, told: Notify) -> Iterator[RunSession]:
-    """The target, over a new connection where the old one is lost; the store is held again."""
-    if not target.connection.closed:
-        yield target
+def reopened(session: RunSession, settings: RunSettings, notify: Notify) -> Iterator[RunSession]:
+    """The session, over a new connection where the old one is lost; the store is held again."""
+    if not session.connection.closed:
+        yield session
         return
     load = settings.load
     with (
         open_store(load.database_url) as connection,
-        hold_store(connection, load.store_id, wait=True, told=told, own_run_id=target.run_id),
+        hold_store(connection, load.store_id, wait=True, told=notify, own_run_id=session.run_id),
     ):
-        yield dataclasses.replace(target, connection=connection)
+        yield dataclasses.replace(session, connection=connection)
 
 
 @contextmanager
-def with_connection(target: RunSession, settings: RunSettings) -> Iterator[Connection]:
+def with_connection(session: RunSession, settings: RunSettings) -> Iterator[Connection]:
     """A connection that works; the store is not held, for a run's own row needs no lock."""
-    if not target.connection.closed:
-        yield target.connection
+    if not session.connection.closed:
+        yield session.connection
         return
     with open_store(settings.load.database_url) as connection:
         yield connection
 
 
-def record_stage_of(target: RunSession, stage: str) -> None:
-    """Write the stage to the ledger, where a run that is killed leaves it; no failure if not."""
+def record_stage_of(session: RunSession, stage: str) -> None:
+    """Write the stage to the ledger, so that it is there if the run is killed; never fails."""
     with suppress(SegpipeError):
-        record_stage(target.connection, target.run_id, stage)
+        record_stage(session.connection, session.run_id, stage)
 
 
 def record_failure(settings: RunSettings, run_id: int, stage: str, failure: BaseException) -> None:
-    """Write the reason to the ledger; a database that is down keeps `running` till the next run.
+    """Write the reason to the ledger, over a new connection, since the run's may be what failed.
 
-    Over a connection of its own, for the run's may be what failed.
+    Where the database is down, the run stays `running` there until the next run.
     """
     reason = str(failure) if isinstance(failure, Exception) else "ended by a signal"
     with suppress(SegpipeError), open_store(settings.load.database_url) as store:
         fail_run(store, run_id, stage, reason)
 
 
-def former_model(target: RunSession | None) -> tuple[Model | None, tuple[str, ...]]:
-    """Model of the run in force, from which segments take their identity; a note where it cannot.
+def former_model(session: RunSession | None) -> tuple[Model | None, tuple[str, ...]]:
+    """Model of the current run, whose ids and names segments keep; a note if it cannot be read.
 
     None at a store's first run and in a dry run.
     """
-    if target is None or target.previous is None or target.previous.model is None:
+    if session is None or session.previous is None or session.previous.model is None:
         return None, ()
     try:
-        return model_of(target.previous.model, f"of run {target.previous.run_id}"), ()
+        return model_of(session.previous.model, f"of run {session.previous.run_id}"), ()
     except InputError as error:
-        return None, (f"Segments could not be matched, and have names given afresh: {error}",)
+        return None, (
+            f"Segments could not be matched with the previous run, and are named again: {error}",
+        )
 
 
 def _facts(settings: RunSettings) -> RunFacts:
