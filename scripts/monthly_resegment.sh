@@ -51,12 +51,12 @@ finish() { # status, text, what the healthcheck is told instead of the text
 tell_healthcheck() { # text
     local url=${HEALTHCHECK_URL:-} path
     if [ -z "$url" ]; then return; fi
-    if [ -n "$raw" ] && grep -q '^segpipe: told the healthcheck of the failure' "$raw"; then return; fi
+    if [ -n "$raw" ] && grep -q '^segpipe: reported the failure to the healthcheck' "$raw"; then return; fi
     path=${url%%\?*} # the event goes ahead of a query
     printf '%s' "$1" | curl -q --config <(printf 'url = "%s/fail%s"\n' "${path%/}" "${url#"$path"}") \
         --proto '=http,https' --location --proto-redir '=https' --max-redirs 5 --max-time 5 --retry 2 \
         --silent --fail --output /dev/null --header 'Content-Type: text/plain; charset=utf-8' \
-        --data-binary @- || warn "the healthcheck was not told of the failure (curl: status $?)"
+        --data-binary @- || warn "the failure was not reported to the healthcheck (curl: status $?)"
 }
 
 warn() { # text

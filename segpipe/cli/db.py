@@ -11,7 +11,7 @@ from segpipe.cli.options import database_url_option
 
 @click.group()
 def db() -> None:
-    """Look after the database.
+    """Manage the database: status, schema, the embedded server.
 
     Example: psql "$(segpipe db url)"
     """
@@ -20,7 +20,7 @@ def db() -> None:
 @db.command()
 @database_url_option
 def upgrade(database_url: str | None) -> None:
-    """Bring the tables to the newest schema.
+    """Upgrade the tables to the newest schema.
 
     Example: segpipe db upgrade
     """
@@ -34,7 +34,7 @@ def upgrade(database_url: str | None) -> None:
 @db.command()
 @database_url_option
 def status(database_url: str | None) -> None:
-    """Tell where the database is, and how its schema stands.
+    """Show where the database is and whether its schema is up to date.
 
     Example: segpipe db status
     """
@@ -52,16 +52,15 @@ def status(database_url: str | None) -> None:
         click.echo("Start it with: segpipe db start")
         return
     schema = migrate.status(url)
-    told = (
-        "current" if schema.is_current else f"to be upgraded to {schema.head}: segpipe db upgrade"
-    )
-    click.echo(f"{postgres.redact(url)}\nSchema {schema.current or 'empty'}, {told}.")
+    upgrade_to = f"to be upgraded to {schema.head}: segpipe db upgrade"
+    state = "up to date" if schema.is_current else upgrade_to
+    click.echo(f"{postgres.redact(url)}\nSchema {schema.current or 'empty'}, {state}.")
 
 
 @db.command()
 @database_url_option
 def url(database_url: str | None) -> None:
-    """Print the URL and nothing else; the embedded server is started if need be.
+    """Print the URL and nothing else; starts the embedded server if needed.
 
     Example: psql "$(segpipe db url)"
     """

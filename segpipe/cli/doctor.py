@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from typing import Any
 
 import click
 
-from segpipe.cli.options import input_options, settings_of
+from segpipe.cli.options import input_options, json_option, quiet_option, settings_of
+from segpipe.cli.output import print_json
 
 
 @click.command()
 @input_options
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@quiet_option
+@json_option
 def doctor(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's values
-    """Tell what a run would make of some files; nothing is written anywhere.
+    """Check files without running; nothing is written.
 
-    Exit status 0: the run would go through; 1: it would be refused; 2: the command is amiss.
+    Exit status: 0, the run would go through; 1, it would be refused; 2, wrong usage.
 
     Example: segpipe doctor --csv-path product_sales_order.csv
     """
@@ -34,8 +34,7 @@ def doctor(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN4
         progress.stage("doctor")
         diagnosis = examine(settings, today, progress.step)
     if as_json:
-        plain = diagnosis.to_dict()
-        click.echo(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(diagnosis.to_dict())
     else:
         click.echo(diagnosis_text(diagnosis), nl=False)
     sys.exit(1 if diagnosis.refusals else 0)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from segpipe.cli.options import customer_store_option, database_url_option, json_option
+from segpipe.cli.output import print_json
 from segpipe.cli.show import find_profile
 
 
 @click.command()
 @click.argument("customer")
-@click.option("--axis", "axes", multiple=True, metavar="NAME", help="Of this axis; repeatable.")
+@click.option(
+    "--axis", "axes", multiple=True, metavar="NAME", help="Explain this axis alone. Repeatable."
+)
 @customer_store_option
 @database_url_option
 @json_option
@@ -25,7 +27,7 @@ def explain(
     *,
     as_json: bool,
 ) -> None:
-    """Explain the segments of one customer: why, how sure, and what would change them.
+    """Explain a customer's segments, and what would change them.
 
     Example: segpipe explain 15362 --axis purchase_frequency
     """
@@ -35,20 +37,22 @@ def explain(
     with open_store(database_url) as store:
         found = explain_profile(store, find_profile(store, customer, store_id), axes)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(found)
     else:
         click.echo(_text(found))
 
 
 def _text(found: dict[str, Any]) -> str:
+    from segpipe.core.text import paragraph
+
     where = f"store {found['store_id']}, run {found['run_id']}, as of {found['as_of']}"
     lines = [f"Customer {found['customer_id']} of {where}"]
     for axis in found["axes"]:
-        head, *thoughts = axis["text"]
-        lines += ["", head, *(f"  {thought}" for thought in thoughts)]
+        head, *reasons = axis["text"]
         if axis["in_profile"] != axis["name"]:
-            lines.append(
-                f"  note: the profile says {axis['in_profile']}; it was made from other figures"
+            reasons.append(
+                f"note: the profile says {axis['in_profile']}; it was made from other figures"
                 " than those that are kept"
             )
+        lines += ["", head, *(paragraph(reason, "  ") for reason in reasons)]
     return "\n".join(lines)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from segpipe.cli.options import database_url_option, store_option
+from segpipe.cli.options import database_url_option, quiet_option, run_option, store_option
+from segpipe.cli.output import notify
 
 
 @click.command()
@@ -17,7 +18,7 @@ from segpipe.cli.options import database_url_option, store_option
     multiple=True,
     default=["json"],
     show_default=True,
-    help="Repeatable: the files are all of one moment.",
+    help="Repeatable; all files are of the same moment.",
 )
 @click.option(
     "--out",
@@ -25,12 +26,12 @@ from segpipe.cli.options import database_url_option, store_option
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder of the files; made where it is missing.",
+    help="Folder for the files; it is created if missing.",
 )
 @store_option
-@click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
+@run_option
 @database_url_option
-@click.option("--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def export(
     formats: tuple[str, ...],
     out_path: Path,
@@ -40,10 +41,10 @@ def export(
     *,
     quiet: bool,
 ) -> None:
-    """Write profiles, segments and a document for an AI agent as files.
+    """Write profiles and segments as files, also for an AI agent.
 
-    profiles.jsonl has a profile a line. In CSV, a text that a spreadsheet would run as a formula
-    (= + - @) has an apostrophe in front.
+    profiles.jsonl has one profile a line. In CSV, text that a spreadsheet would run as a formula
+    (= + - @) starts with an apostrophe.
 
     Example: segpipe export --format json --format csv --out export
     """
@@ -59,4 +60,4 @@ def export(
     for path in done.paths:
         click.echo(path)
     for note in done.notes:
-        click.echo(f"Note: {note}", err=True)
+        notify(f"note: {note}")

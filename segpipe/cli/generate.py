@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-_FILE = click.Path(path_type=Path)
+from segpipe.cli.options import FILE, quiet_option
 
 
 @click.command()
-@click.argument("path", type=_FILE)
-@click.option("--customers", default=93_564, show_default=True, help="How many customers.")
-@click.option("--seed", default=42, show_default=True, help="Same seed, same bytes.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Day of the newest orders.")
-@click.option("--tickets", "tickets_path", type=_FILE, help="Also write support tickets here.")
-@click.option("--truth", "truth_path", type=_FILE, help="Also write the planted segments here.")
+@click.argument("path", type=FILE)
+@click.option("--customers", default=93_564, show_default=True, help="Number of customers.")
+@click.option("--seed", default=42, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Date of the newest orders.")
+@click.option("--tickets", "tickets_path", type=FILE, help="Also write support tickets here.")
+@click.option("--truth", "truth_path", type=FILE, help="Also write the planted segments here.")
 @click.option(
     "--unstructured", multiple=True, metavar="AXIS", help="Plant this axis without segments."
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def generate(
     path: Path,
     customers: int,
@@ -32,7 +32,9 @@ def generate(
     *,
     quiet: bool,
 ) -> None:
-    """Write synthetic order lines with planted segments to PATH (.csv, .csv.gz or .parquet).
+    """Write synthetic order lines with planted segments to PATH.
+
+    PATH ends in .csv, .csv.gz or .parquet.
 
     Example: segpipe generate product_sales_order.csv --customers 93564 --truth truth.csv
     """

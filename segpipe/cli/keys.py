@@ -1,13 +1,13 @@
-"""`segpipe keys`: who may ask the service."""
+"""`segpipe keys`: the API keys of the service."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from segpipe.cli.options import database_url_option, json_option, notify
+from segpipe.cli.options import database_url_option, json_option
+from segpipe.cli.output import notify, print_json
 
 if TYPE_CHECKING:
     from segpipe.access.api_keys import Scope
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """Look after the keys by which the service knows who asks.
+    """Manage the API keys of the service.
 
     Example: KEY=$(segpipe keys create shop)
     """
@@ -28,20 +28,20 @@ def keys() -> None:
     type=click.Choice(["read", "write"]),
     default="read",
     show_default=True,
-    help="write may also store what it assigns (?persist=true).",
+    help="write may also store an assigned customer (?persist=true).",
 )
 @click.option(
     "--rate-per-minute",
     type=click.IntRange(1, 1_000_000),
     default=6000,
     show_default=True,
-    help="Requests a minute, which may also come at once.",
+    help="Requests a minute; they may come in one burst.",
 )
 @database_url_option
 def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | None) -> None:
-    """Make a key for NAME and print its token, this once.
+    """Create a key for NAME and print its token, once.
 
-    The token alone goes to stdout. It is sent as the header X-API-Key; only its hash is kept.
+    Only the token goes to stdout. Send it as the header X-API-Key; only its hash is stored.
 
     Example: KEY=$(segpipe keys create shop --scope write)
     """
@@ -51,15 +51,15 @@ def create(name: str, scope: Scope, rate_per_minute: int, database_url: str | No
     with open_store(database_url) as store:
         key, token = create_key(store, name, scope, rate_per_minute)
     click.echo(token)
-    told = f"key {key.key_id} of {name!r}: {scope}, {rate_per_minute:,} requests a minute"
-    notify(f"{told}. Its token is shown this once; keep it as you keep a password.")
+    what = f"key {key.key_id} of {name!r}: {scope}, {rate_per_minute:,} requests a minute"
+    notify(f"{what}. Its token is shown only this once; store it like a password.")
 
 
 @keys.command("list")
 @database_url_option
 @json_option
 def list_command(database_url: str | None, *, as_json: bool) -> None:
-    """List the keys, also those revoked; never a token.
+    """List the keys, revoked ones too, without their tokens.
 
     Example: segpipe keys list
     """
@@ -70,7 +70,7 @@ def list_command(database_url: str | None, *, as_json: bool) -> None:
     with open_store(database_url) as store:
         rows = list_keys(store)
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str, ensure_ascii=False))
+        print_json(rows)
     elif rows:
         shown = [
             [
@@ -92,7 +92,7 @@ def list_command(database_url: str | None, *, as_json: bool) -> None:
 @click.argument("name")
 @database_url_option
 def revoke(name: str, database_url: str | None) -> None:
-    """End the active key of NAME; a running service refuses it within seconds.
+    """Revoke the key of NAME; a running service refuses it within seconds.
 
     Example: segpipe keys revoke shop
     """

@@ -30,15 +30,29 @@ from segpipe.cli.transitions import transitions
 from segpipe.core.errors import SegpipeError
 
 _LAST_RESULTS_STAY = (
-    "the previous run stays in force, unless this one had published by then (`segpipe runs` tells)"
+    "the last results stay live, unless this run had already published (see `segpipe runs`)"
 )
+_SECTIONS = {
+    "Segment customers": (run, doctor, demo, generate),
+    "Look at the results": (show, explain, sql, transitions, report, export),
+    "Manage runs": (runs, diff, rollback, forget),
+    "Serve in real time": (serve, keys, parity),
+    "The database": (db,),
+}
 
 
 class _Commands(click.Group):
-    """Commands whose output nobody may read to its end, as with `| head`; that is no failure.
+    """The commands in sections; a reader of the output that stops early (`| head`) is no failure.
 
-    Here, since Click itself would end with status 1.
+    Click itself would end with status 1 then.
     """
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, in the order in which one needs them."""
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(c.name or "", c.get_short_help_str(width)) for c in commands])
 
     def invoke(self, ctx: click.Context) -> object:
         """The command's value, None where the reader has gone."""
@@ -55,32 +69,13 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="segpipe")
 def cli() -> None:
-    """Give every customer a segment on each of 13 behavioural axes, in PostgreSQL.
+    """Give every customer of a shop a segment on each of 13 behavioural axes, in PostgreSQL.
 
     Example: segpipe run --csv-path product_sales_order.csv
     """
 
 
-for command in (
-    run,
-    doctor,
-    demo,
-    generate,
-    runs,
-    show,
-    explain,
-    transitions,
-    diff,
-    rollback,
-    forget,
-    export,
-    report,
-    sql,
-    serve,
-    keys,
-    parity,
-    db,
-):
+for command in (command for section in _SECTIONS.values() for command in section):
     cli.add_command(command)
 
 
@@ -99,15 +94,15 @@ def main(arguments: Sequence[str] | None = None, prog_name: str = "segpipe") -> 
     except Exception as error:
         if os.environ.get("SEGPIPE_DEBUG"):
             raise
-        told = f"unforeseen {type(error).__name__}: {error} (SEGPIPE_DEBUG=1 shows where)."
-        _leave(told, 1)
+        what = f"unexpected {type(error).__name__}: {error}"
+        _leave(f"{what} (SEGPIPE_DEBUG=1 shows where). Please report it.", 1)
 
 
 def start(prog_name: str = "segpipe") -> NoReturn:
-    """`main` as a process of its own, which ends at once when it is done.
+    """Run `main` as a process of its own, which ends at once when it is done.
 
     Python would take half a second to free, object by object, what the system frees anyway. And
-    after an interrupt in the midst of an import it would end by the signal, whatever was caught.
+    after an interrupt during an import it would end by the signal, whatever was caught.
     """
     if sys.argv[1:2] == ["serve"]:
         keep_heap_whole()
@@ -118,14 +113,14 @@ def start(prog_name: str = "segpipe") -> NoReturn:
         status = end.code if isinstance(end.code, int) else 0
     for stream in (sys.stdout, sys.stderr):
         if stream:
-            with suppress(OSError):  # who read it may have gone
+            with suppress(OSError):  # its reader may have gone
                 stream.flush()
     os._exit(status)
 
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise, within the block."""
+    """Make SIGTERM and SIGHUP raise within the block."""
     before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -135,9 +130,9 @@ def _orderly_end() -> Iterator[None]:
 
 
 def _end(number: int, _frame: object) -> None:
-    """Raised where the program is, so that it tidies up: spill files, connections, the ledger.
+    """Raise SystemExit, so that the program cleans up: spill files, connections, the ledger.
 
-    No Exception, which a library on the way might swallow.
+    It is no Exception, which a library might swallow on the way.
     """
     name = signal.Signals(number).name
     click.echo(f"segpipe: error: ended by {name}; {_LAST_RESULTS_STAY}.", err=True)

@@ -1,4 +1,4 @@
-"""The options by which a command is told what to read, and the settings that they make."""
+"""The options that several commands share, and the settings that a run's options make."""
 
 from __future__ import annotations
 
@@ -15,36 +15,76 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 Command = Callable[..., Any]
 database_url_option = click.option(
-    "--database-url", help="Else DATABASE_URL, else the embedded PostgreSQL."
+    "--database-url",
+    metavar="URL",
+    help="The database.  [default: DATABASE_URL, else the embedded PostgreSQL]",
 )
-store_option = click.option("--store-id", help="Where several stores have been published.")
-customer_store_option = click.option("--store-id", help="Where several stores have the customer.")
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+store_option = click.option(
+    "--store-id", metavar="ID", help="The store, where several have been published."
+)
+customer_store_option = click.option(
+    "--store-id", metavar="ID", help="The store, where several have the customer."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Print every figure: each K that was tried, each stage."
+)
+run_option = click.option(
+    "--run",
+    default="latest",
+    show_default=True,
+    metavar="RUN",
+    help="A number of `segpipe runs`, or latest.",
+)
 _INPUT = (
     click.option(
         "--csv-path",
         "csv_paths",
         multiple=True,
         metavar="PATH",
-        help="Order lines: .csv, .csv.gz, .parquet or .xlsx; repeatable, globs welcome.",
+        type=click.Path(),
+        help="Order lines: .csv, .csv.gz, .parquet or .xlsx. Repeatable; globs work.",
     ),
-    click.argument("more_paths", nargs=-1, metavar="[PATH]..."),
+    click.argument("more_paths", nargs=-1, metavar="[PATH]...", type=click.Path()),
     click.option(
-        "--source", metavar="PRESET", help="Preset of config/sources; else by the header."
+        "--source",
+        metavar="PRESET",
+        help="Preset of the file's columns.  [default: found by the header]",
     ),
     click.option(
-        "--preset-file", "preset_files", type=FILE, multiple=True, help="Your own mapping."
+        "--preset-file",
+        "preset_files",
+        type=FILE,
+        multiple=True,
+        help="Your own preset. Repeatable.",
     ),
-    click.option("--timezone", help="The shop's time zone.  [default: UTC]"),
+    click.option("--timezone", metavar="ZONE", help="The shop's time zone.  [default: UTC]"),
     click.option("--tickets", type=FILE, help="Support tickets, one row a ticket."),
-    click.option("--max-reject-share", type=float, help="Refuse above it.  [default: 0.05]"),
-    click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Observation date."),
     click.option(
-        "--axis-file", "axis_files", type=FILE, multiple=True, help="An axis of your own, or rfm."
+        "--max-reject-share",
+        type=float,
+        metavar="SHARE",
+        help="Refuse the run where more lines are unreadable.  [default: 0.05]",
     ),
-    click.option("--memory-limit", metavar="SIZE", help="Of the engine, such as 4GB."),
     click.option(
-        "--config", "config_path", type=FILE, help="Settings file (TOML), under the options."
+        "--as-of",
+        type=click.DateTime(["%Y-%m-%d"]),
+        help="Observation date.  [default: the day after the newest order]",
+    ),
+    click.option(
+        "--axis-file",
+        "axis_files",
+        type=FILE,
+        multiple=True,
+        help="An axis of your own, or rfm. Repeatable.",
+    ),
+    click.option("--memory-limit", metavar="SIZE", help="Memory of the engine, such as 4GB."),
+    click.option(
+        "--config",
+        "config_path",
+        type=FILE,
+        help="Settings as TOML; options go before them.",
     ),
 )
 
@@ -86,8 +126,3 @@ def settings_of(options: dict[str, Any], more: dict[str, dict[str, Any]]) -> Run
     if not settings.source.paths:
         raise InputError("No input was named; give --csv-path FILE, or paths under [source].")
     return settings
-
-
-def notify(text: str) -> None:
-    """Print a line about the command itself to standard error, where no result goes."""
-    click.echo(f"segpipe: {text}", err=True)

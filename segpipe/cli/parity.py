@@ -1,17 +1,17 @@
-"""`segpipe parity`: whether the service answers as the batch did."""
+"""`segpipe parity`: whether the service gives what the batch gave."""
 
 from __future__ import annotations
 
 import json
 import sys
 from contextlib import closing
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from segpipe.cli.options import input_options, json_option, settings_of
+from segpipe.cli.options import input_options, json_option, quiet_option, settings_of
+from segpipe.cli.output import print_json
 
 if TYPE_CHECKING:
     from segpipe.core.settings import RunSettings
@@ -22,12 +22,18 @@ _SHOWN = 20
 
 @click.command()
 @input_options
-@click.option("--customers", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--seed", type=int, default=42, show_default=True, help="Of who is drawn.")
 @click.option(
-    "--url", default="http://127.0.0.1:5001", show_default=True, help="Of the running service."
+    "--customers",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Number of customers to replay.",
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--url", default="http://127.0.0.1:5001", show_default=True, help="URL of the running service."
+)
+@quiet_option
 @json_option
 def parity(
     *,
@@ -38,15 +44,16 @@ def parity(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click's values
 ) -> None:
-    """Replay customers of a run's file through the service; exit 1 on any difference to the batch.
+    """Compare the service with the batch on customers of a file.
 
-    The service's key is taken from SEGPIPE_API_KEY.
+    Customers of the current run's file are replayed through the service; any difference ends with
+    status 1. The key of the service is read from SEGPIPE_API_KEY.
 
     Example: segpipe parity --customers 1000 --csv-path product_sales_order.csv
     """
     found = _replayed(settings_of(options, {}), customers, seed, url, is_quiet=quiet)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        print_json(found)
     else:
         click.echo(_text(found))
     if found.differences:
@@ -66,8 +73,8 @@ def _replayed(
 
     key = os.environ.get("SEGPIPE_API_KEY", "")
     if not key:
-        told = "make one with `segpipe keys create NAME` and export it"
-        raise InputError(f"SEGPIPE_API_KEY is empty; expected a key of the service: {told}.")
+        advice = "create one with `segpipe keys create NAME` and export it"
+        raise InputError(f"SEGPIPE_API_KEY is empty; expected a key of the service: {advice}.")
     with (
         closing(Service(url, key)) as service,
         open_engine(settings.engine) as engine,
@@ -86,33 +93,35 @@ def _replayed(
 
 
 def _check_same_input(service: Service, run_id: int, input_hash: str) -> None:
-    """Raise InputError where the run in force has read other files."""
+    """Raise InputError where the current run has read other files."""
     from segpipe.core.errors import InputError
 
     runs = json.loads(service.ask("GET", "/runs?limit=100"))["runs"]
     known = {run["run_id"]: run["input_hash"] for run in runs}
     if known.get(run_id) != input_hash:
-        msg = f"Run {run_id}, from which the service answers, was made from other files;"
-        raise InputError(f"{msg} name those, or run them first.")
+        msg = f"Run {run_id}, which the service serves, was made from other files;"
+        raise InputError(f"{msg} name those, or run these first.")
 
 
 def _text(found: Parity) -> str:
+    from segpipe.core.text import counted
+
     n = len(found.differences)
     head = (
         f"Parity with run {found.run_id}: {found.n_customers:,} customers, {found.n_figures:,}"
-        f" figures, {n:,} difference{'' if n == 1 else 's'}."
+        f" figures, {counted(n, 'difference')}."
     )
     if found.n_unpublished:
         head += f" {found.n_unpublished:,} more have no profile, such as the forgotten."
     if found.unsent:
         first = found.unsent[0]
         head += (
-            f" {len(found.unsent):,} more were not taken, such as {first.customer_id}"
+            f" {len(found.unsent):,} more were not accepted, such as {first.customer_id}"
             f" ({first.reason})."
         )
-    told = [
+    differences = [
         f"  {one.customer_id} {one.figure}: batch {one.batch}, service {one.service}"
         for one in found.differences[:_SHOWN]
     ]
     more = [f"  and {n - _SHOWN:,} more"] if n > _SHOWN else []
-    return "\n".join([head, *told, *more])
+    return "\n".join([head, *differences, *more])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,80 +12,110 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segpipe.cli.options import FILE, database_url_option, input_options, settings_of
+from segpipe.cli.options import (
+    FILE,
+    database_url_option,
+    input_options,
+    json_option,
+    quiet_option,
+    settings_of,
+    verbose_option,
+)
+from segpipe.cli.output import print_json
 from segpipe.cli.watch import Watchers, check_watchers, watch
 
 if TYPE_CHECKING:
     from segpipe.core.report import RunReport
     from segpipe.core.settings import RunSettings
 
+_DEMO_QUERIES = (
+    "whales_who_wait_for_discounts",
+    "declining_worth_keeping",
+    "overlap_of_two_axes",
+)
+_TRY_NEXT = (
+    ("segpipe explain 2164", "why this customer is in these segments"),
+    ("segpipe report latest", "the run as a page with charts"),
+    ("segpipe sql", "more questions, each with its SQL"),
+    ("segpipe db shell", "a shell on the database"),
+)
+
 
 @click.command()
 @input_options
-@click.option("--rejects", type=FILE, help="Where unreadable lines go.")
+@click.option(
+    "--rejects", type=FILE, help="File for unreadable lines.  [default: beside the input]"
+)
 @click.option("--sample-size", type=int, help="Customers to discover on.  [default: 5000]")
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 42]")
-@click.option("--min-k", type=int, help="Fewest segments an axis.  [default: 2]")
-@click.option("--max-k", type=int, help="Most segments an axis.  [default: 6]")
+@click.option("--min-k", type=int, help="Fewest segments per axis.  [default: 2]")
+@click.option("--max-k", type=int, help="Most segments per axis.  [default: 6]")
 @click.option(
     "--refine/--no-refine",
     default=None,
-    help="Refit the sample's centroids on everybody.  [default: refine]",
+    help="Publish centroids refitted on everybody, or the sample's.  [default: refine]",
 )
 @click.option(
     "--audit",
     type=click.Choice(["refit", "full"]),
-    help="Fit of everybody that the sample's is held against.  [default: refit]",
+    help="What the sample's fit is compared with: a refit of everybody, or a fit from scratch."
+    "  [default: refit]",
 )
 @click.option("--batch-size", type=int, help="Customers assigned at a time.  [default: 5000]")
 @database_url_option
-@click.option("--store-id", help="Shop whose profiles are replaced.  [default: default]")
+@click.option(
+    "--store-id", metavar="ID", help="Store whose profiles are replaced.  [default: default]"
+)
 @click.option(
     "--absent",
     type=click.Choice(["keep", "delete"]),
-    help="Customers who are not in the file.  [default: keep]",
+    help="What happens to customers who are not in the file.  [default: keep]",
 )
-@click.option("--keep-runs", type=int, help="Earlier runs kept for a rollback.  [default: 2]")
-@click.option("--force", is_flag=True, help="Publish whatever the gates say, and record that.")
+@click.option("--keep-runs", type=int, help="Earlier runs to keep for a rollback.  [default: 2]")
 @click.option(
-    "--resume", is_flag=True, help="Go on after a failure in load, if the input is as it was."
+    "--force", is_flag=True, help="Publish even where a gate refuses; the ledger records it."
 )
-@click.option("--no-wait", is_flag=True, help="Exit 75 at once where the store has a run at work.")
-@click.option("--threads", type=int, help="Of the engine.")
-@click.option("--model", "model_path", type=FILE, help="Assign with this model, discover nothing.")
+@click.option(
+    "--resume", is_flag=True, help="Continue after a failure in load, if the input is the same."
+)
+@click.option("--no-wait", is_flag=True, help="Exit 75 at once if another run holds the store.")
+@click.option("--threads", type=int, help="Threads of the engine.  [default: all cores]")
+@click.option("--model", "model_path", type=FILE, help="Assign with this model; discover nothing.")
 @click.option("--model-out", type=FILE, help="Write the model as JSON.")
-@click.option("--report", "report_path", type=FILE, help="Write a page to look at (HTML).")
+@click.option("--report", "report_path", type=FILE, help="Write the run as an HTML page.")
 @click.option(
     "--healthcheck-url",
     envvar="SEGPIPE_HEALTHCHECK_URL",
     metavar="URL",
-    help="Told of start, success and failure; else SEGPIPE_HEALTHCHECK_URL.",
+    help="Pinged at start, success and failure.  [default: SEGPIPE_HEALTHCHECK_URL]",
 )
 @click.option(
     "--metrics-file",
     "metrics_path",
     type=FILE,
     envvar="SEGPIPE_METRICS_FILE",
-    help="Written for Prometheus at the end; else SEGPIPE_METRICS_FILE.",
+    help="Metrics for Prometheus, written at the end.  [default: SEGPIPE_METRICS_FILE]",
 )
-@click.option("--dry-run", is_flag=True, help="Do everything but publish; no database is opened.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@click.option("--dry-run", is_flag=True, help="Do everything but publish; open no database.")
+@quiet_option
+@verbose_option
+@json_option
 def run(
     *,
     report_path: Path | None,
     healthcheck_url: str | None,
     metrics_path: Path | None,
     quiet: bool,
+    verbose: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click's values
 ) -> None:
-    """Segment the customers of an order-line export and publish them.
+    """Segment the customers of an order export and publish them.
 
-    Example: segpipe run --csv-path product_sales_order.csv --sample-size 5000 --batch-size 5000
+    Example: segpipe run --csv-path product_sales_order.csv
     """
     watchers = Watchers(healthcheck_url or None, metrics_path, is_quiet=quiet)
-    if options["dry_run"]:  # nothing is published, and a watcher is not to believe it
+    if options["dry_run"]:  # nothing is published, so no watcher must take it for a run
         check_watchers(watchers)
         watchers = Watchers(None, None)
     with watch(watchers) as watched:
@@ -96,7 +125,7 @@ def run(
             _check_outputs(settings, options["config_path"], report_path, watchers.metrics_path)
         report = _run(settings, is_quiet=quiet)
         watched.report = report
-        _show(report, as_json=as_json)
+        _show(report, is_verbose=verbose, as_json=as_json)
         if report_path:
             from segpipe.cli.report import write_report
 
@@ -107,9 +136,10 @@ def run(
 
 @click.command()
 @database_url_option
-@click.option("--quiet", is_flag=True, help="No progress.")
-def demo(database_url: str | None, *, quiet: bool) -> None:
-    """Run the main job on 1,469,307 real order lines, and query the result.
+@quiet_option
+@verbose_option
+def demo(database_url: str | None, *, quiet: bool, verbose: bool) -> None:
+    """Run on 1,469,307 real order lines, and query the result.
 
     Example: segpipe demo
     """
@@ -125,7 +155,8 @@ def demo(database_url: str | None, *, quiet: bool) -> None:
         "load": {"database_url": database_url, "store_id": "demo"},
         "gates": {"require_newer_orders": False},  # the same lines each time
     }
-    _show(_run(load_settings(None, options), is_quiet=quiet), as_json=False)
+    report = _run(load_settings(None, options), is_quiet=quiet)
+    _show(report, is_verbose=verbose, as_json=False)
     _show_queries(database_url)
 
 
@@ -153,7 +184,7 @@ def _settings(options: dict[str, Any]) -> RunSettings:
 
 
 def _store_id(options: dict[str, Any]) -> str | None:
-    """Shop of the run, ahead of its settings, which may be refused; None where they hide it."""
+    """Store of the run, before its settings are checked; None where they cannot be read."""
     from segpipe.core.errors import SegpipeError
     from segpipe.core.settings import load_settings
 
@@ -171,7 +202,7 @@ def _check_outputs(
     report_path: Path | None,
     metrics_path: Path | None,
 ) -> None:
-    """Raise InputError, before any work, where no page can be written, or over a file in use."""
+    """Raise InputError, before any work, for an output that cannot be written or is in use."""
     from segpipe.core.errors import InputError
     from segpipe.reports.html.build import check_page_path
     from segpipe.sources.files import expand
@@ -209,9 +240,9 @@ def _run(settings: RunSettings, *, is_quiet: bool) -> RunReport:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Import without the collector, a fifth of the time, and take signals afterwards.
+    """Import without the garbage collector, a fifth of the time, and with signals held back.
 
-    An import has callbacks in which Python only tells of an interrupt, and goes on.
+    An import has callbacks in which Python only reports an interrupt and goes on.
     """
     gc.disable()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -222,31 +253,28 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def _show(report: RunReport, *, as_json: bool) -> None:
+def _show(report: RunReport, *, is_verbose: bool, as_json: bool) -> None:
     from segpipe.reports.text import report_text
 
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(report.to_dict())
     else:
-        click.echo(report_text(report), nl=False)
+        click.echo(report_text(report, is_verbose=is_verbose), nl=False)
 
 
 def _show_queries(database_url: str | None) -> None:
-    """Three example queries with what they find in the run just published."""
-    from segpipe.cli.sql import query_text
+    """Three questions with what they find in the run just published, and what to try next."""
+    from segpipe.cli.sql import rows_text
     from segpipe.postgres.database import open_store
+    from segpipe.postgres.example_queries import read_query
 
     with open_store(database_url) as store:
-        for name in (
-            "whales_who_wait_for_discounts",
-            "declining_worth_keeping",
-            "overlap_of_two_axes",
-        ):
-            click.echo(f"\n{query_text(store, name, limit=5)}")
-    click.echo("\nMore of them: segpipe sql. A shell on the database: segpipe db shell.")
-    click.echo(
-        "Why a customer is there: segpipe explain 2164. A page of it: segpipe report latest."
-    )
+        for name in _DEMO_QUERIES:
+            rows = rows_text(store, name, limit=5)
+            click.echo(f"\n{read_query(name).question}\n  segpipe sql {name}\n\n{rows}")
+    click.echo("\nTry next:")
+    for command, purpose in _TRY_NEXT:
+        click.echo(f"  {command:<31}{purpose}")
 
 
 def _short(path: Path) -> str:

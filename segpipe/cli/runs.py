@@ -1,22 +1,21 @@
-"""`segpipe runs`, `segpipe show` and `segpipe sql`: what was published."""
+"""`segpipe runs`: the runs of a database, and what each keeps."""
 
 from __future__ import annotations
 
-import json
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from segpipe.cli.options import database_url_option, json_option, notify, store_option
+from segpipe.cli.options import database_url_option, json_option, store_option
+from segpipe.cli.output import notify, print_json
 
-if TYPE_CHECKING:
-    pass
+_LONGEST_ERROR = 280  # characters; --json has all of it
 
 
 @click.group(invoke_without_command=True)
-@click.option("--store-id", help="Of this store only.")
-@click.option("--limit", default=20, show_default=True)
+@click.option("--store-id", metavar="ID", help="List the runs of this store only.")
+@click.option("--limit", default=20, show_default=True, help="Runs to list.")
 @database_url_option
 @json_option
 @click.pass_context
@@ -28,18 +27,16 @@ def runs(
     *,
     as_json: bool,
 ) -> None:
-    """List the runs, newest first, and what each keeps in the database.
+    """List the runs, and what each keeps in the database.
 
-    withdrawn: published, and then rolled back. kept: its tables with their indexes; shared: those
-    of a later run, which changed rows in place. --json has
-    more columns, and errors in full.
+    The newest is first. withdrawn: published, then rolled back. kept: size of its tables with their
+    indexes; shared: its rows are in the tables of a later run. --json has more columns.
 
     Example: segpipe runs --limit 12
     """
     if context.invoked_subcommand:
         context.obj = (store_id, database_url)
         return
-    from segpipe.core.text import table_text
     from segpipe.history import kept_bytes
     from segpipe.postgres.database import open_store
     from segpipe.runs import list_runs
@@ -51,26 +48,37 @@ def runs(
             for row in list_runs(store, store_id, limit)
         ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
+        print_json(rows)
     elif rows:
-        shown = [_shown(row) for row in rows]
-        click.echo(table_text(list(shown[0]), [list(row.values()) for row in shown]))
+        click.echo(_text(rows))
     else:
         click.echo("No run yet.")
 
 
+def _text(rows: list[dict[str, Any]]) -> str:
+    from segpipe.core.text import paragraph, table_text
+
+    columns = [_columns(row) for row in rows]
+    table = table_text(list(columns[0]), [list(row.values()) for row in columns])
+    failures = [paragraph(_failure(row), "", 2) for row in rows if row["failed_stage"]]
+    return "\n".join([table, *failures])
+
+
+def _failure(row: dict[str, Any]) -> str:
+    error = str(row["error"]).removeprefix("The run is refused, nothing was published:")
+    reason = shorten(error, _LONGEST_ERROR, placeholder=" ...")
+    return f"Run {row['run_id']} failed at {row['failed_stage']}: {reason}"
+
+
 def _kept(n_bytes: int, *, is_shared: bool) -> str:
-    """What the run's own tables take; a table that later runs stand on too counts for those."""
+    """Size of the run's own tables; a table that later runs need too counts for those."""
     if n_bytes:
         return f"{max(1, round(n_bytes / 1e6)):,} MB"
     return "shared" if is_shared else ""
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """What fits on a line of a run."""
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
     started, finished = row["started_at"], row["finished_at"]
-    error = str(row["error"]).removeprefix("The run is refused, nothing was published:")
-    failed = f"{row['failed_stage']}: {error}" if row["failed_stage"] else ""
     return {
         "run_id": row["run_id"],
         "store_id": row["store_id"],
@@ -81,7 +89,6 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "rows_read": "" if row["rows_read"] is None else f"{row['rows_read']:,}",
         "customers": "" if row["n_customers"] is None else f"{row['n_customers']:,}",
         "kept": _kept(row["kept_bytes"], is_shared=bool(row["profiles_table"])),
-        "failed": shorten(failed, 60, placeholder=" ..."),
     }
 
 
@@ -91,7 +98,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     type=click.IntRange(0),
     required=True,
     metavar="N",
-    help="Earlier runs to keep for a rollback, beside the one in force.",
+    help="Earlier runs to keep for a rollback, beside the current one.",
 )
 @store_option
 @database_url_option
@@ -99,7 +106,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def prune(
     context: click.Context, keep: int, store_id: str | None, database_url: str | None
 ) -> None:
-    """Drop what is kept of earlier runs; their reports and counts stay.
+    """Delete the tables of earlier runs; their reports and counts stay.
 
     Example: segpipe runs prune --keep 1
     """
@@ -113,6 +120,5 @@ def prune(
         with runs.hold_store(store, of_store, wait=True, told=notify):
             done = publishing.prune(store, of_store, keep)
     still = ", ".join(map(str, done.kept)) or "none"
-    click.echo(
-        f"{done.freed_bytes:,} bytes freed; runs of store {of_store} that can be put back: {still}."
-    )
+    freed = f"{done.freed_bytes:,} bytes freed"
+    click.echo(f"{freed}; runs of store {of_store} to which you can roll back: {still}.")

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from segpipe.cli.options import customer_store_option, database_url_option, json_option
+from segpipe.cli.output import print_json
 
 if TYPE_CHECKING:
     from segpipe.postgres import Connection
+
+_INDENT = 28
+_BY_AXIS = {
+    "segment_memberships",
+    "dominant_segments",
+    "membership_strengths",
+    "previous_segments",
+    "segment_since",
+    "content_hash",
+}
 
 
 @click.command()
@@ -28,22 +38,25 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
     with open_store(database_url) as store:
         profile = find_profile(store, customer, store_id)
     if as_json:
-        click.echo(json.dumps(profile, indent=2, default=str, ensure_ascii=False))
-        return
-    memberships = profile.pop("segment_memberships")
-    strengths = profile.pop("membership_strengths")
-    previous, since = profile.pop("previous_segments"), profile.pop("segment_since")
-    first_seen = profile["first_seen_on"]
-    for name in ("dominant_segments", "content_hash"):
-        profile.pop(name)
-    for name, value in profile.items():
-        if value is not None:
-            click.echo(f"{name:<28}{value}")
-    for axis, segment in memberships.items():
-        told = f"{segment} (strength {strengths[axis]:.2f})"
-        told += f", since {since.get(axis, first_seen)}"
-        told += f", before: {previous[axis]}" if axis in previous else ""
-        click.echo(f"{axis:<28}{told}")
+        print_json(profile)
+    else:
+        click.echo(_text(profile))
+
+
+def _text(profile: dict[str, Any]) -> str:
+    strengths, since = profile["membership_strengths"], profile["segment_since"]
+    previous = profile["previous_segments"]
+    lines = [
+        f"{name:<{_INDENT}}{value}"
+        for name, value in profile.items()
+        if name not in _BY_AXIS and value is not None
+    ]
+    for axis, segment in profile["segment_memberships"].items():
+        text = f"{segment} (strength {strengths[axis]:.2f})"
+        text += f", since {since.get(axis, profile['first_seen_on'])}"
+        text += f", before: {previous[axis]}" if axis in previous else ""
+        lines.append(f"{axis:<{_INDENT}}{text}")
+    return "\n".join(lines)
 
 
 def find_profile(store: Connection, customer: str, store_id: str | None) -> dict[str, Any]:
@@ -54,7 +67,8 @@ def find_profile(store: Connection, customer: str, store_id: str | None) -> dict
     stores = stores_of(store, customer)
     if store_id is None and len(stores) > 1:
         found = ", ".join(stores)
-        raise InputError(f"Customer {customer!r} is in several stores ({found}); --store-id?")
+        msg = f"Customer {customer!r} is in several stores ({found});"
+        raise InputError(f"{msg} name one with --store-id.")
     profile = show_customer(store, store_id or (stores or ["default"])[0], customer)
     if profile is None:
         where = f"in store {store_id!r}" if store_id else "in any store"

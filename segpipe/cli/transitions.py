@@ -1,29 +1,31 @@
-"""`segpipe transitions`: who changed segment since the run before, and what they are worth."""
+"""`segpipe transitions`: customers who changed segment since the run before, and their value."""
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
-from segpipe.cli.options import database_url_option, json_option, store_option
+from segpipe.cli.options import database_url_option, json_option, run_option, store_option
+from segpipe.cli.output import print_json
 
 if TYPE_CHECKING:
     from segpipe.runs import RunTransitions, Transition
 
 
 @click.command()
-@click.option("--axis", "axes", multiple=True, metavar="NAME", help="Repeatable; else all.")
-@click.option("--run", default="latest", show_default=True, help="A number of `segpipe runs`.")
+@click.option(
+    "--axis", "axes", multiple=True, metavar="NAME", help="Show this axis alone. Repeatable."
+)
+@run_option
 @store_option
 @click.option(
     "--limit",
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="Rows an axis; not of the JSON.",
+    help="Rows per axis; --json has all.",
 )
 @database_url_option
 @json_option
@@ -36,25 +38,20 @@ def transitions(
     *,
     as_json: bool,
 ) -> None:
-    """Tell who went from one segment to another since the run before, and why.
+    """Show who moved between segments since the last run, and why.
 
-    Behaviour: they ordered, returned or asked. Time: only time has passed. Model: the model of the
-    run before would have left them where they were.
+    Behaviour: they ordered, sent back or asked. Time: only time passed. Model: the segment's
+    boundaries changed, not the customer.
 
     Example: segpipe transitions --axis purchase_value
     """
-    from dataclasses import asdict
-
-    from segpipe.core.plain import plain_values
     from segpipe.postgres.database import open_store
     from segpipe.runs import find_run, read_transitions
 
     with open_store(database_url) as store:
         found = read_transitions(store, find_run(store, run, store_id), store_id, axes)
     if as_json:
-        click.echo(
-            json.dumps(plain_values(asdict(found)), indent=2, ensure_ascii=False, allow_nan=False)
-        )
+        print_json(found)
     else:
         click.echo(_text(found, limit))
 
@@ -92,8 +89,8 @@ def _total(found: RunTransitions, n_shown: int) -> str:
     )
     if n_axes == 1:
         share = f" of {found.n_customers:,} customers ({n_moves / found.n_customers:.1%})"
-        told = f"{n_moves:,}{share} moved: {of_cause}."
+        text = f"{n_moves:,}{share} moved: {of_cause}."
     else:
-        told = f"{n_moves:,} moves of {found.n_customers:,} customers on {n_axes} axes: {of_cause}."
+        text = f"{n_moves:,} moves of {found.n_customers:,} customers on {n_axes} axes: {of_cause}."
     n_hidden = len(found.transitions) - n_shown
-    return told + (f" Not shown: {n_hidden:,} of smaller value; see --limit." if n_hidden else "")
+    return text + (f" Not shown: {n_hidden:,} of smaller value; see --limit." if n_hidden else "")

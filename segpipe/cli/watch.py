@@ -1,6 +1,6 @@
-"""A run under watch: how it began and ended is told to a healthcheck and to a file of metrics.
+"""A watched run: its start and end are reported to a healthcheck and to a file of metrics.
 
-Here and not in the pipeline, since this reads the clock and goes over the network.
+This is not in the pipeline, since it reads the clock and goes over the network.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segpipe.cli.output import notify, warn
 from segpipe.core.errors import InputError, SegpipeError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watchers:
-    """Whom a run tells, and how much it says of that on the terminal."""
+    """Where a run is reported, and whether the terminal says so."""
 
     healthcheck_url: str | None
     metrics_path: Path | None
@@ -39,10 +40,10 @@ class Watched:
 
 @contextmanager
 def watch(watchers: Watchers) -> Iterator[Watched]:
-    """Tell the watchers of the block's begin and end, whatever ends it.
+    """Report the start and the end of the block to the watchers, whatever ends it.
 
-    Raises InputError where one of them cannot be told at all; the other one is told of that.
-    Later trouble with them is a warning, and never the run's.
+    Raises InputError for a URL or a path that cannot be used; the other watcher gets that as the
+    end of the run. A report that fails later is a warning, and never fails the run.
     """
     begun = time.monotonic()
     watched = Watched()
@@ -61,7 +62,7 @@ def watch(watchers: Watchers) -> Iterator[Watched]:
 
 
 def check_watchers(watchers: Watchers) -> None:
-    """Raise InputError where the URL or the path cannot be used; the URL is not shown."""
+    """Raise InputError for a URL or a path that cannot be used; the URL is not shown."""
     url, path = watchers.healthcheck_url, watchers.metrics_path
     if url is not None:
         from segpipe.monitor import url_problem
@@ -76,7 +77,7 @@ def check_watchers(watchers: Watchers) -> None:
 
 
 def exit_status(error: BaseException | None) -> int:
-    """Status that the command line makes of the error; 0 without one."""
+    """Exit status of the command line for the error; 0 without one."""
     if isinstance(error, SegpipeError):
         return error.exit_status
     if isinstance(error, KeyboardInterrupt | EOFError | click.exceptions.Abort):
@@ -95,17 +96,17 @@ def _write_metrics(path: Path | None, watched: Watched, status: int, seconds: fl
         return
     from segpipe.monitor.metrics import Ending, path_problem, write_metrics
 
-    problem = path_problem(path)  # again: what lies there now may be an output of this very run
+    problem = path_problem(path)  # again: the file may now be an output of this very run
     if problem:
-        _warn(f"the metrics were not written: --metrics-file {problem}")
+        warn(f"the metrics were not written: --metrics-file {problem}")
     elif watched.store_id is None:
-        _warn("the metrics were not written, since the settings do not tell the store.")
+        warn("the metrics were not written, since the settings do not name the store.")
     else:
         ending = Ending(watched.store_id, time.time(), seconds, status, watched.report)
         try:
             write_metrics(path, ending)
         except OSError as error:
-            _warn(f"the metrics were not written to {path} ({error.strerror}).")
+            warn(f"the metrics were not written to {path} ({error.strerror}).")
 
 
 def _ping_start(url: str | None) -> None:
@@ -115,7 +116,7 @@ def _ping_start(url: str | None) -> None:
 
     reason = ping(url, "start", "started")
     if reason:
-        _warn(f"the healthcheck was not told of the start ({reason}).")
+        warn(f"the start was not reported to the healthcheck ({reason}).")
 
 
 def _ping_end(
@@ -129,15 +130,15 @@ def _ping_end(
     if url_problem(url):  # which is how the run ended
         return
     if status == 0 and watched.report:
-        event, text, told = "", _published(watched.report), "that the run published"
+        what, event, text = "success", "", _published(watched.report)
     else:
-        event, text, told = "fail", f"exit status {status}: {redacted(error)}", "of the failure"
+        what, event, text = "failure", "fail", f"exit status {status}: {redacted(error)}"
     reason = ping(url, event, text, attempts=3)
     if reason:
-        _warn(f"the healthcheck was not told {told} ({reason}).")
+        warn(f"the {what} was not reported to the healthcheck ({reason}).")
     elif not watchers.is_quiet:
-        # scripts/monthly_resegment.sh looks for it, and tells what was not told.
-        click.echo(f"segpipe: told the healthcheck {told}.", err=True)
+        # scripts/monthly_resegment.sh looks for this line, and else reports the failure itself.
+        notify(f"reported the {what} to the healthcheck.")
 
 
 def _published(report: RunReport) -> str:
@@ -145,7 +146,3 @@ def _published(report: RunReport) -> str:
     if load is None:
         return "published"
     return f"published run {load.run_id} of store {load.store_id}: {load.n_published:,} profiles"
-
-
-def _warn(message: str) -> None:
-    click.echo(f"segpipe: warning: {message}", err=True)

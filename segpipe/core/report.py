@@ -77,6 +77,11 @@ class SampleInfo:
         """Of the population."""
         return sum(stratum.n_customers for stratum in self.strata)
 
+    @property
+    def is_everybody(self) -> bool:
+        """Whether nobody was left out, so that agreement says nothing."""
+        return self.n_drawn == self.n_customers
+
 
 @dataclass(frozen=True)
 class CandidateInfo:
@@ -129,7 +134,7 @@ class AxisInfo:
 
     name: str
     group: str
-    verdict: str  # clustered, weak, no structure, unavailable
+    verdict: str  # of core/verdicts.py
     reason: str | None
     n_clusters: int | None
     silhouette: float | None
@@ -212,6 +217,12 @@ class RunReport:
     model_hash: str
     peak_memory_mb: float
     details: RunDetails | None = field(default=None, repr=False)
+
+    @property
+    def has_agreement(self) -> bool:
+        """Whether the sample's segments were compared with everybody's, and could differ."""
+        is_sample = self.sample is not None and not self.sample.is_everybody
+        return is_sample and any(axis.agreement for axis in self.axes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: no dates, paths or sets; without the details."""

@@ -65,12 +65,12 @@ def _is_number(text: str) -> bool:
     return text in ("", "-") or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
 
 
-def paragraph(text: str, first: str = "", indent: int | None = None, width: int = WIDTH) -> str:
-    """The text after `first`, wrapped; its further lines are indented as far as the first one."""
+def paragraph(text: str, first: str = "", indent: int | None = None) -> str:
+    """The text after `first`, wrapped; all its lines begin at the indent, by default after it."""
     indent = len(first) if indent is None else indent
     filled = textwrap.fill(
         text,
-        width,
+        WIDTH,
         initial_indent=first.ljust(indent),
         subsequent_indent=" " * indent,
         break_long_words=False,  # a path or URL is of use only in one piece

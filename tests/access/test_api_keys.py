@@ -170,7 +170,7 @@ def test_the_commands_make_list_and_revoke(
     assert made.status == 0
     assert re.fullmatch(r"segpipe_1_[A-Za-z0-9_-]{43}\n", made.out)
     assert "key 1 of 'shop': read, 6,000 requests a minute" in made.err
-    assert "shown this once" in made.err
+    assert "shown only this once" in made.err
     token = made.out.strip()
     writer = call(capsys, "keys", "create", "app", "--scope", "write", "--rate-per-minute", 9, *url)
     assert writer.status == 0

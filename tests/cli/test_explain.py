@@ -73,7 +73,7 @@ def test_the_explanation_of_everybody_agrees_with_the_profile_of_a_run(
     assert "nan" not in call(capsys, "explain", "c0007", *url).out
 
 
-def test_a_customer_is_told_in_words(
+def test_the_reasons_are_printed_in_words(
     database: Connection, database_url: str, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _publish(database, rows, "abc")
@@ -89,7 +89,7 @@ def test_a_customer_is_told_in_words(
     )
 
 
-def test_the_document_says_the_same(
+def test_json_has_the_same_reasons(
     database: Connection, database_url: str, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _publish(database, rows, "abc")
@@ -115,7 +115,7 @@ def test_the_document_says_the_same(
     assert (state["kind"], state["ends_with"]) == ("state", "1 more order")
 
 
-def test_what_cannot_be_explained_is_said_with_what_to_do(
+def test_what_cannot_be_explained_is_refused_with_what_to_do(
     database: Connection, database_url: str, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _publish(database, rows, "ab")
@@ -140,7 +140,7 @@ def test_what_cannot_be_explained_is_said_with_what_to_do(
     assert "kept no model" in call(capsys, "explain", "a", *url).err
 
 
-def test_a_profile_that_was_made_from_other_figures_is_noticed(
+def test_a_profile_made_from_other_figures_is_noticed(
     database: Connection, database_url: str, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _publish(database, rows, "a")

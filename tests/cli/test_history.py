@@ -30,26 +30,26 @@ def url(database: Connection) -> tuple[str, str]:
     return ("--database-url", postgres.location(database))
 
 
-def test_the_previous_run_is_put_back(
+def test_rollback_makes_the_previous_run_current(
     capsys: pytest.CaptureFixture[str], database: Connection, url: tuple[str, str], rows: Rows
 ) -> None:
     _publish(database, rows, ["a", "b"])
     _publish(database, rows, ["a", "c", "d"])
     outcome = call(capsys, "rollback", *url)
-    told = "Run 1 of store default is in force again: 2 profiles; withdrawn: run 2.\n"
-    assert (outcome.status, outcome.out) == (0, told), outcome.err
+    message = "Run 1 of store default is current again: 2 profiles; withdrawn: run 2.\n"
+    assert (outcome.status, outcome.out) == (0, message), outcome.err
     assert _status(database) == {1: "published", 2: "withdrawn"}
     found = database.execute("SELECT customer_id, lifetime_value FROM customer_profiles ORDER BY 1")
     assert found.fetchall() == [("a", 1.0), ("b", 1.0)]
 
 
-def test_an_earlier_run_is_put_back_by_its_number(
+def test_rollback_makes_an_earlier_run_current_by_its_number(
     capsys: pytest.CaptureFixture[str], database: Connection, url: tuple[str, str], rows: Rows
 ) -> None:
     for ids in (["a"], ["a", "b"], ["a", "b", "c"]):
         _publish(database, rows, ids)
     outcome = call(capsys, "rollback", "1", *url)
-    assert "Run 1 of store default is in force again: 1 profile; withdrawn: runs 3, 2." in (
+    assert "Run 1 of store default is current again: 1 profile; withdrawn: runs 3, 2." in (
         outcome.out
     ), outcome.err
     listed = json.loads(call(capsys, "runs", "--json", *url).out)
@@ -57,7 +57,7 @@ def test_an_earlier_run_is_put_back_by_its_number(
     assert [run["kept_bytes"] > 0 for run in listed] == [False, False, True]
 
 
-def test_what_cannot_be_put_back_is_refused(
+def test_rollback_refuses_what_it_cannot_restore(
     capsys: pytest.CaptureFixture[str], database: Connection, url: tuple[str, str], rows: Rows
 ) -> None:
     assert "No run has been published" in call(capsys, "rollback", *url).err
@@ -73,7 +73,7 @@ def test_what_cannot_be_put_back_is_refused(
     assert _status(database) == {1: "published", 2: "published"}
 
 
-def test_kept_runs_are_weighed_and_pruned(
+def test_kept_runs_are_listed_with_their_size_and_pruned(
     capsys: pytest.CaptureFixture[str], database: Connection, url: tuple[str, str], rows: Rows
 ) -> None:
     for _ in range(3):
@@ -83,7 +83,8 @@ def test_kept_runs_are_weighed_and_pruned(
     outcome = call(capsys, "runs", "prune", "--keep", "1", *url)
     assert outcome.status == 0, outcome.err
     assert outcome.out == (
-        f"{before[2]['kept_bytes']:,} bytes freed; runs of store default that can be put back: 2.\n"
+        f"{before[2]['kept_bytes']:,} bytes freed;"
+        " runs of store default to which you can roll back: 2.\n"
     )
     after = json.loads(call(capsys, "runs", "--json", *url).out)
     assert [run["kept_bytes"] > 0 for run in after] == [True, True, False]
@@ -97,12 +98,12 @@ def test_runs_of_one_store_are_listed_without_the_others(
     assert call(capsys, "runs", *url).out == "No run yet.\n"
     _publish(database, rows, ["a"])
     _publish(database, rows, ["a"], "other")
-    told = call(capsys, "runs", "--store-id", "other", *url).out.splitlines()
-    assert len(told) == 2
-    assert told[0].split()[-2:] == ["kept", "failed"]
-    assert "other" in told[1]
-    assert re.search(r"[0-9] MB$", told[1])
-    # The options of the list count for its command, too.
+    lines = call(capsys, "runs", "--store-id", "other", *url).out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].split()[-2:] == ["customers", "kept"]
+    assert "other" in lines[1]
+    assert re.search(r"[0-9] MB$", lines[1])
+    # The options of the list hold for its subcommand, too.
     pruned = call(capsys, "runs", *url, "prune", "--keep", "0", "--store-id", "other")
     assert pruned.status == 0, pruned.err
     assert "store other" in pruned.out
@@ -114,7 +115,7 @@ def test_a_negative_number_of_runs_is_refused(
     assert call(capsys, "runs", "prune", "--keep", "-1", *url).status == 2
 
 
-def test_who_holds_the_store_is_waited_for(
+def test_a_command_waits_for_whoever_holds_the_store(
     capsys: pytest.CaptureFixture[str],
     database: Connection,
     database_url: str,
@@ -146,7 +147,7 @@ def _is_held(database: Connection) -> bool:
     return bool(row and row[0])
 
 
-def test_a_rollback_that_waited_for_a_run_does_not_take_that_one_back(
+def test_a_rollback_that_waited_for_a_run_does_not_withdraw_that_run(
     capsys: pytest.CaptureFixture[str],
     database: Connection,
     database_url: str,
@@ -171,7 +172,7 @@ def test_a_rollback_that_waited_for_a_run_does_not_take_that_one_back(
         outcome = call(capsys, "rollback", *url)
         holder.join()
     assert outcome.status == 2
-    assert "Run 3 was published while this waited; nothing was put back." in outcome.err
+    assert "Run 3 was published while this command waited; nothing was changed." in outcome.err
     assert runs.latest_published(database, "default") == 3
 
 

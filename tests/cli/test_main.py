@@ -24,7 +24,7 @@ def published(capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: 
     return database_url
 
 
-def test_show_tells_a_customer_and_refuses_an_unknown_one(
+def test_show_prints_a_customer_and_refuses_an_unknown_one(
     capsys: pytest.CaptureFixture[str], published: str
 ) -> None:
     shown = call(capsys, "show", "c0003", "--database-url", published)
@@ -131,7 +131,7 @@ def test_progress_is_live_on_a_terminal(tmp_path: Path) -> None:
     assert b"\x1b" in shown
 
 
-def test_an_unforeseen_error_is_one_line_and_status_1(
+def test_an_unexpected_error_is_one_line_and_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(*_: object) -> None:
@@ -146,7 +146,7 @@ def test_an_unforeseen_error_is_one_line_and_status_1(
     assert "Traceback" not in outcome.err
 
 
-def test_the_reader_of_the_output_may_go() -> None:
+def test_a_reader_that_stops_early_is_no_failure() -> None:
     pipe = f"{sys.executable} -m segpipe sql --print segment_sizes | true"
     done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=True)
     assert done.stderr == ""

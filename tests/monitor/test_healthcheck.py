@@ -120,7 +120,7 @@ def test_a_run_that_published_tells_start_and_success(
     ]
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "segpipe: told the healthcheck that the run published.\n"
+    assert printed.err == "segpipe: reported the success to the healthcheck.\n"
 
 
 @pytest.mark.parametrize(("error", "status"), ERRORS)
@@ -132,7 +132,7 @@ def test_whatever_ends_a_run_is_told_with_its_status(
     (_, (event, body)) = listener.told
     assert event == "/fail"
     assert body.startswith(f"exit status {status}: ")
-    assert capsys.readouterr().err == "segpipe: told the healthcheck of the failure.\n"
+    assert capsys.readouterr().err == "segpipe: reported the failure to the healthcheck.\n"
 
 
 def test_a_quiet_run_says_nothing_of_what_it_told(
@@ -148,8 +148,8 @@ def test_a_healthcheck_that_is_away_is_a_warning_without_its_url(
 ) -> None:
     run_ends(Watchers(free_url(), None))
     told = capsys.readouterr().err
-    assert "warning: the healthcheck was not told of the start (Connection refused)" in told
-    assert "warning: the healthcheck was not told that the run published (Conn" in told
+    assert "warning: the start was not reported to the healthcheck (Connection refused)" in told
+    assert "warning: the success was not reported to the healthcheck (Conn" in told
     assert "secret" not in told
     assert "127.0.0.1" not in told
 

@@ -197,10 +197,10 @@ def test_an_unusable_option_is_reported_by_the_other_one(
 ) -> None:
     with pytest.raises(InputError, match="--metrics-file"):
         run_ends(Watchers(free_url(), tmp_path))
-    assert "the healthcheck was not told of the failure" in capsys.readouterr().err
+    assert "the failure was not reported to the healthcheck" in capsys.readouterr().err
     with pytest.raises(InputError, match="--healthcheck-url"):
         run_ends(Watchers("ftp://x", tmp_path / "segpipe.prom"))
-    assert "the settings do not tell the store" in capsys.readouterr().err
+    assert "the settings do not name the store" in capsys.readouterr().err
 
 
 def test_a_file_that_the_run_itself_put_there_is_left_alone(

@@ -57,7 +57,7 @@ def test_a_run_tells_both_and_neither_database_nor_output_knows_the_url(
     }
     assert agreement
     assert values(metrics, "agreement", "north", "axis") == agreement
-    assert "told the healthcheck that the run published" in outcome.err
+    assert "reported the success to the healthcheck" in outcome.err
     with postgres.connect(database_url) as connection:
         stored = str(connection.execute("SELECT * FROM segmentation_runs").fetchall())
     for text in (outcome.out, outcome.err, stored, metrics.read_text(encoding="utf-8")):

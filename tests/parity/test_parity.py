@@ -84,7 +84,7 @@ def test_customers_beyond_what_a_request_may_hold_are_told_and_left_out(
         at = f"http://127.0.0.1:{served.port}"
         found = call(capsys, "parity", "--csv-path", path, "--url", at, "--quiet")
     assert found.status == 0, found
-    assert "60 customers, 2,040 figures, 0 differences. 1 more were not taken" in found.out
+    assert "60 customers, 2,040 figures, 0 differences. 1 more were not accepted" in found.out
     assert "such as often (orders: List should have at most 2000 items" in found.out
 
 
@@ -94,7 +94,7 @@ def test_another_file_than_the_runs_is_refused(
     path = write_shop(tmp_path / "other.csv", shop_lines(60, seed=2))
     found = call(capsys, "parity", "--csv-path", path, "--url", shop.at, "--quiet")
     assert found.status == 2
-    assert "Run 1, from which the service answers, was made from other files" in found.err
+    assert "Run 1, which the service serves, was made from other files" in found.err
 
 
 def test_what_keeps_it_from_asking_is_told(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from segpipe import postgres
+from segpipe.core.text import WIDTH
 from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
 
 Report = dict[str, Any]
@@ -122,19 +123,23 @@ def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
     assert again["load"]["transitions"] == []  # told apart by name, and the names are the same
 
 
-def test_the_text_shows_every_k_and_what_changed(
+def test_the_verbose_report_shows_every_k_and_what_changed(
     capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
 ) -> None:
     command = ("run", "--csv-path", shop, "--quiet", *FEW_KS, "--database-url", database_url)
     assert call(capsys, *command, "--as-of", "2025-03-01").status == 0
-    done = call(capsys, *command, "--force")  # no newer orders, but they are looked at later
+    # No newer orders, but they are looked at later.
+    done = call(capsys, *command, "--force", "--verbose")
     assert done.status == 0, done.err
-    head = next(line for line in done.out.splitlines() if "One cloud" in line)
-    assert head.split() == ["Axis", "K=2", "K=3", "One", "cloud", "Agreement", "Choice"]
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    head = next(i for i, line in enumerate(lines) if "K=2" in line)
+    assert lines[head].split() == ["Axis", "K=2", "K=3", "Structureless"]
     assert "\nSince run 1: " in done.out
     assert "Moves between segments, all axes: " in done.out
     report = json.loads(call(capsys, *command, "--json", "--dry-run").out)
-    told = {line.split()[0]: line for line in done.out.split("One cloud")[1].splitlines() if line}
+    table = lines[head + 1 : lines.index("", head)]
+    row_of = {line.split()[0]: line for line in table}
     for axis in report["axes"]:
         for candidate in axis["candidates"]:
-            assert f"{candidate['silhouette']:.2f}" in told[axis["name"]]
+            assert f"{candidate['silhouette']:.2f}" in row_of[axis["name"]]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from segpipe import postgres
+from segpipe.core.text import WIDTH
 from segpipe.datasets.synthetic import generate_order_lines
 from tests.support.commands import (
     AXIS_NAMES,
@@ -63,10 +64,11 @@ def test_the_text_report_names_preset_axes_and_stages(
     capsys: pytest.CaptureFixture[str], shop: Path
 ) -> None:
     outcome = call(capsys, "run", "--csv-path", shop, "--dry-run", "--quiet")
-    for words in ("preset canonical", "dry run", "Silhouette", "cluster", "Peak memory"):
+    for words in ("preset canonical", "dry run", "Silhouette", "Verdict", "peak memory"):
         assert words in outcome.out
     for name in AXIS_NAMES:
         assert name in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= WIDTH
 
 
 def test_row_order_batches_threads_and_files_change_nothing(
@@ -333,7 +335,7 @@ def test_a_run_that_is_ended_tidies_up_and_tells_the_ledger(
     rest = process.stderr.read()
     process.stderr.close()
     assert process.wait() == status
-    assert "previous run stays in force" in rest
+    assert "the last results stay live" in rest
     assert "Traceback" not in rest
     assert list(spill.iterdir()) == []
     with postgres.connect(database_url) as connection:

@@ -197,7 +197,7 @@ def test_without_a_terminal_it_must_be_told_yes(
     _publish(database, rows, ["a"])
     outcome = call(capsys, "forget", "a", "--database-url", postgres.location(database))
     assert outcome.status == 2
-    assert "say --yes" in outcome.err
+    assert "give --yes" in outcome.err
     assert runs.show_customer(database, "default", "a")
 
 

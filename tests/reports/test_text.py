@@ -1,4 +1,4 @@
-"""The report as text: what is said of the rows that were published."""
+"""The report of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -6,20 +6,107 @@ from dataclasses import replace
 
 import pytest
 
+from segpipe.core.report import AgreementInfo, CandidateInfo, RunReport, SampleInfo, StratumInfo
+from segpipe.core.text import WIDTH
 from segpipe.reports.text import report_text
-from tests.support.page_values import LOAD, REPORT
+from tests.support.page_values import AXIS, LOAD, REPORT, SOURCE, UNAVAILABLE
+
+SAMPLED = replace(
+    REPORT, sample=SampleInfo(40, (StratumInfo("vip", 5, 5), StratumInfo("low", 95, 35)))
+)
+LONG = "high_product_concentration_high_repeat_product_low_top_category"
+
+
+def lines_of(report: RunReport, *, is_verbose: bool = False) -> list[str]:
+    return report_text(report, is_verbose=is_verbose).splitlines()
+
+
+def row(lines: list[str], head: str, name: str) -> list[str]:
+    """Words of the first row of that name below the line that begins with the head."""
+    start = next(i for i, line in enumerate(lines) if line.split()[:2] == head.split())
+    return next(line.split() for line in lines[start:] if line.startswith(name))
+
+
+def test_segments_come_first_then_the_verdicts_then_the_facts() -> None:
+    lines = lines_of(REPORT)
+    assert lines[0] == "Axis             Segments and their share of 100 customers"
+    assert lines[1].split(maxsplit=1)[1] == "whale 52%, low_value 40%, one_time_buyer 8.0%"
+    assert lines[2].split(maxsplit=1)[1] == "unavailable: no refund in the input"
+    assert row(lines, "Axis K", "purchase_value") == ["purchase_value", "2", "0.61", "clustered"]
+    assert row(lines, "Axis K", "return_behavior") == ["return_behavior", "-", "-", "unavailable"]
+    assert any(line.startswith("clustered: groups of their own") for line in lines)
+    heads = [
+        next(i for i, line in enumerate(lines) if line.startswith(w)) for w in ("Axis ", "Rows")
+    ]
+    assert heads == sorted(heads)
+    assert "1,234 read, 34 rejected (4 no amount, 30 no date)" in " ".join(lines)
+
+
+def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
+    lines = lines_of(REPORT, is_verbose=True)
+    assert row(lines, "Axis K=2", "purchase_value")[1:] == ["0.61*", "0.55", "(0.70)", "0.42"]
+    assert "(x) rejected" in " ".join(lines)
+    assert "the highest of those that hold" in " ".join(lines)
+    assert row(lines, "Stage Seconds", "total") == ["total", "2.00"]
+    notes = [line for line in lines if line.startswith("Note: purchase_value: ")]
+    assert any("left out, the same for everybody: n_channels" in note for note in notes)
+    assert any(
+        "discounted_order_share missing for 3 customers, filled with the median" in note
+        for note in notes
+    )
+    assert not any("Note: purchase_value" in line for line in lines_of(REPORT))
+
+
+def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> None:
+    assert row(lines_of(SAMPLED, is_verbose=True), "Axis K", "purchase_value")
+    verbose = report_text(SAMPLED, is_verbose=True)
+    assert "Agreement  Why this K" in verbose
+    assert "98.99%" in verbose
+    assert "Sample    40 customers (vip 5/5, low 35/95)" in verbose
+    everybody = report_text(REPORT, is_verbose=True)
+    assert "greement" not in everybody
+    assert "98.99%" not in everybody
+    assert "Sample    everybody" in everybody
+
+
+def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
+    text = " ".join(report_text(SAMPLED).split())
+    assert "98.99% of customers get the same segment when everybody is clustered" in text
+    assert "--sample-size 800 would reach what is asked" in text
+    enough = replace(AXIS, agreement=AgreementInfo("refit", 92, 0.99, 0.97, 0.12, None))
+    assert "--sample-size" not in report_text(replace(SAMPLED, axes=(enough,)))
+
+
+@pytest.mark.parametrize("is_verbose", [False, True])
+def test_no_line_is_longer_than_the_terminal(*, is_verbose: bool) -> None:
+    candidates = tuple(CandidateInfo(k, 0.5, 0.1, 0.9, None) for k in range(2, 21))
+    shares = {f"{LONG}_{n}": 0.1 for n in range(10)}
+    axis = replace(
+        AXIS,
+        name=LONG,
+        candidates=candidates,
+        shares=shares,
+        reason="a long reason " * 20,
+        dropped_features=(LONG,) * 5,
+    )
+    source = replace(SOURCE, notes=("a long note " * 30,))
+    report = replace(SAMPLED, axes=(axis, UNAVAILABLE), source=source)
+    lines = lines_of(report, is_verbose=is_verbose)
+    assert max(map(len, lines)) <= WIDTH
+    if is_verbose:
+        assert [line for line in lines if "K=20" in line]
 
 
 @pytest.mark.parametrize(
-    ("n_updated", "n_unchanged", "n_absent_kept", "told"),
+    ("n_updated", "n_unchanged", "n_absent_kept", "counts"),
     [
         (90, 0, 0, "(10 new, 90 updated)"),
         (3, 1_087, 0, "(10 new, 3 updated, 1,087 unchanged)"),
         (3, 1, 2, "(10 new, 3 updated, 1 unchanged); 2 absent customers kept with their old run"),
     ],
 )
-def test_rows_that_were_left_as_they_are_are_told(
-    n_updated: int, n_unchanged: int, n_absent_kept: int, told: str
+def test_published_rows_are_counted_by_what_became_of_them(
+    n_updated: int, n_unchanged: int, n_absent_kept: int, counts: str
 ) -> None:
     load = replace(
         LOAD,
@@ -28,6 +115,5 @@ def test_rows_that_were_left_as_they_are_are_told(
         n_unchanged=n_unchanged,
         n_absent_kept=n_absent_kept,
     )
-    lines = report_text(replace(REPORT, load=load)).splitlines()
-    line = next(line for line in lines if line.startswith("Published"))
-    assert line == f"Published run 7 of store north: 1,100 profiles {told}"
+    text = " ".join(report_text(replace(REPORT, load=load)).split())
+    assert f"Published run 7 of store north: 1,100 profiles {counts} Time" in text
