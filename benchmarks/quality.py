@@ -28,6 +28,7 @@ from segpipe import __version__, postgres
 from segpipe.axes import axes_for
 from segpipe.core.progress import Quiet
 from segpipe.core.report import RunReport
+from segpipe.core.schema import Reference
 from segpipe.core.settings import (
     ClusterSettings,
     EngineSettings,
@@ -43,7 +44,7 @@ from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.engines.duckdb import Connection, literal, open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables
-from segpipe.features import Reference, compute_features
+from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.pipeline.memberships import assign_population

@@ -1,7 +1,6 @@
 """Features: order lines → one row a customer."""
 
-from segpipe.core.schema import Reference
 from segpipe.features.compute import COUNTS, compute_features
 from segpipe.features.statement import Part, features_statement
 
-__all__ = ["COUNTS", "Part", "Reference", "compute_features", "features_statement"]
+__all__ = ["COUNTS", "Part", "compute_features", "features_statement"]

@@ -21,7 +21,7 @@ from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.preprocessing import FeatureScale
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing

@@ -14,7 +14,7 @@ from segpipe import postgres, runs
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.axes import Eligibility
 from segpipe.clustering.centroids import CentroidPartition
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, Segment, model_of
 from segpipe.model.preprocessing import FeatureScale
 from segpipe.postgres import Connection

@@ -17,8 +17,8 @@ import pytest
 
 from segpipe.axes import MEASURES
 from segpipe.core.report import FeatureInfo
-from segpipe.core.schema import METRICS
-from segpipe.features import Reference, compute_features
+from segpipe.core.schema import METRICS, Reference
+from segpipe.features import compute_features
 from tests.support.features import ALL_INPUTS, AS_OF, GOLDEN, fetched, golden_engine
 
 with (GOLDEN / "expected.csv").open(encoding="utf-8", newline="") as _file:

@@ -15,13 +15,13 @@ from scipy.spatial.distance import cdist
 
 from segpipe.axes import AXES, Eligibility
 from segpipe.clustering.centroids import CentroidPartition
-from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.core.schema import HAS_NEW_TICKET, METRICS, Reference, rescored_column, strength_column
 from segpipe.core.settings import ClusterSettings, EngineSettings, SampleSettings
 from segpipe.discovery.discover import discover
 from segpipe.discovery.sampling import draw_sample
 from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables
-from segpipe.features import Reference, compute_features
+from segpipe.features import compute_features
 from segpipe.model.assign import Tally, assign_axis, needed_measures
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale

@@ -11,7 +11,7 @@ import pytest
 from segpipe import postgres
 from segpipe.axes import AXES, Eligibility
 from segpipe.clustering.centroids import CentroidPartition
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.compare import rescored_axes, same_names, same_segments
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale

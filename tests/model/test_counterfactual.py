@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from segpipe.axes import MEASURES, Eligibility
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.arrays import Floats
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from segpipe.axes import Claim, Eligibility
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.errors import InputError
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, Segment, model_of, read_model, write_model
 from segpipe.model.preprocessing import FeatureScale
 

@@ -11,7 +11,7 @@ from segpipe.axes import MEASURES, Eligibility
 from segpipe.axes.figures import format_exact, next_step
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.errors import InputError
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.explain import AxisExplanation, explain, explanation_lines
 from segpipe.model.preprocessing import FeatureScale

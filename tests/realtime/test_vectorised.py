@@ -13,7 +13,7 @@ from segpipe.axes import Eligibility
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.cuts import CutPartition
 from segpipe.core.arrays import Floats
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale, scale_matrix

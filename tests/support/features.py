@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from segpipe.axes import MEASURES
-from segpipe.core.schema import CUSTOMER_FEATURES, INPUTS, METRICS, ORDER_LINES, TICKETS
+from segpipe.core.schema import CUSTOMER_FEATURES, INPUTS, METRICS, ORDER_LINES, TICKETS, Reference
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import Connection, open_engine
-from segpipe.features import Reference, compute_features
+from segpipe.features import compute_features
 
 GOLDEN = Path(__file__).parent / "golden"
 ALL_INPUTS = frozenset(INPUTS)

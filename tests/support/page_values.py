@@ -25,7 +25,7 @@ from segpipe.core.report import (
     StratumInfo,
     TransitionInfo,
 )
-from segpipe.features import Reference
+from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
 
