@@ -1,4 +1,4 @@
-"""Features: order lines → one row a customer."""
+"""Features: order lines → one row per customer."""
 
 from segpipe.features.compute import COUNTS, compute_features
 from segpipe.features.statement import Part, features_statement

@@ -1,9 +1,8 @@
 """The shared grains: order line → order → customer, order sequence, customer × product, category.
 
-Takes the order_lines table as an Ibis expression; gives one expression a grain. No engine is named
-here. Sums run over decimals and integers only, so that no order of rows or threads changes a bit.
-Below the order, integers stand for the ids of many customers: what is grouped and joined there is
-most of the work.
+Takes the order_lines table as an Ibis expression; gives one expression per grain, for any engine.
+Sums are over decimals and integers only, so that the order of rows and threads changes no bit.
+Grouping and joining below the order is most of the work, so numbers replace the customers' ids.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ def up_to(lines: ir.Table, as_of: date) -> ir.Table:
 
 
 def orders(lines: ir.Table) -> ir.Table:
-    """One row per customer and order id; an order with n_lines 0 holds return lines only."""
-    # Conditions are in the values: an aggregate with a filter of its own costs twice as much.
+    """One row per customer and order id; an order with n_lines 0 has only return lines."""
+    # Conditions are in the values: an aggregate with its own filter costs twice as much.
     bought = ~lines.is_return
     bought_at = _if(bought, lines.ordered_at)
     return lines.group_by("customer_id", "order_id").aggregate(
@@ -44,15 +43,15 @@ def orders(lines: ir.Table) -> ir.Table:
 
 
 def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
-    """What all orders and returns of a customer come to, and `customer`, a number in id order.
+    """Totals over the orders and returns of each customer, and `customer`, a number in id order.
 
-    The number stands for the id in the grains below, where it is a fraction of the work; where
-    numbering a few would be most of the work, the id stands there itself.
+    The number replaces the id in the grains below, which then cost a fraction. For few customers,
+    numbering would cost most, so `customer` is the id itself.
     """
     bought = orders.n_lines > 0
     discounted = bought & (orders.discount_units > 0)
-    gross = _amount(orders.amount_units + orders.discount_units)
-    share = ratio(_amount(orders.discount_units), gross)
+    gross = amount_of(orders.amount_units + orders.discount_units)
+    share = ratio(amount_of(orders.discount_units), gross)
     value = _if(bought, orders.amount_units - orders.refund_units)
     totals = orders.group_by("customer_id").aggregate(
         n_orders=_total(bought),
@@ -60,7 +59,7 @@ def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
         amount_units=_total(orders.amount_units),
         discount_units=_total(orders.discount_units),
         refund_units=_total(orders.refund_units),
-        value_units=_total(value),  # without returns of their own id
+        value_units=_total(value),  # without returns under an order id of their own
         largest_value_units=value.max(),
         n_discounted_orders=_total(discounted),
         n_refunded_lines=_total(orders.n_refunded_lines),
@@ -74,7 +73,7 @@ def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
 
 
 def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Table:
-    """Each purchase order with its number (from 1), the gap before it and what kind it is."""
+    """Each order with its number (from 1), the gap before it and further properties."""
     own = customers.select("customer_id", "customer", "n_orders", "value_units", "first_local")
     bought = orders.filter(orders.n_lines > 0).join(own, "customer_id")
     steps = ibis.window(group_by="customer", order_by=["ordered_at", "order_id"])
@@ -94,13 +93,13 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
         days_ago=ibis.date(as_of).delta(bought.ordered_local.date(), unit="day").cast("int32"),
-        late_halves=(local - middle).sign().cast("int32") + 1,  # 0, 1 at the very middle, 2
+        late_halves=(local - middle).sign().cast("int32") + 1,  # 0, 1 exactly in the middle, 2
         is_splurge=(value > 0) & (value * bought.n_orders > 2 * bought.value_units),
     )
 
 
 def numbered(lines: ir.Table, column: str) -> ir.Table:
-    """The values that a column of `lines` has, and `number`, in their order."""
+    """The distinct values of a column of `lines`, with `number` in their order."""
     known = lines.filter(lines[column].notnull()).select(column).distinct()
     return known.mutate(number=_number(known[column]))
 
@@ -112,15 +111,15 @@ def keyed_lines(
     categories: ir.Table,
     shop_price: float,
 ) -> ir.Table:
-    """Lines with numbers, or ids, for their customer, order, product and category.
+    """Lines with the numbers of their customer, order, product and category.
 
-    Without numbered `products`, and with `categories` that only have their prices, it is ids.
+    Without `products`, and with `categories` that have prices only, ids replace the numbers.
     `price_units` is the logarithm of the unit price over the category's usual price, in millionths;
-    missing where the line has no price. Of a return line product, category and price are missing.
+    missing where the line has no price. A return line has no product, category and price.
     """
     numbers = sequence.select("customer_id", "order_id", "customer", "order_number")
-    # Returns stay in: an engine takes a filter to leave little, and would hash the lines in place
-    # of the orders, which are a third as many.
+    # Returns stay: the engine expects a filter to leave few lines, and would then hash the lines
+    # instead of the orders, which are a third as many.
     joined = lines.join(numbers, ["customer_id", "order_id"])
     product, category = "product_id", "category"
     if products is not None:
@@ -144,15 +143,15 @@ def keyed_lines(
 
 
 def products_of_orders(keyed: ir.Table) -> ir.Table:
-    """Customer × product: lines, orders, quantity, lines in the first order that had it.
+    """Customer × product: lines, orders, quantity, lines in the first order with the product.
 
-    `n_opening_lines` are those in the customer's very first order.
+    `n_opening_lines` are those in the customer's first order.
     """
     known = keyed.filter(keyed["product"].notnull())
     per_order = known.group_by("customer", "product", "order_number").aggregate(
         n_lines=known.count(), quantity_units=_total(known.quantity_units)
     )
-    # The least of number and lines together: taking the row of the least number costs far more.
+    # The minimum of number and lines in one integer is much cheaper than an arg_min.
     first = (per_order.order_number.cast("int64") * _SHIFT + per_order.n_lines).min()
     pairs = per_order.group_by("customer", "product").aggregate(
         n_lines=_total(per_order.n_lines),
@@ -185,7 +184,7 @@ def channels_of_orders(sequence: ir.Table) -> ir.Table:
 
 
 def category_prices(lines: ir.Table) -> ir.Table:
-    """Category → the median unit price of its lines; where the category is NULL, of those lines."""
+    """Median unit price of each category; NULL is a category of its own."""
     priced = lines.filter(~lines.is_return & (lines.unit_price > 0))
     return priced.group_by("category").aggregate(median_price=priced.unit_price.median())
 
@@ -217,14 +216,15 @@ def _if(condition: Any, value: Any) -> Any:
 
 
 def _total(units: Any) -> Any:
-    """Sum as a 64-bit integer, which Ibis takes it for; the engine's own is twice as wide."""
+    """Sum as a 64-bit integer, as Ibis expects; the engine's sum is twice as wide."""
     return Cast(units.sum(), "int64").to_expr()
 
 
-def _amount(units: Any) -> Any:
+def amount_of(units: Any) -> Any:
+    """The amount, as a double, of ten-thousandths."""
     return units.cast("float64") / UNITS
 
 
 def _number(column: Any) -> Any:
-    """Place of each row by `column`, from 0."""
+    """Rank of each row by `column`, from 0."""
     return ibis.row_number().over(ibis.window(order_by=column)).cast("int32")

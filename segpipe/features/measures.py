@@ -1,7 +1,7 @@
-"""Customer measures: each function takes grains and gives one row a customer.
+"""Customer measures: each function takes grains and gives one row per customer.
 
-The names of the columns are those of `axes.measures.MEASURES`, which says what each one means.
-Missing is NULL: a ratio without a denominator, a deviation of one number, a slope of one point.
+The names of the columns are those of `axes.measures.MEASURES`, which defines each one. NULL means
+missing: a ratio without a denominator, a deviation of one number, a slope of one point.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segpipe.features.grains import LOG_UNITS, UNITS, as_word, positive, ratio
+from segpipe.features.grains import LOG_UNITS, UNITS, amount_of, as_word, positive, ratio
 
 MONTH_DAYS = 30.4375  # mean length of a month
 RATE_SMOOTHING = 0.5  # orders added to each half of the tenure
 RECENT_DAYS = 90
 DEEP_CATEGORY_LINES = 3
-GAP_WEIGHT = 2.0  # gaps' worth of the population's median in a customer's expected gap
+GAP_WEIGHT = 2.0  # of the population's median in a customer's expected gap, in gaps
 
 
 def value_measures(customers: ir.Table) -> ir.Table:
-    """What the customer paid, saved and sent back, over all orders and returns."""
+    """What the customer paid, saved and returned, over all orders and returns."""
     kept = customers.filter(customers.n_orders > 0)
-    net = _amount(kept.amount_units - kept.refund_units)
-    gross = _amount(kept.amount_units + kept.discount_units)
+    net = amount_of(kept.amount_units - kept.refund_units)
+    gross = amount_of(kept.amount_units + kept.discount_units)
     return kept.select(
         "customer",
         "customer_id",
@@ -40,8 +40,8 @@ def value_measures(customers: ir.Table) -> ir.Table:
         avg_order_value=net / kept.n_orders,
         discounted_order_share=ratio(kept.n_discounted_orders, kept.n_orders),
         mean_discount_share=ratio(kept.discount_share_units, kept.n_discounted_orders) / LOG_UNITS,
-        discount_amount_share=ratio(_amount(kept.discount_units), gross),
-        refund_amount_share=ratio(_amount(kept.refund_units), gross),
+        discount_amount_share=ratio(amount_of(kept.discount_units), gross),
+        refund_amount_share=ratio(amount_of(kept.refund_units), gross),
         refunded_order_share=_at_most_one(ratio(kept.n_refunded_orders, kept.n_orders)),
         refunded_line_share=_at_most_one(ratio(kept.n_refunded_lines, kept.n_lines)),
         full_price_line_share=ratio(kept.n_full_price_lines, kept.n_lines),
@@ -51,7 +51,7 @@ def value_measures(customers: ir.Table) -> ir.Table:
 def time_measures(sequence: ir.Table, *, has_channel: bool) -> ir.Table:
     """When the customer ordered, and what changed from one order to the next."""
     local = sequence.ordered_local
-    weekday = local.day_of_week.index()  # Monday is 0 in Ibis, whatever the engine says
+    weekday = local.day_of_week.index()  # Monday is 0 in Ibis, for every engine
     hour = local.hour()
     number = sequence.order_number
     sums = sequence.group_by("customer").aggregate(
@@ -85,7 +85,7 @@ def _from_sums(sums: ir.Table, *, has_channel: bool) -> ir.Table:
     mean_gap_days = ratio(span_days, n_gaps)
     variance = ratio(sums.gap_squared - sums.gap * ratio(sums.gap, n_gaps), n_gaps - 1)
     deviation_days = variance.clip(lower=0.0).sqrt() / 1440
-    n_late = sums.late_halves / 2  # the first order opens the tenure: in neither half
+    n_late = sums.late_halves / 2  # the first order, where tenure begins, is in neither half
     early, late = n_gaps - n_late + RATE_SMOOTHING, n_late + RATE_SMOOTHING
     switches = ratio(sums.n_channel_switches, sums.n_channel_steps)
     of_channels = {"channel_switch_share": switches} if has_channel else {}
@@ -123,7 +123,7 @@ def _slope(by_number: Any, total: Any, n: Any) -> Any:
 
 
 def overdue_measures(times: ir.Table, median_gap_days: float) -> ir.Table:
-    """How long the customer stays away against the gap to be expected of them."""
+    """Days since the last order, compared with the expected gap of the customer."""
     n_gaps = times.n_timed_orders - 1
     own_gaps = (times.mean_gap_days * n_gaps).fill_null(0.0)
     expected = (own_gaps + GAP_WEIGHT * median_gap_days) / (n_gaps + GAP_WEIGHT)
@@ -192,7 +192,7 @@ def category_measures(categories: ir.Table, customers: ir.Table) -> ir.Table:
 def channel_measures(
     channels: ir.Table, biggest: tuple[str, ...], kinds: dict[str, list[str]]
 ) -> ir.Table:
-    """Through which channels the customer orders; `kinds` groups channel names by what they are."""
+    """The channels of the customer's orders; `kinds` has the channel names of each kind."""
     word = as_word(channels.channel)
     known = channels.n_orders
     total = known.sum()
@@ -207,7 +207,7 @@ def channel_measures(
 
 
 def price_measures(keyed: ir.Table) -> ir.Table:
-    """Where the customer's unit prices lie against the shop's median of the same category."""
+    """The customer's unit prices, compared with the shop's median of the same category."""
     lines = keyed.filter(keyed.price_units.notnull())
     units = lines.price_units
     sums = lines.group_by("customer").aggregate(
@@ -227,14 +227,10 @@ def _order_counts(customers: ir.Table) -> ir.Table:
     return customers.select("customer", n_customer_orders="n_orders")
 
 
-def _amount(units: Any) -> Any:
-    return units.cast("float64") / UNITS
-
-
 def _squares(values: Iterable[Any]) -> Any:
     """Sum of squares."""
     return reduce(add, (value * value for value in values))
 
 
 def _at_most_one(value: Any) -> Any:
-    return value.clip(upper=1.0)  # LEAST would turn missing into one
+    return value.clip(upper=1.0)  # LEAST would turn NULL into one

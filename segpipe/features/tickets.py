@@ -1,6 +1,6 @@
 """Measures from support tickets: how often, through which channel, and how hard to serve.
 
-Takes the tickets table and the customers with their number of orders; gives one row a customer.
+Takes the tickets table and the customers with their number of orders; gives one row per customer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segpipe.features.grains import as_word, ratio
 def ticket_measures(
     tickets: ir.Table, customers: ir.Table, as_of: date, kinds: dict[str, list[str]]
 ) -> ir.Table:
-    """One row a customer with orders; without tickets the count is 0, the rest missing."""
+    """One row per customer with orders; without tickets the count is 0, the rest missing."""
     end = ibis.timestamp(as_of) + ibis.interval(days=1)
     seen = tickets.filter(tickets.created_at < end)
     word = as_word(seen.channel)

@@ -62,11 +62,11 @@ def test_order_of_rows_threads_and_later_lines_change_no_bit(rows: list[Row], se
     found = features_of(rows, as_of=AS_OF, threads=1)
     assert features_of(shuffled, as_of=AS_OF, threads=2) == found
     assert list(found) == sorted(found)
-    _assert_sound(rows, found)
+    _assert_valid(rows, found)
 
 
-def _assert_sound(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
-    """No number that is none, no share above 1, no amount lost."""
+def _assert_valid(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
+    """No NaN, no share above 1, no amount lost."""
     shares = {name for name, measure in MEASURES.items() if measure.unit == "share"}
     shares -= {"refund_amount_share"}  # more may be given back than was charged
     for customer in found.values():
@@ -81,7 +81,7 @@ def _assert_sound(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
     assert sum(c["lifetime_value"] for c in found.values()) == pytest.approx(float(charged))
 
 
-def test_returns_of_their_own_move_no_time() -> None:
+def test_returns_without_an_order_change_no_time() -> None:
     orders = [line("a", f"o{day}", f"2024-0{day}-10 10:00") for day in (1, 2, 7, 9)]
     returns = [
         line("a", "r0", at, is_return=True, line_amount=0)
@@ -99,7 +99,7 @@ def test_returns_of_their_own_move_no_time() -> None:
 
 
 def _shop(n_customers: int) -> list[Row]:
-    """Lines of many customers: returns in orders and alone, nothing but returns, cells missing."""
+    """Lines of many customers, with returns in orders and alone, and with missing cells."""
     draw = random.Random(11)  # noqa: S311 - made-up orders
     rows = []
     for order in range(n_customers * 4):
@@ -127,7 +127,7 @@ def _shop(n_customers: int) -> list[Row]:
     return rows
 
 
-def test_one_statement_with_ids_gives_what_tables_with_numbers_give() -> None:
+def test_one_statement_with_ids_gives_the_same_as_tables_with_numbers() -> None:
     tickets = [
         {"customer_id": f"{n:06}", "created_at": "2024-06-01 10:00", "channel": "email"}
         for n in range(0, 150, 3)
@@ -236,13 +236,13 @@ def test_one_order_id_under_two_customers_is_two_orders(scenes: dict[str, dict[s
     assert [scenes[who]["total_orders"] for who in ("twin_1", "twin_2")] == [1, 1]
 
 
-def test_an_equal_rhythm_is_perfectly_regular(scenes: dict[str, dict[str, Any]]) -> None:
+def test_equal_gaps_are_perfectly_regular(scenes: dict[str, dict[str, Any]]) -> None:
     assert scenes["regular"]["gap_regularity"] == 1
     assert scenes["regular"]["gap_trend"] == 0
     assert scenes["regular"]["order_value_trend"] == 0
 
 
-def test_orders_at_one_moment_have_no_gap_to_divide_by(scenes: dict[str, dict[str, Any]]) -> None:
+def test_orders_at_one_moment_have_no_measures_per_gap(scenes: dict[str, dict[str, Any]]) -> None:
     found = scenes["moment"]
     assert found["mean_gap_days"] == 0
     assert found["gap_regularity"] is found["gap_trend"] is found["recency_over_gap"] is None
@@ -256,14 +256,16 @@ def test_lines_without_a_product_are_in_no_product_measure(
     assert found["products_per_line"] == pytest.approx(3 / 4)
 
 
-def test_who_paid_nothing_has_no_shares_of_spending(scenes: dict[str, dict[str, Any]]) -> None:
+def test_a_customer_who_paid_nothing_has_no_shares_of_spending(
+    scenes: dict[str, dict[str, Any]],
+) -> None:
     found = scenes["free"]
     assert found["lifetime_value"] == found["splurge_order_share"] == 0
     assert found["discount_amount_share"] is found["order_value_trend"] is None
     assert found["price_position"] is None
 
 
-def test_orders_on_as_of_are_in_and_later_ones_out() -> None:
+def test_orders_on_as_of_count_and_later_ones_do_not() -> None:
     rows = [
         line("a", "o1", "2025-01-01 12:00"),
         line("a", "o2", "2025-03-01 23:59"),
@@ -295,7 +297,7 @@ def test_all_customers_with_one_order() -> None:
 
 
 @pytest.mark.parametrize("inputs", [frozenset(), SOME_INPUTS], ids=["none", "some"])
-def test_measures_of_absent_inputs_are_missing_columns_never_absent_ones(
+def test_measures_of_absent_inputs_are_columns_of_null(
     inputs: frozenset[str],
 ) -> None:
     found = features_of([line("a", "o1", "2025-01-01 10:00")], inputs=inputs)["a"]
@@ -330,16 +332,16 @@ def test_with_a_reference_nothing_is_learnt_from_the_population() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "as_of", "told"),
+    ("rows", "as_of", "message"),
     [
         ([line("a", "o1", "2025-01-01 10:00", is_return=True)], None, "returns only"),
         ([line("a", "o1", "2025-03-02 10:00")], AS_OF, "later --as-of"),
     ],
 )
-def test_a_population_without_orders_is_refused(
-    rows: list[Row], as_of: date | None, told: str
+def test_a_population_without_orders_is_an_error(
+    rows: list[Row], as_of: date | None, message: str
 ) -> None:
-    with engine_of(rows) as engine, pytest.raises(InputError, match=told):
+    with engine_of(rows) as engine, pytest.raises(InputError, match=message):
         compute_features(engine, frozenset(), as_of)
 
 

@@ -35,7 +35,7 @@ def golden() -> tuple[Features, FeatureInfo, Reference]:
 
 
 @pytest.mark.parametrize("row", EXPECTED, ids=lambda row: f"{row['customer']}-{row['measure']}")
-def test_measure_is_what_was_worked_by_hand(
+def test_a_measure_is_as_calculated_by_hand(
     golden: tuple[Features, FeatureInfo, Reference], row: dict[str, str]
 ) -> None:
     found = golden[0][row["customer"]][row["measure"]]
@@ -48,12 +48,12 @@ def test_measure_is_what_was_worked_by_hand(
 
 
 @pytest.mark.parametrize("customer", CUSTOMERS)
-def test_every_measure_and_metric_is_worked_for_each_customer(customer: str) -> None:
+def test_every_measure_and_metric_is_calculated_for_each_customer(customer: str) -> None:
     worked = [row["measure"] for row in EXPECTED if row["customer"] == customer]
     assert sorted(worked) == sorted({*MEASURES, *METRICS})
 
 
-def test_the_arithmetic_beside_each_value_gives_it() -> None:
+def test_the_formula_of_each_value_gives_that_value() -> None:
     for row in EXPECTED:
         if row["value"]:
             assert _worked(row["worked"]) == pytest.approx(float(row["value"]), rel=1e-10)
