@@ -1,4 +1,4 @@
-"""What an answer of the service takes without HTTP, one after the other: the statement, the model.
+"""What an answer of the service takes without HTTP: the SQL statement, the model, one at a time.
 
 Takes the database and the requests; gives milliseconds. Part of the floor of service.py.
 """
@@ -30,7 +30,7 @@ _TIMES = 1_000
 
 
 def alone(url: str, lookups: Path, assignments: Path) -> dict[str, Any]:
-    """What an answer takes without HTTP, one after the other: the statement, and the model."""
+    """Milliseconds of the statement and of the model, one call after the other."""
     paths = [one["path"] for one in read_lines(lookups)]
     bodies = [json.dumps(one["body"]).encode() for one in read_lines(assignments)]
     customers = [customer_in(body) for body in bodies]
@@ -53,12 +53,12 @@ def alone(url: str, lookups: Path, assignments: Path) -> dict[str, Any]:
 
 
 def customer_in(body: bytes) -> Customer:
-    """The customer of a body, as the service admits it."""
+    """The customer of a request body, as the service reads it."""
     return customer_of(admitted(CustomerIn, body).model_dump(exclude_unset=True))
 
 
 def timed(call: Callable[[T], object], values: Sequence[T], times: int) -> dict[str, float | None]:
-    """Milliseconds of the call with the values in turn, and of this process' time in one."""
+    """Milliseconds of a call, with the values in turn, and the processor time of one."""
     turns = cycle(values)
     for one in islice(turns, 10):
         call(one)

@@ -1,6 +1,6 @@
-"""The least that can answer over HTTP: the service's own server, and a constant body.
+"""The least that can answer over HTTP: the service's web server, and a constant body.
 
-Takes the body's bytes; says where it listens, and ends with SIGTERM. A floor of service.py.
+Takes the size of the body; prints where it listens, and ends with SIGTERM. A floor of service.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def constant(size: int) -> App:
-    """An app that reads the request, and answers so many bytes."""
+    """An app that reads the request, and answers `size` bytes."""
     body = b" " * size
     head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % size)]
 
@@ -34,7 +34,7 @@ def constant(size: int) -> App:
 
 
 def main() -> None:
-    """Answer until told to end."""
+    """Answer until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("size", type=int, help="bytes of the answer")
     asked = parser.parse_args()

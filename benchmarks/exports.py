@@ -1,6 +1,6 @@
-"""Exports that follow on each other: the same shop with more orders, and as it was on a day.
+"""Later and earlier exports of one shop: with more orders, or cut off after a day.
 
-Takes the CSV of `segpipe generate`; gives files with the same columns.
+Takes the CSV of `segpipe generate`; writes files with the same columns.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from segpipe.engines.duckdb import literal, open_engine
 
 @dataclass(frozen=True)
 class Grown:
-    """An export with more orders than the one before."""
+    """An export with more orders than the one before it."""
 
     path: Path
     n_customers: int  # who got an order
 
 
 def append_orders(before: Path, after: Path, day: date, one_in: int, turn: int) -> Grown:
-    """The export before and an order of that day of one customer in `one_in`, by turns others.
+    """Write the export with one more order of that day for one customer in `one_in`.
 
-    The order is the customer's first line once more, at nine in the morning.
+    Each turn takes other customers. The order repeats the customer's first line, at 9 am.
     """
     chosen = f'md5_number_lower("Customer_ID") % {one_in} = {turn % one_in}'
     newest = after.with_name(after.name + ".new")
@@ -49,7 +49,7 @@ def append_orders(before: Path, after: Path, day: date, one_in: int, turn: int) 
 
 
 def cut_after(whole: Path, part: Path, day: date) -> int:
-    """Write the lines up to the end of that day; gives their number."""
+    """Write the lines up to the end of that day; returns their number."""
     with open_engine(EngineSettings()) as engine:
         read = f"read_csv({literal(str(whole))}, all_varchar = true)"
         until = literal(f"{day.isoformat()} 23:59:59")

@@ -1,7 +1,7 @@
-"""The floor that a run is held against: what this machine needs in this minute for the bare work.
+"""The floor that a run is compared with: what this machine needs right now for the bare work.
 
 Parse floor: the engine's own count and sum over the CSV. Load floor: COPY of the published rows'
-bytes into a table without indexes. Each is a process of its own, whose last word is the seconds.
+bytes into a table without indexes. Each is measured in its own process, which prints the seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALL_ROWS = "SELECT * FROM customer_profiles"
 
 @dataclass(frozen=True)
 class Floor:
-    """Seconds; `load_without_wal` is the same COPY where the server may leave the WAL out."""
+    """Seconds; `load_without_wal` is the same COPY where the server may skip the WAL."""
 
     parse: float
     load: float
@@ -33,7 +33,7 @@ class Floor:
 
     @property
     def whole(self) -> float:
-        """What a run is held against."""
+        """What a run is compared with."""
         return self.parse + self.load
 
     def or_less(self, other: Floor | None) -> Floor:
@@ -57,7 +57,7 @@ class Floor:
 
 
 def measure_floor(lines: Path, url: str, times: int = 3, rows: str = ALL_ROWS) -> Floor:
-    """The least of several times; `rows` is the query whose result is copied."""
+    """The fastest of several tries; `rows` is the query whose result is copied."""
     parse = min(_seconds("parse", lines) for _ in range(times))
     load = min(_seconds("load", url, rows) for _ in range(times))
     bare = min(_seconds("bare", url, rows) for _ in range(times))

@@ -1,7 +1,7 @@
-"""A load of requests that come at a rate of their own, however long the answers take.
+"""Send requests at a fixed rate, however long the answers take.
 
-Takes a URL and a file of requests; prints JSON: latencies, statuses, and what the load itself cost.
-A latency counts from when the request was due: one that waits for a free connection waits too.
+Takes a URL and a file of requests; prints JSON: latencies, statuses, and what sending cost. Latency
+counts from when the request was due, so that waiting for a free connection counts too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 import httptools
 
 PERCENTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
-_GRACE = 10.0  # seconds for what is in flight at the end
-_MOST_CONNECTIONS = 900  # what select() can look at
+_GRACE = 10.0  # seconds for requests that are unanswered at the end
+_MOST_CONNECTIONS = 900  # select() takes 1,024 files
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,19 @@ class Target:
 
 @dataclass
 class Tally:
-    """What came of the requests; those of the warm-up are in n_offered alone."""
+    """Results of the requests; those of the warm-up count in n_offered only."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)  # from when it was due to its answer's end
-    late: list[float] = field(default_factory=list)  # of those that found a connection free
+    seconds: list[float] = field(default_factory=list)  # from due to the end of the answer
+    late: list[float] = field(default_factory=list)  # how late a request was sent
+    # over a connection that was free
     n_bytes: int = 0
     last: float = 0.0  # when the last answer came
     n_offered: int = 0  # also in the warm-up
 
 
-class Lane(asyncio.Protocol):
+class Client(asyncio.Protocol):
     """One connection, with one request at a time."""
 
     def __init__(self, load: Load) -> None:
@@ -67,7 +68,7 @@ class Lane(asyncio.Protocol):
         self._is_busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be free for a request."""
+        """Ask for a request."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of create_connection
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,28 +83,28 @@ class Lane(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls on_message_complete."""
-        if not self._is_busy:  # the service has had enough of a connection that says nothing
+        if not self._is_busy:  # the service closes a connection that has been idle for too long
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._fail("no HTTP")
+            self._fail("not HTTP")
 
     def on_body(self, body: bytes) -> None:
         """Count it."""
         self._n_bytes += len(body)
 
     def on_message_complete(self) -> None:
-        """Note the answer, and be free for the next request."""
+        """Record the answer, and ask for the next request."""
         self._is_busy = False
-        self._load.note(self._due, self._parser.get_status_code(), self._n_bytes)
+        self._load.record(self._due, self._parser.get_status_code(), self._n_bytes)
         if self._parser.should_keep_alive():
             self._load.is_free(self)
         elif self._transport is not None:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Have another one opened."""
+        """Have another connection opened."""
         if self._is_busy:
             self._is_busy = False
             self._load.fail(self._due, type(exc).__name__ if exc else "closed")
@@ -117,14 +118,14 @@ class Lane(asyncio.Protocol):
 
 
 class Load:
-    """The requests that are due and the connections that are free."""
+    """The requests that are due, and the connections that are free."""
 
     def __init__(self, target: Target, requests: Sequence[bytes], begin: float) -> None:
         self.tally = Tally()
         self.begin = begin  # what is due before is warm-up
         self._target = target
         self._requests = itertools.cycle(requests)
-        self._free: deque[Lane] = deque()
+        self._free: deque[Client] = deque()
         self._waiting: deque[float] = deque()
         self._n_unanswered = 0
         self._is_answered = asyncio.Event()
@@ -132,11 +133,11 @@ class Load:
         self._opening: set[asyncio.Task[None]] = set()
 
     async def open(self, n_connections: int) -> None:
-        """Open so many connections."""
+        """Open the connections."""
         await asyncio.gather(*(self._connect() for _ in range(n_connections)))
 
     def offer(self, due: float) -> None:
-        """Send the next request, or have it wait for a connection."""
+        """Send the next request, or let it wait for a connection."""
         self._n_unanswered += 1
         self._is_answered.clear()
         self.tally.n_offered += 1
@@ -147,14 +148,14 @@ class Load:
             self.tally.late.append(perf_counter() - due)
         self._free.popleft().send(next(self._requests), due)
 
-    def is_free(self, lane: Lane) -> None:
-        """Give the connection what waits."""
+    def is_free(self, client: Client) -> None:
+        """Send a waiting request over the connection."""
         if self._waiting:
-            lane.send(next(self._requests), self._waiting.popleft())
+            client.send(next(self._requests), self._waiting.popleft())
         else:
-            self._free.append(lane)  # the others first, so that none is idle for long
+            self._free.append(client)  # at the end, so that no connection is idle for long
 
-    def note(self, due: float, status: int, n_bytes: int) -> None:
+    def record(self, due: float, status: int, n_bytes: int) -> None:
         """Count an answer."""
         self._one_less()
         if due >= self.begin:
@@ -169,17 +170,17 @@ class Load:
         if due >= self.begin:
             self.tally.errors[reason] += 1
 
-    def lost(self, lane: Lane) -> None:
-        """Open another connection in place of that one."""
-        if lane in self._free:
-            self._free.remove(lane)
+    def lost(self, client: Client) -> None:
+        """Open another connection instead."""
+        if client in self._free:
+            self._free.remove(client)
         if not self._is_over:
             task = asyncio.get_running_loop().create_task(self._connect())
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
     async def end(self) -> None:
-        """Wait for what is in flight; what does not come is counted as unanswered."""
+        """Wait for answers; what is missing then is counted as unanswered."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE if self._n_unanswered else 0):
                 await self._is_answered.wait()
@@ -200,7 +201,7 @@ class Load:
         while not self._is_over:
             try:
                 await loop.create_connection(
-                    lambda: Lane(self), self._target.host, self._target.port
+                    lambda: Client(self), self._target.host, self._target.port
                 )
             except OSError:
                 await asyncio.sleep(0.05)
@@ -209,7 +210,7 @@ class Load:
 
 
 def main() -> None:
-    """Send the load, and print what came of it."""
+    """Send the requests, and print the figures."""
     asked = _parser().parse_args()
     parts = urlsplit(asked.url)
     if parts.scheme != "http" or not parts.hostname:
@@ -219,7 +220,7 @@ def main() -> None:
     target = Target(parts.hostname, parts.port or 80, parts.path.rstrip("/"))
     requests = read_requests(asked.requests, target, os.environ.get("SEGPIPE_API_KEY", ""))
     gaps = _gaps(asked.rate, asked.seed if asked.poisson else None)
-    gc.disable()  # its pauses would be taken for the service's
+    gc.disable()  # its pauses would count as the service's
     # select() waits to the microsecond, epoll and uvloop to the millisecond.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     try:
@@ -228,7 +229,7 @@ def main() -> None:
         )
     finally:
         loop.close()
-    print(json.dumps({"rate": asked.rate, **told(tally, begin, n_due, asked.seconds)}, indent=2))
+    print(json.dumps({"rate": asked.rate, **figures(tally, begin, n_due, asked.seconds)}, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -252,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def read_requests(path: Path, target: Target, key: str) -> list[bytes]:
-    """The requests as they go over the wire."""
+    """The requests as bytes to send."""
     with path.open(encoding="utf-8") as lines:
         found = [_bytes_of(json.loads(line), target, key) for line in lines if line.strip()]
     if not found:
@@ -288,14 +289,14 @@ async def run(
     warm_up: float,
     seconds: float,
 ) -> tuple[Tally, float, int]:
-    """Offer each request when it is due; gives what came, since when, and of how many."""
+    """Send each request when it is due; returns the tally, its start, and how many were due."""
     load = Load(target, requests, math.inf)
     await load.open(n_connections)
     due = perf_counter()
     load.begin = due + warm_up
     end, n_due = load.begin + seconds, 0
     while due < end:
-        # Where it is behind time the answers have to be read nevertheless.
+        # Sleep even when late, so that answers are read.
         await asyncio.sleep(max(0.0, due - perf_counter()))
         load.offer(due)
         n_due += due >= load.begin
@@ -304,7 +305,7 @@ async def run(
     return load.tally, load.begin, n_due
 
 
-def told(tally: Tally, begin: float, n_due: int, seconds: float) -> dict[str, Any]:
+def figures(tally: Tally, begin: float, n_due: int, seconds: float) -> dict[str, Any]:
     """The figures, for JSON."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     found = sorted(tally.seconds)

@@ -1,7 +1,7 @@
-"""What a benchmark notes: what a program cost, where it ran, and of which commit.
+"""What every benchmark records: what a program cost, on which machine, and of which commit.
 
-Every program that is measured is a process of its own. The benchmark's process stays small, for
-a child's peak memory counts from the peak of the process that it was forked from.
+Every program that is measured runs in its own process. The benchmark's process stays small, because
+a child's peak memory starts at the peak of the process that it was forked from.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Server:
 
     @property
     def spill(self) -> Path:
-        """Where segpipe's engine puts what does not fit into memory."""
+        """Where segpipe's engine spills what does not fit into memory."""
         return self.home / "spill"
 
 
@@ -58,7 +58,7 @@ class Cost:
     postgres_cpu_seconds: float | None  # of all processes of the server; None where unreadable
     peak_memory_mb: float
     wal_bytes: int
-    peak_disk_bytes: int  # beside the database: spilled and kept for --resume
+    peak_disk_bytes: int  # outside the database: spilled, or kept for --resume
 
     def plain(self) -> dict[str, Any]:
         """Rounded, for JSON."""
@@ -77,7 +77,7 @@ class Cost:
 class Ended:
     """A process that has ended."""
 
-    status: int  # minus the signal's number of one that was killed
+    status: int  # minus the signal's number if it was killed
     out: str
     err: str
     cost: Cost
@@ -119,12 +119,12 @@ def open_database(server: Server, name: str) -> Iterator[str]:
 def run_segpipe(
     server: Server, url: str, *arguments: object, program: Path = SCRIPT
 ) -> tuple[dict[str, Any], Cost]:
-    """Report and cost of the main script, from process start to its end. Raises where it failed."""
+    """Report and cost of the main script, from process start to end. Exits if the run fails."""
     command = (sys.executable, program, *arguments, "--json", "--quiet", "--database-url", url)
     ended = run_process(server, *command)
     if ended.status:
-        told = " ".join(map(str, command))
-        raise SystemExit(f"{told}\nended with {ended.status}:\n{ended.err}")
+        shown = " ".join(map(str, command))
+        raise SystemExit(f"{shown}\nended with {ended.status}:\n{ended.err}")
     print(f"a run: {ended.cost.wall_seconds:.2f} s", file=sys.stderr, flush=True)
     return json.loads(ended.out), ended.cost
 
@@ -143,7 +143,7 @@ def run_process(server: Server, *command: object) -> Ended:
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        said, complained = out.read(), err.read()
+        printed, errors = out.read(), err.read()
     cpu_after = postgres_cpu_seconds(server)
     cost = Cost(
         wall_seconds=wall,
@@ -153,11 +153,11 @@ def run_process(server: Server, *command: object) -> Ended:
         wal_bytes=wal_position(server) - wal,
         peak_disk_bytes=peak[0],
     )
-    return Ended(process.returncode, said, complained, cost)
+    return Ended(process.returncode, printed, errors, cost)
 
 
 def environment(server: Server) -> dict[str, str]:
-    """Of every segpipe that is started: its files go to the server's folder."""
+    """Environment of every segpipe that is started: its files go to the server's folder."""
     unwanted = ("DATABASE_URL", "SEGPIPE_HEALTHCHECK_URL", "SEGPIPE_METRICS_FILE")
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**kept, "SEGPIPE_HOME": str(server.state), "TMPDIR": str(server.spill)}
@@ -186,11 +186,11 @@ def postgres_cpu_seconds(server: Server) -> float | None:
 
 
 def facts(server: Server | None = None) -> dict[str, Any]:
-    """Machine, versions, commit and time: to be taken before the measurement begins."""
+    """Machine, versions, commit and time; call it before the measurement begins."""
     found: dict[str, Any] = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-        "load_before": round(os.getloadavg()[0], 2),  # above 1: others were at work meanwhile
+        "load_before": round(os.getloadavg()[0], 2),  # above 1: the machine was busy
         "python": platform.python_version(),
         "segpipe": __version__,
         "commit": commit(),
@@ -204,13 +204,13 @@ def facts(server: Server | None = None) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Commit that was measured; with a plus where files differ from it."""
-    asked = ["git", "-C", str(ROOT)]
+    """Commit that was measured, with a plus if files differ from it."""
+    git = ["git", "-C", str(ROOT)]
     name = subprocess.run(
-        [*asked, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
+        [*git, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
     )
     changed = subprocess.run(
-        [*asked, "status", "--porcelain", "--untracked-files=no", "segpipe", "sql", "config"],
+        [*git, "status", "--porcelain", "--untracked-files=no", "segpipe", "sql", "config"],
         check=True,
         capture_output=True,
         text=True,
@@ -232,7 +232,7 @@ def show(result: Mapping[str, Any], table: str, out: Path) -> None:
 
 
 def as_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Markdown; the first column to the left, figures to the right."""
+    """Markdown table: the first column aligned left, the figures right."""
     texts = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     texts.insert(
@@ -253,7 +253,7 @@ def _children(pid: int | None) -> list[int]:
 
 @contextmanager
 def _watched(*folders: Path) -> Iterator[list[int]]:
-    """Largest number of bytes that the folders' files took within the block, in a list of one."""
+    """Most bytes that the folders' files took during the block, in a list of one."""
     peak, is_over = [0], Event()
 
     def watch() -> None:
@@ -273,6 +273,6 @@ def _size(folder: Path) -> int:
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            with suppress(OSError):  # it has just gone
+            with suppress(OSError):  # it has just been removed
                 total += Path(place, name).lstat().st_blocks * 512
     return total

@@ -1,7 +1,7 @@
 """How far the segments can be trusted: agreement, planted truth, and identity under new orders.
 
-Each error is also given as a ratio to a floor of the same run: the error of a sample of the same
-size whose weights are left out. Writes benchmarks/results/quality.json.
+Each error is also given as a ratio to a floor of the same run: the error of an unweighted sample of
+the same size. Writes benchmarks/results/quality.json.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Shop:
     def discover(
         self, size: int, settings: ClusterSettings, *, is_weighted: bool = True
     ) -> list[Discovery]:
-        """Every axis on a sample of that size, held against everybody."""
+        """Every axis on a sample of that size, compared with everybody."""
         sample, info = draw_sample(self.customers, SampleSettings(size, SEED))
         if not is_weighted:
             sample = Sample(sample.customers, np.ones(info.n_drawn))
@@ -106,7 +106,7 @@ def main() -> None:
 
 def measure(folder: Path, n_customers: int, n_small: int) -> dict[str, Any]:
     """All figures."""
-    measured = commit()  # now, for the work goes on while this runs
+    measured = commit()  # before the measurement, during which the code may change
     with shop(folder, "planted", n_customers) as planted:
         agreement = measure_agreement(planted)
         truth = measure_truth(planted)
@@ -138,7 +138,7 @@ def shop(
     unstructured: frozenset[str] = frozenset(),
     has_tickets: bool = False,
 ) -> Iterator[Shop]:
-    """A generated shop with its features computed; its files go at the end."""
+    """A generated shop with its features computed; its files are removed at the end."""
     lines, truth = folder / f"{name}.csv", folder / f"{name}_truth.csv"
     tickets = folder / f"{name}_tickets.csv" if has_tickets else None
     generate_order_lines(
@@ -155,7 +155,7 @@ def shop(
 
 
 def measure_agreement(planted: Shop) -> dict[str, Any]:
-    """Share of customers whom the sample's fit and everybody's put in the same segment."""
+    """Share of customers who get the same segment from the sample's fit and from everybody's."""
     by_size = {}
     for size in SIZES:
         refit = _agreement(planted.discover(size, ClusterSettings()))
@@ -186,7 +186,7 @@ def measure_truth(planted: Shop) -> dict[str, Any]:
 
 
 def measure_unstructured(folder: Path, n_customers: int, n_small: int) -> dict[str, Any]:
-    """Verdicts on axes that were planted without classes: all at once, and one by one."""
+    """Verdicts on axes that were planted without classes: all together, and one by one."""
     every = frozenset(PLANTED_WITH_TICKETS)
     with shop(folder, "none", n_customers, unstructured=every, has_tickets=True) as bare:
         found = bare.discover(5000, ClusterSettings())
@@ -202,7 +202,7 @@ def measure_unstructured(folder: Path, n_customers: int, n_small: int) -> dict[s
     return {
         "customers": {"all_at_once": n_customers, "one_by_one": n_small},
         "all_at_once": all_at_once,
-        "silhouette_above_one_cloud": excess,
+        "silhouette_above_null": excess,
         "one_by_one": one_by_one,
     }
 
@@ -210,8 +210,8 @@ def measure_unstructured(folder: Path, n_customers: int, n_small: int) -> dict[s
 def measure_identity(folder: Path, n_customers: int) -> dict[str, Any]:
     """Three runs: the shop before its last orders, the same again, and the whole shop.
 
-    All of them are forced, for it is the moves that are looked at; what the gates would have said
-    of the whole shop is in the result.
+    All are forced, so that moves can be counted; the gates' reasons against the third one are in
+    the result.
     """
     lines, before = folder / "month.csv", folder / "before.csv"
     generate_order_lines(lines, n_customers, SEED)
@@ -246,7 +246,7 @@ def _run(settings: RunSettings, lines: Path) -> RunReport:
 
 
 def _refusals(connection: postgres.Connection, report: RunReport) -> list[str]:
-    """What the run would have been refused for."""
+    """Reasons for which the run would have been refused."""
     query = "SELECT forced_past FROM segmentation_runs WHERE run_id = %s"
     run_id = report.load.run_id if report.load else None
     reasons: list[str] = postgres.fetch_one(connection, query, [run_id])[0]
@@ -283,13 +283,13 @@ def _events(report: RunReport) -> dict[str, Any]:
     events = [event for axis in report.axes for event in axis.events]
     kinds = sorted({event.kind for event in events})
     counts = {kind: sum(event.kind == kind for event in events) for kind in kinds}
-    told = [
+    not_kept = [
         f"{axis.name}: {event.kind} {event.segment} {' '.join(event.others)}".strip()
         for axis in report.axes
         for event in axis.events
         if event.kind != "kept"
     ]
-    return {"events": counts, "not_kept": told}
+    return {"events": counts, "not_kept": not_kept}
 
 
 def _moves(report: RunReport) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""How fast the example queries are on many profiles, and what the indexes that serve them cost.
+"""How fast the example queries are on many profiles, and what their indexes cost.
 
-The profiles are those of a real run at a smaller scale, published again and again under other ids.
+The profiles are those of a smaller real run, repeated under other ids.
 Each `->>` query is also timed with the indexes turned off. Writes benchmarks/results/queries.json.
 """
 
@@ -76,7 +76,7 @@ def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=1_000_000)
-    parser.add_argument("--real", type=int, default=N_REAL, help="customers of the run beneath")
+    parser.add_argument("--real", type=int, default=N_REAL, help="customers of the real run")
     parser.add_argument("--out", type=Path, default=RESULTS / "queries.json")
     asked = parser.parse_args()
     with open_server() as server, open_database(server, "queries") as url:
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def fill(server: Server, url: str, n_profiles: int, n_real: int) -> dict[str, Any]:
-    """Publish the profiles, and say what that took beside the COPY of the same bytes."""
+    """Publish the profiles; returns what that took, compared with a COPY of the same bytes."""
     lines, model_path = server.home / "lines.csv", server.home / "model.json"
     generate(lines, n_real)
     segpipe = ("-m", "segpipe", "run", "--dry-run", "--quiet", "--model-out", model_path)
@@ -134,7 +134,7 @@ def _real_batches(lines: Path, model: Model) -> list[pa.RecordBatch]:
 
 
 def _repeated(real: Sequence[pa.RecordBatch], n_profiles: int) -> Iterator[pa.RecordBatch]:
-    """So many profiles: each time round with other ids, and a few cents more."""
+    """`n_profiles` profiles: each repetition has other ids, and a few cents more."""
     n_left, turn = n_profiles, 0
     while n_left:
         for batch in real:
@@ -153,7 +153,7 @@ def _repeated(real: Sequence[pa.RecordBatch], n_profiles: int) -> Iterator[pa.Re
 
 
 def measure_queries(connection: Connection) -> dict[str, Any]:
-    """The examples: in both forms where they have two, the plain one without indexes too."""
+    """The examples: in both forms if they have two, and the plain one also without indexes."""
     someone = fetch_one(connection, "SELECT max(customer_id) FROM customer_profiles")[0]
     found: dict[str, Any] = {}
     for name in _PAIRS:
@@ -247,7 +247,7 @@ def _without_indexes(connection: Connection) -> Iterator[None]:
 
 
 def measure_indexes(connection: Connection) -> dict[str, Any]:
-    """Bytes of the table and of each index, and the seconds that each takes to build alone."""
+    """Bytes of the table and of each index, and the seconds to build each one by itself."""
     parent = partition.find_parent(connection)
     current_run = partition.find_partition(connection, parent, STORE)
     assert current_run  # noqa: S101 - it has just been filled
@@ -310,7 +310,7 @@ def _by(timed: dict[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    """Without what all indexes of the partition begin with."""
+    """The name without the prefix that all indexes of the partition share."""
     return re.sub(r"customer_profiles_\w{10}_r\d+_", "", text)
 
 

@@ -1,8 +1,8 @@
-"""Readers who look on while runs are published, each a process of its own.
+"""Readers who query while runs are published, each in its own process.
 
-`everybody` sums all profiles by axis and segment through current_profiles, in READ COMMITTED one
-statement at a time, in REPEATABLE READ twice within a transaction; `one` asks for one customer;
-`locks` looks who has the whole table locked. Each tells at its end, as JSON, what it has seen.
+`everybody` sums all profiles by axis and segment through current_profiles: in READ COMMITTED one
+statement at a time, in REPEATABLE READ twice in one transaction. `one` reads one customer. `locks`
+checks whether the whole table is locked. Each writes at its end, as JSON, what it saw.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ _LOCKS = """
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader at work."""
+    """A running reader."""
 
     kind: str
     process: subprocess.Popen[str]
-    told: Path
+    result_path: Path
 
 
 @contextmanager
 def open_readers(url: str, folder: Path, kinds: Sequence[str]) -> Iterator[list[Reader]]:
-    """Readers who have all read once; they end with the block, by which time they have told."""
+    """Readers who have all read once; they end, with their results written, when the block ends."""
     stop = folder / "readers.stop"
     readers = []
     for number, kind in enumerate(kinds):
-        told = folder / f"reader_{number}.json"
-        command = [sys.executable, __file__, kind, url, str(stop), str(told)]
+        result_path = folder / f"reader_{number}.json"
+        command = [sys.executable, __file__, kind, url, str(stop), str(result_path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        readers.append(Reader(kind, process, told))
+        readers.append(Reader(kind, process, result_path))
     try:
         for reader in readers:
             assert reader.process.stdout  # noqa: S101 - it is a pipe
@@ -77,9 +77,9 @@ def open_readers(url: str, folder: Path, kinds: Sequence[str]) -> Iterator[list[
 
 
 def seen_by(reader: Reader) -> dict[str, Any]:
-    """What an ended reader tells."""
-    found: dict[str, Any] = json.loads(reader.told.read_text(encoding="utf-8"))
-    reader.told.unlink()
+    """What a reader saw that has ended."""
+    found: dict[str, Any] = json.loads(reader.result_path.read_text(encoding="utf-8"))
+    reader.result_path.unlink()
     return found
 
 
@@ -89,14 +89,14 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("url")
     parser.add_argument("stop", type=Path)
-    parser.add_argument("told", type=Path)
+    parser.add_argument("result", type=Path)
     asked = parser.parse_args()
     with postgres.connect(asked.url) as connection:
         # On two cores, readers with workers of their own would leave the run none.
         connection.execute("SET max_parallel_workers_per_gather = 0")
         read = _reading(connection, asked.kind)
         found = _locks(read, asked.stop) if asked.kind == "locks" else _reads(read, asked.stop)
-    asked.told.write_text(json.dumps(found), encoding="utf-8")
+    asked.result.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _reading(connection: Connection, kind: str) -> Callable[[], Any]:
@@ -120,7 +120,7 @@ def _reading(connection: Connection, kind: str) -> Callable[[], Any]:
 
 
 def _reads(read: Callable[[], Any], stop: Path) -> dict[str, Any]:
-    """Different results in the order of their first being seen, number of reads, longest wait."""
+    """The different results in order of appearance, the number of reads, and the longest one."""
     results: list[Any] = []
     n_reads, failures, seconds = 0, [], []
     while not (stop.exists() and n_reads):
@@ -147,7 +147,7 @@ def _reads(read: Callable[[], Any], stop: Path) -> dict[str, Any]:
 
 
 def _locks(read: Callable[[], Any], stop: Path) -> dict[str, Any]:
-    """Seconds for which the lock was held, and was waited for, each time."""
+    """Seconds for which the lock was held, and for which it was waited for, each time."""
     spans: list[tuple[bool, float]] = []
     before, since = None, 0.0
     print("ready", flush=True)

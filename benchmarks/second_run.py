@@ -1,6 +1,6 @@
-"""What a run costs whose customers are mostly as they were, and what stays of many runs in a row.
+"""What a run costs when few customers have changed, and how much space many runs take.
 
-A second run with a tenth of the customers changed, against a run that writes everybody; then
+A second run with a tenth of the customers changed, compared with a run that writes everybody; then
 twelve monthly and twelve hourly runs. Writes benchmarks/results/second_run.json.
 """
 
@@ -30,12 +30,12 @@ N_IN_A_ROW = 12
 STORE = "default"
 _FRESH_RUN_ID = 10**12  # of a table that no run will make
 _KEPT = """
-    WITH runs AS (SELECT * FROM segmentation_runs WHERE store_id = %s), in_force AS (
+    WITH runs AS (SELECT * FROM segmentation_runs WHERE store_id = %s), current_run AS (
         SELECT * FROM runs WHERE status = 'published' ORDER BY finished_at DESC LIMIT 1
     ), kept AS (
         SELECT profiles_table AS name FROM runs UNION SELECT measures_table FROM runs
         UNION SELECT undo_table FROM runs UNION SELECT measures_undo_table FROM runs
-        EXCEPT SELECT profiles_table FROM in_force EXCEPT SELECT measures_table FROM in_force
+        EXCEPT SELECT profiles_table FROM current_run EXCEPT SELECT measures_table FROM current_run
     )
     SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class AS c
     JOIN kept ON kept.name = c.relname
@@ -49,7 +49,7 @@ _VACUUM = """
 
 @dataclass(frozen=True)
 class Step:
-    """A run in a row of runs: its input and how it is asked for."""
+    """One of several runs in a row: its input and its options."""
 
     lines: Path
     options: tuple[object, ...]
@@ -59,7 +59,7 @@ def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=USUAL)
-    parser.add_argument("--in-a-row", type=int, default=N_IN_A_ROW, help="0 leaves them out")
+    parser.add_argument("--in-a-row", type=int, default=N_IN_A_ROW, help="0 skips them")
     parser.add_argument(
         "--wal-level", default="replica", help="PostgreSQL's default; minimal is the embedded one's"
     )
@@ -68,7 +68,7 @@ def main() -> None:
     with open_server(asked.wal_level) as server:
         lines = server.home / "product_sales_order.csv"
         result: dict[str, Any] = {
-            "what": "runs after the first, and what stays of many",
+            "what": "runs after the first, and the space of many",
             "customers": asked.customers,
             **facts(server),
             **generate(lines, asked.customers),
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def measure_second_run(server: Server, lines: Path) -> dict[str, Any]:
-    """A first run; a tenth changed with the same model; all of it discovered and written anew."""
+    """A first run; one with a tenth changed and the same model; one that discovers all again."""
     as_of = UNTIL + timedelta(days=1)
     grown = append_orders(lines, server.home / "grown.csv", as_of, ONE_IN, 0)
     model = server.home / "model.json"
@@ -97,12 +97,12 @@ def measure_second_run(server: Server, lines: Path) -> dict[str, Any]:
             "whole": Step(grown.path, (*fixed, "--force")),
         }
         for name, step in steps.items():
-            told = run_step(server, url, step)
-            # The floor of what this run wrote: its rows are those of its number.
-            rows = f"{ALL_ROWS} WHERE run_id = {told['run_id']}"
+            figures = run_step(server, url, step)
+            # The floor is that of the rows which this run wrote: they have its number.
+            rows = f"{ALL_ROWS} WHERE run_id = {figures['run_id']}"
             floor = measure_floor(step.lines, url, rows=rows)
-            ratio = round(told["wall_seconds"] / floor.whole, 2)
-            result[name] = {**told, **floor.plain(), "ratio_to_floor": ratio}
+            ratio = round(figures["wall_seconds"] / floor.whole, 2)
+            result[name] = {**figures, **floor.plain(), "ratio_to_floor": ratio}
     grown.path.unlink()
     second, whole = result["second"], result["whole"]
     return {
@@ -115,9 +115,10 @@ def measure_second_run(server: Server, lines: Path) -> dict[str, Any]:
 
 
 def in_a_row(server: Server, steps: Iterator[Step], *, waits: bool = True) -> dict[str, Any]:
-    """Runs into one store, and after each how large its tables are.
+    """Runs into one store, and the size of its tables after each.
 
-    Between two runs autovacuum, which has an hour there or a month, is waited for; or is off.
+    Between two runs there is an hour or a month for autovacuum: wait until it is done, or turn it
+    off.
     """
     runs = []
     with open_database(server, "row") as url:
@@ -128,10 +129,10 @@ def in_a_row(server: Server, steps: Iterator[Step], *, waits: bool = True) -> di
             )
             connection.execute("SELECT pg_reload_conf()")
         for step in steps:
-            told = run_step(server, url, step)
+            figures = run_step(server, url, step)
             if waits:
                 _await_autovacuum(url)
-            runs.append({**told, **sizes(url)})
+            runs.append({**figures, **sizes(url)})
     later = runs[1:] or runs
     return {
         "runs": runs,
@@ -141,7 +142,7 @@ def in_a_row(server: Server, steps: Iterator[Step], *, waits: bool = True) -> di
 
 
 def run_step(server: Server, url: str, step: Step) -> dict[str, Any]:
-    """One run: what it wrote, and what that cost."""
+    """One run: what it wrote, and what it cost."""
     report, cost = run_segpipe(server, url, "--csv-path", step.lines, *step.options)
     load = report["load"]
     stages = {stage["name"]: stage["seconds"] for stage in report["stages"]}
@@ -157,7 +158,7 @@ def run_step(server: Server, url: str, step: Step) -> dict[str, Any]:
 
 
 def sizes(url: str) -> dict[str, Any]:
-    """Bytes of the partition in force with its indexes, fresh and as it is; and of kept runs."""
+    """Bytes of the current run's partition with its indexes, now and rebuilt; and of kept runs."""
     with postgres.connect(url) as connection:
         parent = partition.find_parent(connection)
         current_run = partition.find_partition(connection, parent, STORE)
@@ -172,13 +173,13 @@ def sizes(url: str) -> dict[str, Any]:
                 )
             )
             partition.build_indexes(connection, parent, fresh, [axis.name for axis in AXES])
-            as_new = _size(connection, fresh)
+            rebuilt = _size(connection, fresh)
         kept = int(fetch_one(connection, _KEPT, [STORE])[0])
         dead, n_vacuums, _ = fetch_one(connection, _VACUUM, [[current_run.name]])
     return {
         "partition_bytes": now,
-        "fresh_bytes": as_new,
-        "size_ratio": round(now / as_new, 3),
+        "fresh_bytes": rebuilt,
+        "size_ratio": round(now / rebuilt, 3),
         "kept_runs_bytes": kept,
         "dead_rows": int(dead),
         "autovacuums": int(n_vacuums),
@@ -186,7 +187,7 @@ def sizes(url: str) -> dict[str, Any]:
 
 
 def _months(whole: Path, n_runs: int) -> Iterator[Step]:
-    """The export of each month's end, the last one being the whole, and its observation date."""
+    """The export at the end of each month, the last being the whole, and its observation date."""
     for number in range(n_runs + 1):
         first_of_next = _months_before(UNTIL + timedelta(days=1), n_runs - number)
         part = whole.with_name("month.csv")
@@ -196,7 +197,7 @@ def _months(whole: Path, n_runs: int) -> Iterator[Step]:
 
 
 def _hours(server: Server, whole: Path, n_runs: int) -> Iterator[Step]:
-    """The export as it grows by an order of a tenth of the customers, by the first run's model."""
+    """The export, each time with one more order for a tenth of the customers; one model for all."""
     day = UNTIL + timedelta(days=1)
     model = server.home / "hourly_model.json"
     before, after = whole.with_name("hour.csv"), whole.with_name("next_hour.csv")
@@ -215,7 +216,7 @@ def _months_before(day: date, months: int) -> date:
 
 
 def _await_autovacuum(url: str) -> None:
-    """Return once no worker has been seen for some seconds, in which one would have been woken."""
+    """Return once no worker has been seen for so long that one would have been started."""
     idle_since, deadline = time.monotonic(), time.monotonic() + 300
     with postgres.connect(url) as connection:
         while time.monotonic() - idle_since < 4 and time.monotonic() < deadline:
@@ -230,19 +231,19 @@ def _size(connection: Connection, table: partition.Partition) -> int:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The second run beside a whole one, and the runs in a row, as Markdown."""
+    """The second run compared with a whole one, and the runs in a row, as Markdown."""
     names = ["rows_written", "wall_seconds", "floor_seconds", "ratio_to_floor", "load_seconds"]
     names += ["cpu_seconds", "wal_bytes"]
     found = result["second_run"]
     rows = [[name, found[name]["way"], *(found[name][key] for key in names)] for name in _STEPS]
-    told = as_table(["run", "way", *names], rows)
+    text = as_table(["run", "way", *names], rows)
     keys = ["way", "rows_written", "wall_seconds", "load_seconds", "wal_bytes"]
     keys += ["partition_bytes", "size_ratio", "kept_runs_bytes", "autovacuums"]
     for name in _ROWS:
         if name in result:
-            told += f"\n\n{name}: at most {result[name]['largest_size_ratio']} of the fresh size\n"
-            told += as_table(["run", *keys], _listed(result[name]["runs"], keys))
-    return told
+            text += f"\n\n{name}: at most {result[name]['largest_size_ratio']} of the fresh size\n"
+            text += as_table(["run", *keys], _listed(result[name]["runs"], keys))
+    return text
 
 
 _STEPS = ("first", "second", "whole")

@@ -1,6 +1,6 @@
-"""A program that serves, started and ended, and what it and its workers cost.
+"""Starts and stops a program that serves, and measures what it and its workers cost.
 
-Takes a command that says where it listens; gives its URL, processor time and memory, out of /proc.
+Takes a command that prints where it listens; gives its URL, processor time and memory, from /proc.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from urllib.request import Request, urlopen
 
 LOAD = Path(__file__).with_name("load.py")
 _START_SECONDS = 60.0
-_IDLE = 0.05  # seconds of processor time in one
+_IDLE = 0.05  # seconds of processor time in a second
 _AT = re.compile(r"at (http://127\.0\.0\.1:\d+)")
 
 
 @dataclass(frozen=True)
 class Program:
-    """One that serves; `pid` is the first of its processes."""
+    """A running server; `pid` is the first of its processes."""
 
     url: str
     pid: int
@@ -37,7 +37,7 @@ class Program:
         return sum(self.cpu_of_each())
 
     def cpu_of_each(self) -> list[float]:
-        """The same a process, the largest first."""
+        """The same for each process, the largest first."""
         found = []
         for pid in _tree(self.pid):
             with suppress(OSError):
@@ -46,7 +46,7 @@ class Program:
         return sorted(found, reverse=True)
 
     def peak_memory_mb(self) -> list[int]:
-        """Most memory that each of its processes has held, the largest first."""
+        """Peak memory of each of its processes, the largest first."""
         found = []
         for pid in _tree(self.pid):
             with suppress(OSError):
@@ -55,19 +55,19 @@ class Program:
         return sorted(found, reverse=True)
 
     def ask(self, path: str, key: str = "", body: object = None) -> bytes:
-        """One answer. Raises for any but a 2xx."""
+        """One answer. Raises for any status but a 2xx."""
         sent = None if body is None else json.dumps(body).encode()
         headers = {"X-API-Key": key, "Content-Type": "application/json"}
         with urlopen(Request(self.url + path, sent, headers), timeout=30) as answer:  # noqa: S310 - ours
-            told: bytes = answer.read()
-            return told
+            content: bytes = answer.read()
+            return content
 
 
 @contextmanager
 def program(
     command: Sequence[object], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[Program]:
-    """The program at work; what it writes goes to files in the folder, and it is ended after."""
+    """The running program; its output goes to files in the folder. Ended after the block."""
     out, err = folder / "out", folder / "err"
     with out.open("w") as out_file, err.open("w") as err_file:
         process = subprocess.Popen(
@@ -97,8 +97,8 @@ def _listening(process: subprocess.Popen[bytes], out: Path, err: Path) -> Progra
     raise SystemExit(f"does not serve: {process.args!r}\n{err.read_text()}")
 
 
-def set_transaction_defaults(served: Program) -> None:
-    """Wait until its processes have started, which is when they have nothing to do."""
+def wait_until_idle(served: Program) -> None:
+    """Wait until its processes have started: then they have nothing to do."""
     before, give_up = -1.0, time.monotonic() + _START_SECONDS
     while (now := served.cpu_seconds()) - before > _IDLE and time.monotonic() < give_up:
         before = now
@@ -106,8 +106,8 @@ def set_transaction_defaults(served: Program) -> None:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A load: requests of a file, at a rate."""
+class Load:
+    """Requests of a file, at a rate."""
 
     requests: Path
     rate: float
@@ -117,8 +117,8 @@ class Asked:
     is_poisson: bool = False
 
 
-def offer(served: Program, key: str, *loads: Asked) -> list[dict[str, Any]]:
-    """What came of the loads, all at the same time, each out of a process of its own."""
+def offer(served: Program, key: str, *loads: Load) -> list[dict[str, Any]]:
+    """Results of the loads, all sent at the same time, each by its own process."""
     running = [
         subprocess.Popen(
             _command(served, load),
@@ -133,7 +133,7 @@ def offer(served: Program, key: str, *loads: Asked) -> list[dict[str, Any]]:
     return [json.loads(answer) for answer in answers]
 
 
-def _command(served: Program, load: Asked) -> list[str]:
+def _command(served: Program, load: Load) -> list[str]:
     options: dict[str, object] = {
         "--url": served.url,
         "--rate": load.rate,

@@ -1,7 +1,7 @@
 """How fast the service answers under a load from other processes, and what an answer costs.
 
 Lookups, assignments of customers with 20 lines, both at once, batches of 100, and the highest rate
-within the bound; each beside a floor of the same minutes. Writes benchmarks/results/service.json.
+within the bound; each with a floor measured next to it. Writes benchmarks/results/service.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from measured import (
     run_segpipe,
     show,
 )
-from served import Asked, Program, offer, program, set_transaction_defaults
+from served import Load, Program, offer, program, wait_until_idle
 from speed import generate
 
 from segpipe import postgres
@@ -66,11 +66,11 @@ class Bench:
     repeats: int
     is_poisson: bool
 
-    def asked(self, kind: str, rate: float | None = None) -> Asked:
+    def load(self, kind: str, rate: float | None = None) -> Load:
         """The load of that kind."""
         n_connections = FEW if kind == BATCHES else MANY
-        load = Asked(self.requests[kind], rate or RATES[kind], self.seconds)
-        return replace(load, connections=n_connections, is_poisson=self.is_poisson)
+        usual = Load(self.requests[kind], rate or RATES[kind], self.seconds)
+        return replace(usual, connections=n_connections, is_poisson=self.is_poisson)
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load, after 2 more")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--poisson", action="store_true", help="arrivals at random, same rate")
-    parser.add_argument("--no-highest", action="store_true", help="leave the highest rates out")
+    parser.add_argument("--no-highest", action="store_true", help="skip the highest rates")
     parser.add_argument("--out", type=Path, default=RESULTS / "service.json")
     asked = parser.parse_args()
     with open_server() as server, open_database(server, "served") as url:
@@ -154,12 +154,12 @@ def _post(path: str, body: object) -> dict[str, Any]:
 
 
 def measure(bench: Bench, n_workers: int, *, is_highest: bool) -> dict[str, Any]:
-    """Figures of a service with so many workers."""
+    """Figures of a service with `n_workers` workers."""
     found: dict[str, Any] = {"workers": n_workers}
     with serve(bench, n_workers) as service:
         for kind in RATES:
-            found[kind] = beside_floor(bench, service, kind)
-        found[BOTH] = loaded(bench, service, bench.asked(LOOKUPS), bench.asked(ASSIGNMENTS))
+            found[kind] = with_floor(bench, service, kind)
+        found[BOTH] = loaded(bench, service, bench.load(LOOKUPS), bench.load(ASSIGNMENTS))
         if is_highest:
             found["highest"] = {kind: highest(bench, service, kind) for kind in BOUNDS}
         found["peak_memory_mb"] = service.peak_memory_mb()[:n_workers]
@@ -175,12 +175,12 @@ def serve(bench: Bench, n_workers: int) -> Iterator[Program]:
     command = [sys.executable, "-m", "segpipe", "serve", "--port", 0, "--workers", n_workers]
     command += ["--database-url", bench.url]
     with program(command, folder, environment(bench.server)) as service:
-        set_transaction_defaults(service)
+        wait_until_idle(service)
         yield service
 
 
-def beside_floor(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
-    """The load on the service, and the same on a server whose answer is constant, in turn."""
+def with_floor(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
+    """The load on the service, and the same on a server with a constant answer, in turn."""
     runs, floors = [], []
     bare = Path(__file__).with_name("bare.py")
     request = read_lines(bench.requests[kind])[0]
@@ -189,9 +189,9 @@ def beside_floor(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
         folder = bench.server.home / f"bare_{service.pid}_{kind}_{number}"
         folder.mkdir()
         with program([sys.executable, bare, size], folder, os.environ) as floor:
-            floors.append(loaded(bench, floor, bench.asked(kind)))
-        runs.append(loaded(bench, service, bench.asked(kind)))
-        told(f"{kind}: p99 {runs[-1]['loads'][0]['p99_ms']} ms")
+            floors.append(loaded(bench, floor, bench.load(kind)))
+        runs.append(loaded(bench, service, bench.load(kind)))
+        log(f"{kind}: p99 {runs[-1]['loads'][0]['p99_ms']} ms")
     service_figures, floor_figures = middles(runs), middles(floors)
     ratios = {
         name: round(service_figures[name] / floor_figures[name], 2)
@@ -206,8 +206,8 @@ def beside_floor(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
     }
 
 
-def loaded(bench: Bench, served: Program, *loads: Asked) -> dict[str, Any]:
-    """What came of the loads at once, and the processor time that a request took."""
+def loaded(bench: Bench, served: Program, *loads: Load) -> dict[str, Any]:
+    """Results of the loads, sent at once, and the processor time that a request took."""
     before = served.cpu_seconds(), postgres_cpu_seconds(bench.server)
     answers = offer(served, bench.key, *loads)
     after = served.cpu_seconds(), postgres_cpu_seconds(bench.server)
@@ -216,7 +216,7 @@ def loaded(bench: Bench, served: Program, *loads: Asked) -> dict[str, Any]:
     database = 0.0 if None in (before[1], after[1]) else after[1] - before[1]  # type: ignore[operator]
     for answer in answers:
         if answer["errors"] or set(answer["statuses"]) != {"200"}:
-            told(f"not all were answered: {answer['statuses']} {answer['errors']}")
+            log(f"not all were answered: {answer['statuses']} {answer['errors']}")
     return {
         "loads": answers,
         "cpu_ms": round(1000 * own / n_requests, 3),
@@ -241,22 +241,22 @@ def middles(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def highest(bench: Bench, service: Program, kind: str) -> dict[str, Any]:
-    """The highest rate whose p99 is within the bound, and the next, at which it twice was not."""
+    """The highest rate whose p99 is within the bound, and the next one, which failed twice."""
     rate, best, failed = RATES[kind] / STEP**3, None, 0
-    while failed < 2:  # one may be the machine's
-        load = replace(bench.asked(kind, round(rate)), seconds=bench.seconds / 2, connections=64)
+    while failed < 2:  # one failure may be the machine's
+        load = replace(bench.load(kind, round(rate)), seconds=bench.seconds / 2, connections=64)
         found = loaded(bench, service, load)
         if is_within(found["loads"][0], BOUNDS[kind]):
             best, failed = found, 0
             rate *= STEP
         else:
             failed += 1
-    told(f"{kind}: highest {best and best['loads'][0]['rate']} a second")
+    log(f"{kind}: highest {best and best['loads'][0]['rate']} a second")
     return {"within": best, "beyond": found}
 
 
 def is_within(load: Mapping[str, Any], bound: float) -> bool:
-    """Whether all were answered at that rate, in time."""
+    """Whether all requests were answered at that rate, in time."""
     is_kept = load["achieved_rate"] >= _LEAST_ACHIEVED * load["rate"]
     is_whole = not load["errors"] and set(load["statuses"]) == {"200"}
     return is_kept and is_whole and load["p99_ms"] <= bound
@@ -288,8 +288,8 @@ def table(result: dict[str, Any]) -> str:
     return as_table(head, rows)
 
 
-def told(text: str) -> None:
-    """Say how far it is."""
+def log(text: str) -> None:
+    """Show progress on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,7 @@
-"""How long the main script takes, as a ratio to the floor of the same machine and minutes.
+"""How long the main script takes, as a ratio to the floor of the same machine at the same time.
 
-Each run from process start to published, the first ones into a database of their own each, then
-the same file again by force. floor.py says what the floor is. Writes benchmarks/results/speed.json.
+Each run counts from process start to published: first runs, each into its own database, then the
+same file again with --force. floor.py defines the floor. Writes benchmarks/results/speed.json.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ STATEMENT = """
 
 @dataclass(frozen=True)
 class Run:
-    """What a run said of itself, and what it cost."""
+    """What a run reported, and what it cost."""
 
-    told: dict[str, Any]
+    figures: dict[str, Any]
     cost: Cost
 
 
@@ -61,8 +61,8 @@ def main() -> None:
         "--scale", action="store_true", help=f"{USUAL:,} and {LARGE:,} customers, and how it grows"
     )
     parser.add_argument("--runs", type=int, default=3, help=f"of a size below {MANY:,}")
-    parser.add_argument("--no-repeat", action="store_true", help="leave the second run out")
-    parser.add_argument("--memory-limit", help="of the engine; else segpipe's default")
+    parser.add_argument("--no-repeat", action="store_true", help="skip the second run")
+    parser.add_argument("--memory-limit", help="of the engine; by default segpipe's own")
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")
     asked = parser.parse_args()
     sizes = [USUAL, LARGE] if asked.scale else sorted(asked.customers)
@@ -84,11 +84,12 @@ def main() -> None:
 def measure_start_up() -> dict[str, Any]:
     """Seconds of `segpipe --help`, and of a Python that does nothing, in turn."""
     program = Path(sys.executable).with_name("segpipe")
-    told = [str(program), "--help"] if program.exists() else [sys.executable, "-m", "segpipe", "-h"]
+    module = [sys.executable, "-m", "segpipe"]
+    command = [*([str(program)] if program.exists() else module), "--help"]
     help_seconds, floor_seconds = [], []
     for _ in range(START_UPS):
         floor_seconds.append(_seconds([sys.executable, "-c", "pass"]))
-        help_seconds.append(_seconds(told))
+        help_seconds.append(_seconds(command))
     found, floor = middle(help_seconds, 3), middle(floor_seconds, 3)
     return {
         "help_seconds": found,
@@ -120,16 +121,16 @@ def measure(
         **made,
         **floor.plain(),
         "first": _summary(runs, floor),
-        "runs": [run.told for run in runs],
+        "runs": [run.figures for run in runs],
         "disk": {**disk, "peak_beside_the_database_bytes": beside},
     }
     if again:
-        result["repeat"] = {**_summary(again, floor), "run": again[0].told}
+        result["repeat"] = {**_summary(again, floor), "run": again[0].figures}
     return result
 
 
 def generate(lines: Path, n_customers: int) -> dict[str, Any]:
-    """Write the order lines, in a process of its own; gives their number, seconds and bytes."""
+    """Write the order lines in their own process; returns their number, seconds and bytes."""
     code = (
         "import sys; from pathlib import Path;"
         "from segpipe.datasets.synthetic import generate_order_lines;"
@@ -150,13 +151,13 @@ def generate(lines: Path, n_customers: int) -> dict[str, Any]:
 
 
 def _run(server: Server, url: str, lines: Path, options: Sequence[str]) -> Run:
-    """One run in a process of its own: its cost, and the stages as it reports them."""
+    """One run in its own process: its cost, and the stages as it reports them."""
     report, cost = run_segpipe(server, url, "--csv-path", lines, *options)
     stages = {stage["name"]: round(stage["seconds"], 2) for stage in report["stages"]}
     load = {name: report["load"][name] for name in ("n_inserted", "n_updated", "n_unchanged")}
     memory = round(report["peak_memory_mb"])
-    told = {**cost.plain(), "stages": stages, "load": load, "peak_memory_mb_reported": memory}
-    return Run(told, cost)
+    figures = {**cost.plain(), "stages": stages, "load": load, "peak_memory_mb_reported": memory}
+    return Run(figures, cost)
 
 
 def _summary(runs: Sequence[Run], floor: Floor) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def _disk(url: str, lines: Path) -> dict[str, Any]:
 
 
 def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
-    """Exponent of the number of customers with which time, processor time and memory grow."""
+    """Powers of the number of customers with which time, processor time and memory grow."""
     by = math.log(large["customers"] / small["customers"])
 
     def exponent(name: str) -> float:
@@ -202,7 +203,7 @@ def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, Any]:
 
 
 def on_paper(small: dict[str, Any], large: dict[str, Any], customers: int) -> dict[str, Any]:
-    """What so many customers would take, by the slope between the two sizes."""
+    """What `customers` would take, by the slope between the two sizes."""
     first, last = small["runs"][0], large["runs"][0]
 
     def at(low: float, high: float) -> float:
@@ -248,12 +249,12 @@ def table(result: dict[str, Any]) -> str:
                     ]
                 )
     start_up = result["start_up"]
-    told = f"segpipe --help: {start_up['help_seconds']} s, {start_up['ratio_to_floor']} times"
-    told += f" `python -c pass` ({start_up['python_floor_seconds']} s)"
+    text = f"segpipe --help: {start_up['help_seconds']} s, {start_up['ratio_to_floor']} times"
+    text += f" `python -c pass` ({start_up['python_floor_seconds']} s)"
     if "growth" in result:
-        told += f"\ngrowth: customers to the power of {result['growth']['wall_exponent']}"
-        told += f"\non paper, {result['on_paper']['customers']:,} customers: {result['on_paper']}"
-    return f"{as_table(head, rows)}\n\n{told}"
+        text += f"\ngrowth: customers to the power of {result['growth']['wall_exponent']}"
+        text += f"\non paper, {result['on_paper']['customers']:,} customers: {result['on_paper']}"
+    return f"{as_table(head, rows)}\n\n{text}"
 
 
 def _seconds(command: Sequence[str]) -> float:
