@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := -qq --disable-pip-version-check
 
-.PHONY: help demo test check format docs bench scale faults quality service clean
+.PHONY: help demo test test-fast check format docs bench scale faults quality service clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 11
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segpipe needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one with: make PYTHON=python3.12")'
@@ -25,6 +25,9 @@ demo: $(VENV)/.run ## Run the main job on 1,469,307 real order lines into the em
 
 test: $(VENV)/.dev ## Run the tests, on the embedded PostgreSQL
 	@$(BIN)/pytest -n auto
+
+test-fast: $(VENV)/.dev ## Run the unit tests, without the slow ones, in less than a minute
+	@$(BIN)/pytest -n auto -m "unit and not slow"
 
 check: $(VENV)/.dev ## Lint, types and import layers
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,36 @@ import pytest
 from segpipe import postgres
 from segpipe.core.schema import METRICS, strength_column
 from segpipe.postgres import Connection, embedded, migrate
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores it for what it starts in the background, and our runs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+KINDS = ("unit", "postgres", "service", "browser")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark each test with its kind, by its fixtures, unless the test or its module names one."""
+    for item in items:
+        fixtures: Sequence[str] = getattr(item, "fixturenames", ())
+        if any(map(item.get_closest_marker, KINDS)):
+            continue
+        if "server_url" not in fixtures:
+            item.add_marker("unit")
+        else:
+            item.add_marker("service" if "served" in fixtures else "postgres")
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_start_no_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_home: Path) -> str:
+        raise AssertionError("this test starts a server: mark it postgres or service")
+
+    if request.node.get_closest_marker("unit"):
+        monkeypatch.setattr(embedded, "start", start)
 
 
 @pytest.fixture(autouse=True)

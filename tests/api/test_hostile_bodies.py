@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from segpipe import postgres
 from segpipe.api.examples import MINIMAL
 from tests.support.commands import AXIS_NAMES
@@ -135,6 +137,7 @@ def memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+@pytest.mark.slow
 def test_ten_thousand_hostile_bodies(served: Served, module_url: str) -> None:
     answers, rows = golden(served), stored(module_url)
     requests = list(bodies(1, N_BODIES))

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import schemathesis
 
 from tests.support.services import Served, module_url, served
@@ -78,6 +79,7 @@ def explore(served: Served, folder: Path, *more: str) -> tuple[dict[str, Any], s
     return json.loads(report.read_text(encoding="utf-8")), printed
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(served: Served, tmp_path: Path) -> None:
     document = served.get("/openapi.json", key=None).document
     operations = {

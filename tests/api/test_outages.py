@@ -35,6 +35,8 @@ from tests.support.services import (
 )
 
 __all__ = ["module_url", "served"]
+
+pytestmark = pytest.mark.service
 MOST_SESSIONS = 9  # eight to ask, one to watch
 READS = (
     "/segments/customer/c0001",

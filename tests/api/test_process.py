@@ -19,6 +19,8 @@ from tests.support.commands import ROOT, call
 from tests.support.live_database import wait_for
 from tests.support.services import Served, make_keys, serving
 
+pytestmark = pytest.mark.service
+
 
 def children_of(pid: int) -> list[int]:
     found = subprocess.run(

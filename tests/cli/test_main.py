@@ -61,6 +61,7 @@ def test_runs_are_listed_newest_first(capsys: pytest.CaptureFixture[str], publis
     assert none.out == "No run yet.\n"
 
 
+@pytest.mark.postgres
 def test_db_url_prints_nothing_else_and_starts_the_server(tmp_path: Path) -> None:
     home = tmp_path / "home"
     try:

@@ -138,6 +138,7 @@ def test_the_job_publishes_and_tells_so_everywhere(night: Night, database_url: s
     assert night.listener.url not in night.log()
 
 
+@pytest.mark.postgres
 def test_the_embedded_database_does_without_home_and_path(night: Night) -> None:
     home = Path(tempfile.mkdtemp(prefix="segpipe-"))  # short, as a socket's name must be
     try:

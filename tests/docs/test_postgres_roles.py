@@ -30,6 +30,8 @@ from tests.support.live_database import (
 )
 from tests.support.moving_customers import Customer
 
+pytestmark = pytest.mark.postgres
+
 DOCUMENT = ROOT / "docs" / "postgres.md"
 ROLES = ("segpipe", "marketer", "analyst", "service", "service_writer", "keykeeper")
 READERS = ("marketer", "analyst", "service")

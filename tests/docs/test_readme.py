@@ -51,6 +51,7 @@ def test_the_first_command_and_its_output_are_on_the_first_screen() -> None:
     assert next(i for i, line in enumerate(LINES) if line.startswith("Published")) < 40
 
 
+@pytest.mark.slow
 def test_the_demo_prints_what_the_readme_shows(database_url: str, tmp_path: Path) -> None:
     outcome = segpipe("demo", "--database-url", database_url, SEGPIPE_HOME=str(tmp_path))
     assert outcome.status == 0, outcome.err
@@ -83,6 +84,7 @@ def test_a_command_runs(
 
 
 @pytest.mark.parametrize("query", [block for block in blocks("sql") if "SELECT" in block[:7]])
+@pytest.mark.postgres
 def test_a_query_answers(query: str, workplace: tuple[Path, str]) -> None:
     with postgres.connect(embedded.start(Path(workplace[1]))) as connection:
         cursor = connection.execute(query.encode())

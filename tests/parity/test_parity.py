@@ -13,6 +13,8 @@ from segpipe import postgres
 from tests.support.commands import call, shop_lines, write_shop
 from tests.support.services import Served, make_keys, publish, publish_file, serving
 
+pytestmark = pytest.mark.service
+
 
 @dataclass(frozen=True)
 class Shop:

@@ -107,6 +107,7 @@ def guarded_url() -> Iterator[str]:
         shutil.rmtree(home)
 
 
+@pytest.mark.postgres
 def test_a_wrong_password_is_one_plain_sentence(guarded_url: str) -> None:
     for password in ("hush", ""):
         with pytest.raises(DatabaseError, match="password") as caught:

@@ -21,6 +21,8 @@ from segpipe.postgres import embedded, migrate
 from tests.conftest import AXES, Rows
 from tests.support.live_database import small_disk
 
+pytestmark = pytest.mark.postgres
+
 
 @contextmanager
 def _stopped_after(home: Path) -> Iterator[Path]:

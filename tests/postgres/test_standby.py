@@ -24,6 +24,8 @@ from tests.support.live_database import (
     wait_for,
 )
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def primary() -> Iterator[Path]:

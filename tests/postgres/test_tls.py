@@ -25,6 +25,8 @@ from tests.support.live_database import (
     wait_for,
 )
 
+pytestmark = pytest.mark.postgres
+
 
 @dataclass(frozen=True)
 class TlsServer:

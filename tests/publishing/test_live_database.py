@@ -30,6 +30,8 @@ from tests.support.live_database import (
     wait_for,
 )
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

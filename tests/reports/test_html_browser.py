@@ -24,7 +24,10 @@ from tests.support.page_values import details_of, report_of
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH to open the page")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH to open the page"),
+]
 WIDTHS = (1280, 390)
 THEMES = {"light": 1, "dark": 0}  # Chromium's numbers of them
 OPTIONS = (
