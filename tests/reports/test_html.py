@@ -94,7 +94,7 @@ def test_the_page_is_well_formed_and_can_be_read_aloud(page: Element) -> None:
         assert box.attributes["aria-label"]
 
 
-def test_the_head_tells_the_run(page: Element) -> None:
+def test_the_head_has_the_facts_of_the_run(page: Element) -> None:
     facts = {
         d.all("dt")[0].text: d.all("dd")[0].text
         for d in page.one("header", class_="card").all("div")
@@ -107,7 +107,7 @@ def test_the_head_tells_the_run(page: Element) -> None:
         "Rows read": "1,234",
         "Rows rejected": "34 (2.8%)",
         "Published": "2025-03-01 04:00 UTC",
-        "Learnt from": "100 customers",
+        "Learnt from": "60 customers",
         "Currency": "EUR",
     }
 
@@ -125,8 +125,8 @@ def test_the_overview_has_a_row_an_axis(page: Element) -> None:
 
 def test_every_segment_and_state_shows_its_customers_and_value(value: Element) -> None:
     sizes = value.one("ul", class_="sizes").all("li")
-    told = [(s.one(class_="name").text, s.one(class_="told").text) for s in sizes]
-    assert told == [
+    shown = [(s.one(class_="name").text, s.one(class_="count").text) for s in sizes]
+    assert shown == [
         ("low_value", "40% of customers (40), 10% of value"),
         ("whale", "52% of customers (52), 90% of value"),
         ("one_time_buyer", "8.0% of customers (8), 0.1% of value"),
@@ -141,14 +141,14 @@ def test_every_segment_and_state_shows_its_customers_and_value(value: Element) -
 
 def test_the_chosen_number_of_segments_is_marked_and_the_others_say_why_not(value: Element) -> None:
     assert [dot.attributes["data-k"] for dot in value.all("g", class_="chosen")] == ["2"]
-    assert [dot.attributes["data-k"] for dot in value.all("g", class_="held")] == ["3"]
-    assert [dot.attributes["data-k"] for dot in value.all("g", class_="passed")] == ["4"]
+    assert [dot.attributes["data-k"] for dot in value.all("g", class_="accepted")] == ["3"]
+    assert [dot.attributes["data-k"] for dot in value.all("g", class_="rejected")] == ["4"]
     assert value.one("table", class_="trials").rows()[1:] == [
         ["2", "0.61", "40%", "0.98", "chosen"],
-        ["3", "0.55", "10%", "–", "holds, not chosen"],
-        ["4", "0.70", "1.3%", "0.90", "passed over: smallest segment 1.3% below 2%"],
+        ["3", "0.55", "10%", "–", "accepted, not chosen"],
+        ["4", "0.70", "1.3%", "0.90", "rejected: smallest segment 1.3% below 2%"],
     ]
-    assert "one cloud without groups would score 0.42" in value.text
+    assert "structureless data would score 0.42" in value.text
     assert "2 segments: the highest of those that hold." in value.text
 
 
@@ -181,7 +181,7 @@ def test_the_points_lie_where_their_figures_say(value: Element) -> None:
     assert "3 customers of the sample" in value.text
 
 
-def test_changes_since_the_previous_run_are_told_with_money_and_cause(value: Element) -> None:
+def test_changes_since_the_previous_run_come_with_money_and_cause(value: Element) -> None:
     assert value.one("table", class_="moves").rows()[1:] == [
         ["low_value", "whale", "5", "", "4,500", "4 by behaviour, 1 by model"],
         ["whale", "low_value", "2", "", "90", "2 by time"],
@@ -205,10 +205,17 @@ def test_of_many_moves_the_largest_are_shown_and_the_rest_counted() -> None:
 
 def test_agreement_is_rounded_down_and_says_what_sample_would_do(value: Element) -> None:
     assert (
-        "A refit on all 92 eligible customers leaves 98.99% of them where the sample's put them"
-        " (adjusted Rand index 0.970); the segment that moved most moved 0.12 standard deviations."
-        " A sample of 800 would reach what is asked."
+        "98.99% of the 92 eligible customers get the same segment when everybody is clustered"
+        " (a refit; adjusted Rand index 0.970); the segment that moved most moved 0.12 standard"
+        " deviations. A sample of 800 would reach what is asked."
     ) in value.text
+
+
+def test_agreement_is_left_out_where_everybody_is_in_the_sample() -> None:
+    page = read_page(page_html(report_of(sample=values.EVERYBODY), details_of()))
+    assert "greement" not in page.text
+    assert "98.99%" not in page.text
+    assert "Agreement" not in page.one("table", class_="overview").text
 
 
 def test_rows_times_and_versions_close_the_page(page: Element) -> None:
@@ -220,8 +227,8 @@ def test_rows_times_and_versions_close_the_page(page: Element) -> None:
     times = page.one("table", class_="times").rows()[1:]
     assert times == [["source", "1.50", ""], ["load", "0.50", ""], ["total", "2.00", ""]]
     versions = page.one("section", **{"aria-labelledby": "versions-name"}).text
-    for told in ("ab" * 6, "orders.csv", "512 MB", "duckdb2.0.0", "segpipe0.1.0"):
-        assert told in versions
+    for text in ("ab" * 6, "orders.csv", "512 MB", "duckdb2.0.0", "segpipe0.1.0"):
+        assert text in versions
 
 
 def test_notes_name_the_measures_in_words(value: Element) -> None:
@@ -327,8 +334,8 @@ def test_a_report_of_an_older_segpipe_still_makes_a_page() -> None:
     for key in ("previous_run_id", "transitions"):
         del report["load"][key]
     page = read_page(page_html(report, {"model": None, "scatter": None, "segments": None}))
-    told = [name.text for name in page.all("span", class_="name")]
-    assert told == ["whale", "low_value", "one_time_buyer"]
+    names = [name.text for name in page.all("span", class_="name")]
+    assert names == ["whale", "low_value", "one_time_buyer"]
     assert len(page.all("svg", class_="chart")) == 1
 
 

@@ -6,14 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from segpipe.core.report import AgreementInfo, CandidateInfo, RunReport, SampleInfo, StratumInfo
+from segpipe.core.report import AgreementInfo, CandidateInfo, RunReport
 from segpipe.core.text import WIDTH
 from segpipe.reports.text import report_text
-from tests.support.page_values import AXIS, LOAD, REPORT, SOURCE, UNAVAILABLE
+from tests.support.page_values import AXIS, EVERYBODY, LOAD, REPORT, SOURCE, UNAVAILABLE
 
-SAMPLED = replace(
-    REPORT, sample=SampleInfo(40, (StratumInfo("vip", 5, 5), StratumInfo("low", 95, 35)))
-)
 LONG = "high_product_concentration_high_repeat_product_low_top_category"
 
 
@@ -54,27 +51,27 @@ def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
         "discounted_order_share missing for 3 customers, filled with the median" in note
         for note in notes
     )
-    assert not any("Note: purchase_value" in line for line in lines_of(REPORT))
+    everybody = lines_of(replace(REPORT, sample=EVERYBODY))
+    assert not any("Note: purchase_value" in line for line in everybody)
 
 
 def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> None:
-    assert row(lines_of(SAMPLED, is_verbose=True), "Axis K", "purchase_value")
-    verbose = report_text(SAMPLED, is_verbose=True)
+    verbose = report_text(REPORT, is_verbose=True)
     assert "Agreement  Why this K" in verbose
     assert "98.99%" in verbose
-    assert "Sample    40 customers (vip 5/5, low 35/95)" in verbose
-    everybody = report_text(REPORT, is_verbose=True)
+    assert "Sample    60 customers (vip 5/5, low 55/95)" in verbose
+    everybody = report_text(replace(REPORT, sample=EVERYBODY), is_verbose=True)
     assert "greement" not in everybody
     assert "98.99%" not in everybody
     assert "Sample    everybody" in everybody
 
 
 def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
-    text = " ".join(report_text(SAMPLED).split())
+    text = " ".join(report_text(REPORT).split())
     assert "98.99% of customers get the same segment when everybody is clustered" in text
     assert "--sample-size 800 would reach what is asked" in text
     enough = replace(AXIS, agreement=AgreementInfo("refit", 92, 0.99, 0.97, 0.12, None))
-    assert "--sample-size" not in report_text(replace(SAMPLED, axes=(enough,)))
+    assert "--sample-size" not in report_text(replace(REPORT, axes=(enough,)))
 
 
 @pytest.mark.parametrize("is_verbose", [False, True])
@@ -90,7 +87,7 @@ def test_no_line_is_longer_than_the_terminal(*, is_verbose: bool) -> None:
         dropped_features=(LONG,) * 5,
     )
     source = replace(SOURCE, notes=("a long note " * 30,))
-    report = replace(SAMPLED, axes=(axis, UNAVAILABLE), source=source)
+    report = replace(REPORT, axes=(axis, UNAVAILABLE), source=source)
     lines = lines_of(report, is_verbose=is_verbose)
     assert max(map(len, lines)) <= WIDTH
     if is_verbose:

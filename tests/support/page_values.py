@@ -122,12 +122,13 @@ LOAD = LoadInfo(
         TransitionInfo("purchase_value", "whale", "low_value", "time", 2, 90.0),
     ),
 )
+EVERYBODY = SampleInfo(100, (StratumInfo("vip", 5, 5), StratumInfo("low", 95, 95)))
 REPORT = RunReport(
     version="0.1.0",
     seed=42,
     source=SOURCE,
     features=FeatureInfo(date(2025, 3, 1), 100, 400, 0, 0),
-    sample=SampleInfo(100, (StratumInfo("vip", 5, 5), StratumInfo("low", 95, 95))),
+    sample=SampleInfo(60, (StratumInfo("vip", 5, 5), StratumInfo("low", 95, 55))),
     axes=(AXIS, UNAVAILABLE),
     load=LOAD,
     stages=(StageInfo("source", 1.5), StageInfo("load", 0.5)),

@@ -1,6 +1,6 @@
 """The section of one axis: all that the template shows of it, counted and worded.
 
-Takes the axis as the report, the model and the ledger tell it; gives one record.
+Takes the axis from the report, the model and the ledger; gives one record.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class AxisView:
     question: str | None  # None: an axis of a user's own
     group: str
     verdict: str
-    verdict_said: str
+    verdict_text: str
     n_clusters: int | None
     silhouette: float | None
     agreement: str | None
-    agreement_said: str | None
+    agreement_text: str | None
     sizes: tuple[Size, ...]
     has_values: bool
     trials: tuple[Trial, ...]
@@ -130,11 +130,11 @@ def axis_view(
         question=questions.get(axis["name"]),
         group=axis["group"],
         verdict=axis["verdict"],
-        verdict_said=wording.verdict_sentences(axis),
+        verdict_text=wording.verdict_sentences(axis),
         n_clusters=axis["n_clusters"],
         silhouette=axis["silhouette"],
         agreement=wording.agreement_percent(agreement),
-        agreement_said=wording.agreement_sentence(agreement) if agreement else None,
+        agreement_text=wording.agreement_sentence(agreement) if agreement else None,
         sizes=sizes,
         has_values=any(size.value_share is not None for size in sizes),
         trials=tuple(_trial(candidate, axis["n_clusters"]) for candidate in candidates),
@@ -192,8 +192,8 @@ def _sizes(
 def _trial(candidate: Mapping[str, Any], n_clusters: int | None) -> Trial:
     halves = candidate["reproducibility"]
     is_chosen = candidate["n_clusters"] == n_clusters
-    passed = candidate["passed_over"]
-    outcome = f"passed over: {passed}" if passed else "holds, not chosen"
+    rejected = candidate["passed_over"]
+    outcome = f"rejected: {rejected}" if rejected else "accepted, not chosen"
     return Trial(
         n_clusters=candidate["n_clusters"],
         silhouette=f"{candidate['silhouette']:.2f}",
@@ -221,6 +221,6 @@ def _moves(transitions: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
     sizes = {way: sum(causes.values()) for way, causes in counts.items()}
     largest = max(sizes.values(), default=1)
     return tuple(
-        Move(*way, sizes[way], values[way], wording.causes_said(counts[way]), sizes[way] / largest)
+        Move(*way, sizes[way], values[way], wording.causes_text(counts[way]), sizes[way] / largest)
         for way in sorted(counts, key=lambda way: (-sizes[way], way))
     )

@@ -45,6 +45,7 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     `segments` (rows of segment_definitions), `versions` and `finished_at`; each may be missing.
     """
     load = report["load"]
+    axes = _axes(report, details)
     return (
         _environment()
         .get_template("page.html")
@@ -54,7 +55,9 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             report=report,
             load=load,
             facts=_facts(report, details),
-            axes=_axes(report, details),
+            axes=axes,
+            verdicts=wording.verdict_meanings(axis.verdict for axis in axes if axis.n_clusters),
+            has_agreement=any(axis.agreement for axis in axes),
             causes=_causes(load),
             rejected=_rejected(report["source"]),
             notes=[*report["source"]["notes"], *(load["notes"] if load else [])],
@@ -118,9 +121,10 @@ def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisVie
         segments.setdefault(row["axis"], {})[row["segment"]] = row
     transitions = (report["load"] or {}).get("transitions", [])
     measure_of = _measures(details.get("model") or {}, report["source"]["currency"])
+    is_everybody = _is_everybody(report["sample"])
     return [
         axis_view(
-            axis,
+            {**axis, "agreement": None} if is_everybody else axis,
             models.get(axis["name"]),
             scatter.get(axis["name"]),
             segments.get(axis["name"], {}),
@@ -130,6 +134,13 @@ def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisVie
         )
         for axis in report["axes"]
     ]
+
+
+def _is_everybody(sample: Mapping[str, Any] | None) -> bool:
+    """Whether the sample is the population, so that its agreement says nothing."""
+    return sample is not None and sample["n_drawn"] == sum(
+        stratum["n_customers"] for stratum in sample["strata"]
+    )
 
 
 def _measures(model: Mapping[str, Any], currency: str | None) -> Callable[[str], Measure]:
@@ -150,7 +161,7 @@ def _causes(load: Mapping[str, Any] | None) -> str:
     counts: dict[str, int] = {}
     for moved in (load or {}).get("transitions", []):
         counts[moved["cause"]] = counts.get(moved["cause"], 0) + moved["n_customers"]
-    return wording.causes_said(counts)
+    return wording.causes_text(counts)
 
 
 def _rejected(source: Mapping[str, Any]) -> list[Fact]:

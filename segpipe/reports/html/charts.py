@@ -33,7 +33,7 @@ _MARKS = (  # paths relative to their middle; every colour has a shape too
 
 @dataclass(frozen=True)
 class Dot:
-    """The silhouette of one K; state is chosen, held or passed."""
+    """The silhouette of one K; state is chosen, accepted or rejected."""
 
     x: float
     y: float
@@ -44,7 +44,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class SilhouetteChart:
-    """Silhouette by K; null_x and null_y are the middle of the mark of one cloud."""
+    """Silhouette by K; null_x and null_y are the middle of the mark of structureless data."""
 
     zero: float
     dots: tuple[Dot, ...]
@@ -121,7 +121,7 @@ def silhouette_chart(
 def _state(candidate: Mapping[str, Any], n_clusters: int | None) -> str:
     if candidate["n_clusters"] == n_clusters:
         return "chosen"
-    return "passed" if candidate["passed_over"] else "held"
+    return "rejected" if candidate["passed_over"] else "accepted"
 
 
 def scatter_chart(

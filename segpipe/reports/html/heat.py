@@ -1,4 +1,4 @@
-"""The heat map: what the middle customer of each segment does, against the shop's.
+"""The heat map: what the median customer of each segment does, beside the shop's.
 
 Takes the scales and segments of an axis's model; gives cells with the figure as a marketer reads
 it and the step of its colour.
@@ -35,7 +35,7 @@ class Cell:
 
     figure: str
     step: int
-    said: str  # in words: 1.2 standard deviations above the shop
+    distance: str  # in words: 1.2 standard deviations above it
 
 
 @dataclass(frozen=True)
@@ -109,5 +109,5 @@ def _cell(value: float, scale: Mapping[str, Any], measure: Measure) -> Cell:
     away = deviation(value, scale)
     side = "above" if away > 0 else "below"
     near = f"{abs(away):.1f}" == "0.0"
-    said = "at the shop's median" if near else f"{abs(away):.1f} standard deviations {side} it"
-    return Cell(format_value(value, measure), step_of(away), said)
+    distance = "at the shop's median" if near else f"{abs(away):.1f} standard deviations {side} it"
+    return Cell(format_value(value, measure), step_of(away), distance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -40,24 +40,30 @@ def verdict_sentences(axis: Mapping[str, Any]) -> str:
         meaning = "No grouping of these customers holds."
     else:
         meaning = sentence(MEANINGS[verdict]) if verdict in MEANINGS else ""
-    is_shown = verdict == NO_STRUCTURE and axis["n_clusters"]
-    is_told = reason is not None and reason == axis.get("choice")
-    return f"{meaning} {sentence(reason)}" if reason and not (is_shown or is_told) else meaning
+    is_in_chart = verdict == NO_STRUCTURE and axis["n_clusters"]
+    is_choice = reason is not None and reason == axis.get("choice")
+    return f"{meaning} {sentence(reason)}" if reason and not (is_in_chart or is_choice) else meaning
+
+
+def verdict_meanings(verdicts: Iterable[str]) -> str:
+    """What each of the verdicts means, in one sentence."""
+    found = set(verdicts)
+    return sentence("; ".join(f"{v}: {text}" for v, text in MEANINGS.items() if v in found))
 
 
 def agreement_sentence(agreement: Mapping[str, Any]) -> str:
-    """What a fit of everybody says of the sample's segments."""
-    fit = "A fit from scratch" if agreement["method"] == "full" else "A refit"
-    n = agreement["n_customers"]
-    told = (
-        f"{fit} on all {n:,} eligible customers leaves {agreement_percent(agreement)} of them"
-        f" where the sample's put them (adjusted Rand index {agreement['adjusted_rand']:.3f});"
-        f" the segment that moved most moved {agreement['centroid_shift']:.2f} standard deviations."
+    """How far clustering everybody agrees with clustering the sample."""
+    fit = "a fit from scratch" if agreement["method"] == "full" else "a refit"
+    text = (
+        f"{agreement_percent(agreement)} of the {agreement['n_customers']:,} eligible customers get"
+        f" the same segment when everybody is clustered ({fit}; adjusted Rand index"
+        f" {agreement['adjusted_rand']:.3f}); the segment that moved most moved"
+        f" {agreement['centroid_shift']:.2f} standard deviations."
     )
     if agreement.get("is_refined"):
-        told += " The refitted segments are the published ones."
+        text += " The segments of everybody are published."
     wanted = agreement["sample_size_wanted"]
-    return told if wanted is None else f"{told} A sample of {wanted:,} would reach what is asked."
+    return text if wanted is None else f"{text} A sample of {wanted:,} would reach what is asked."
 
 
 def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
@@ -76,7 +82,7 @@ def kept_sentence(events: Sequence[Mapping[str, Any]]) -> str:
     return some if kept else ""
 
 
-def causes_said(causes: Mapping[str, int]) -> str:
+def causes_text(causes: Mapping[str, int]) -> str:
     """Customers who moved by cause, the most frequent first."""
     named = sorted((cause for cause in CAUSES if causes.get(cause)), key=lambda c: -causes[c])
     return ", ".join(f"{causes[cause]:,} by {cause}" for cause in named)
