@@ -6,7 +6,7 @@ from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype
 
 CATEGORY_EXPLORATION = Axis(
     name="category_exploration",
-    question="How wide do they shop?",
+    question="How widely do they shop?",
     group="marketing",
     eligibility=(Eligibility("n_lines", 2, "too_few_purchases"),),
     features=(
@@ -69,7 +69,7 @@ PRICE_SENSITIVITY = Axis(
     prototypes=(
         Prototype(
             "occasional_deal",
-            "take a discount now and then",
+            "use a discount now and then",
             {
                 "discounted_order_share": -1.0,
                 "mean_discount_share": -0.6,
@@ -79,7 +79,7 @@ PRICE_SENSITIVITY = Axis(
         ),
         Prototype(
             "discount_aware",
-            "use discounts about as much as the middle discount user",
+            "use discounts about as much as the median discount user",
             {
                 "discounted_order_share": 0.0,
                 "mean_discount_share": 0.0,
@@ -92,7 +92,7 @@ PRICE_SENSITIVITY = Axis(
         ),
         Prototype(
             "deal_hunter",
-            "mostly buy at a discount, and save more by it than others",
+            "mostly buy at a discount and save more than others",
             {
                 "discounted_order_share": 0.8,
                 "mean_discount_share": 1.0,
@@ -174,7 +174,7 @@ RETURN_BEHAVIOR = Axis(
     prototypes=(
         Prototype(
             "occasional_returner",
-            "send a thing back now and then",
+            "return something now and then",
             {
                 "refund_amount_share": -0.7,
                 "refunded_order_share": -0.7,
@@ -184,7 +184,7 @@ RETURN_BEHAVIOR = Axis(
         ),
         Prototype(
             "regular_returner",
-            "send things back as a habit",
+            "return things regularly",
             {"refund_amount_share": 0.3, "refunded_order_share": 0.5, "refunded_line_share": 0.3},
             (
                 Claim("refunded_order_share", "above", quantile=0.3),
@@ -193,7 +193,7 @@ RETURN_BEHAVIOR = Axis(
         ),
         Prototype(
             "frequent_returner",
-            "send back much of what they buy",
+            "return much of what they buy",
             {"refund_amount_share": 1.5, "refunded_order_share": 1.5, "refunded_line_share": 1.5},
             (
                 Claim("refunded_order_share", "above", quantile=0.6),

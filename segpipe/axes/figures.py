@@ -19,6 +19,7 @@ def format_value(value: float, measure: Measure) -> str:
         return "unknown"
     forms = {
         "percent": _share,
+        "index": _index,
         "signed_percent": _change,
         "times": _times,
         "amount": _amount,
@@ -47,6 +48,10 @@ def _share(value: float) -> str:
 def _change(value: float) -> str:
     percent = _number(100 * value, 0 if abs(value) >= 0.1 else 1)
     return f"{percent}%" if percent == "0" or value < 0 else f"+{percent}%"
+
+
+def _index(value: float) -> str:
+    return f"{value + 0:.2f}"
 
 
 def _times(value: float) -> str:
@@ -78,7 +83,7 @@ def _number(value: float, decimals: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-_DECIMALS = {"count": 0, "duration": 0, "percent": 3, "signed_percent": 3, "score": 1}
+_DECIMALS = {"count": 0, "duration": 0, "percent": 3, "index": 3, "signed_percent": 3, "score": 1}
 
 
 _USUAL_DECIMALS = 2  # cents, hundredths

@@ -235,8 +235,16 @@ _FORMATS = {  # unit → how its figures are written
     "1 to 5": "score",
 }
 
+# Shares of nothing that can be counted: evenness and concentration on a scale from 0 to 1.
+_INDEXES = ("gap_regularity", "category_entropy", "month_concentration", "product_concentration")
+
+
+def _format_of(name: str, unit: str) -> str:
+    return "index" if name in _INDEXES else _FORMATS.get(unit, "number")
+
+
 MEASURES: dict[str, Measure] = {
-    name: Measure(name, label, unit, definition, PHRASES[name], _FORMATS.get(unit, "number"))
+    name: Measure(name, label, unit, definition, PHRASES[name], _format_of(name, unit))
     for name, label, unit, definition in _CATALOGUE
 }
 

@@ -19,7 +19,7 @@ PURCHASE_FREQUENCY = Axis(
     prototypes=(
         Prototype(
             "rare",
-            "buy seldom, with long gaps",
+            "buy rarely, with long gaps",
             {"orders_per_month": -1.2},
             (
                 Claim("orders_per_month", "below", quantile=0.35),
@@ -87,7 +87,7 @@ PURCHASE_VALUE = Axis(
         ),
         Prototype(
             "mid_tier",
-            "are worth about as much as the middle customer",
+            "are worth about as much as the median customer",
             {"lifetime_value": 0.1},
             (
                 Claim("lifetime_value", "above", quantile=0.25),
@@ -102,7 +102,7 @@ PURCHASE_VALUE = Axis(
         ),
         Prototype(
             "whale",
-            "are, at their middle, worth more than four in five customers",
+            "are worth more, at the median, than 80% of customers",
             {"lifetime_value": 1.4},
             (Claim("lifetime_value", "above", quantile=0.8),),
         ),
@@ -171,7 +171,7 @@ PURCHASE_CADENCE = Axis(
         ),
         Prototype(
             "seasonal",
-            "crowd their orders into a few months",
+            "place most orders in a few months",
             {"month_concentration": 1.4},
             (Claim("month_concentration", "above", quantile=0.65),),
         ),
@@ -180,7 +180,7 @@ PURCHASE_CADENCE = Axis(
 
 CUSTOMER_MATURITY = Axis(
     name="customer_maturity",
-    question="Where in their life with the shop?",
+    question="Where are they in their life as customers?",
     group="marketing",
     features=(
         Feature("tenure_days", "log"),
@@ -191,13 +191,13 @@ CUSTOMER_MATURITY = Axis(
     prototypes=(
         Prototype(
             "new",
-            "came to the shop lately",
+            "bought for the first time recently",
             {"tenure_days": -1.5, "recency_days": -0.5, "active_days": -0.8, "n_orders": -0.5},
             (Claim("tenure_days", "below", quantile=0.4), Claim("tenure_days", "below", value=180)),
         ),
         Prototype(
             "developing",
-            "are past their first steps, with few orders yet",
+            "are getting to know the shop, with few orders so far",
             {"tenure_days": -0.3, "recency_days": 0.0, "active_days": -0.2, "n_orders": -0.3},
             (
                 Claim("n_orders", "below", quantile=0.75),
@@ -218,7 +218,7 @@ CUSTOMER_MATURITY = Axis(
         ),
         Prototype(
             "mature",
-            "have bought often, for long, until now",
+            "have bought often, for a long time, and still do",
             {"tenure_days": 0.7, "recency_days": -0.7, "active_days": 0.9, "n_orders": 1.2},
             (
                 Claim("tenure_days", "above", quantile=0.45),
@@ -229,7 +229,7 @@ CUSTOMER_MATURITY = Axis(
         ),
         Prototype(
             "dormant",
-            "have not bought for long",
+            "have not bought for a long time",
             {"recency_days": 1.2, "n_orders": -0.5, "active_days": -0.5},
             (
                 Claim("recency_days", "above", quantile=0.5),

@@ -44,7 +44,7 @@ COMMUNICATION_PREFERENCE = Axis(
         ),
         Prototype(
             "assisted",
-            "order through a person",
+            "order through staff",
             {"assisted_order_share": 1.5, "channel_switch_share": -0.3},
             (Claim("assisted_order_share", "above", value=0.5),),
             needs=_ORDER_CHANNELS,
@@ -64,16 +64,16 @@ COMMUNICATION_PREFERENCE = Axis(
         *(
             Prototype(
                 name,
-                f"ask for help by {words}",
+                description,
                 {measure: 1.3},
                 (Claim(measure, "above", value=0.5),),
                 needs=_TICKETS,
             )
-            for name, measure, words in (
-                ("email_preferred", "ticket_email_share", "e-mail"),
-                ("chat_preferred", "ticket_chat_share", "chat"),
-                ("phone_preferred", "ticket_phone_share", "phone"),
-                ("self_service", "ticket_self_service_share", "helping themselves"),
+            for name, measure, description in (
+                ("email_preferred", "ticket_email_share", "mostly ask for help by e-mail"),
+                ("chat_preferred", "ticket_chat_share", "mostly ask for help by chat"),
+                ("phone_preferred", "ticket_phone_share", "mostly ask for help by phone"),
+                ("self_service", "ticket_self_service_share", "mostly help themselves"),
             )
         ),
     ),
@@ -134,14 +134,16 @@ PROBLEM_COMPLEXITY_PROFILE = Axis(
     prototypes=(
         *_complexity("self_sufficient", "have the simplest orders", -1.0, "below", 0.4),
         *_complexity("low_touch", "have simpler orders than most", -0.4, "below", 0.6),
-        *_complexity("moderate_complexity", "have fuller orders than most", 0.5, "above", 0.4),
-        *_complexity("high_complexity", "have the most involved orders", 1.4, "above", 0.7),
+        *_complexity(
+            "moderate_complexity", "have more complex orders than most", 0.5, "above", 0.4
+        ),
+        *_complexity("high_complexity", "have the most complex orders", 1.4, "above", 0.7),
     ),
 )
 
 LOYALTY_TRAJECTORY = Axis(
     name="loyalty_trajectory",
-    question="Are they warming or cooling?",
+    question="Are they becoming more loyal or less?",
     group="support",
     eligibility=(Eligibility("n_orders", 3, "too_early_to_tell"),),
     features=(
@@ -181,7 +183,7 @@ LOYALTY_TRAJECTORY = Axis(
         ),
         Prototype(
             "lapsed",
-            "have stopped: several of their usual gaps ago",
+            "stopped several of their usual gaps ago",
             {"order_rate_log_ratio": -1.4, "recency_over_gap": 1.8},
             (
                 Claim("order_rate_log_ratio", "below", value=0.0),
@@ -261,7 +263,7 @@ VALUE_SOPHISTICATION = Axis(
     prototypes=(
         Prototype(
             "value_conscious",
-            "choose the cheaper product of a category",
+            "choose cheaper products of a category",
             {"price_position": -1.0, "splurge_order_share": -0.3},
             (Claim("price_position", "below", quantile=0.45),),
         ),
@@ -276,7 +278,7 @@ VALUE_SOPHISTICATION = Axis(
         ),
         Prototype(
             "premium_seeker",
-            "choose the dearer product of a category",
+            "choose more expensive products of a category",
             {"price_position": 1.2, "splurge_order_share": -0.2},
             (
                 Claim("price_position", "above", quantile=0.6),
@@ -285,7 +287,7 @@ VALUE_SOPHISTICATION = Axis(
         ),
         Prototype(
             "occasional_splurger",
-            "place an order far above their usual now and then",
+            "now and then place an order far above their usual",
             {"splurge_order_share": 1.3, "price_spread": 0.4},
             (Claim("splurge_order_share", "above", quantile=0.6),),
         ),
@@ -294,7 +296,7 @@ VALUE_SOPHISTICATION = Axis(
 
 SUPPORT_HISTORY = Axis(
     name="support_history",
-    question="How have they needed help?",
+    question="What help have they needed?",
     group="support",
     only_with=_TICKETS,
     eligibility=(Eligibility("n_tickets", 1, "no_tickets", needs=_TICKETS),),
@@ -308,7 +310,7 @@ SUPPORT_HISTORY = Axis(
     prototypes=(
         Prototype(
             "quick_question",
-            "ask little and are helped fast",
+            "ask for little and are helped quickly",
             {"n_tickets": -0.6, "hours_to_resolve": -0.8, "messages_per_ticket": -0.7},
             (Claim("hours_to_resolve", "below", quantile=0.55),),
         ),
@@ -329,7 +331,7 @@ SUPPORT_HISTORY = Axis(
         ),
         Prototype(
             "dissatisfied",
-            "were helped and are not content",
+            "were helped but are not satisfied",
             {"satisfaction_mean": -1.3, "reopened_share": 0.8},
             (Claim("satisfaction_mean", "below", value=3.0),),
         ),

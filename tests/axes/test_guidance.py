@@ -121,6 +121,7 @@ def test_every_measure_has_a_phrase_with_one_figure() -> None:
         ("lifetime_value", 64.5, "64.50"),
         ("lifetime_value", -0.001, "0"),
         ("orders_per_month", 0.03, "0.03"),
+        ("gap_regularity", 0.744, "0.74"),
         ("order_rate_log_ratio", 0.3365, "1.40 times"),
         ("gap_trend", -0.04, "-4%"),
         ("order_value_trend", 0.03, "+3%"),

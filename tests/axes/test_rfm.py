@@ -112,7 +112,7 @@ def test_each_group_of_a_shop_gets_the_fields_name_for_it() -> None:
     assert {segment.name for segment in by_recency} == set(names)
     champion = next(s for s in found.model.segments if s.name == "champions")
     assert champion.medians["n_orders"] == pytest.approx(30, rel=0.05)
-    assert champion.description.startswith("Bought lately, often and for much: the typical one ")
+    assert champion.description.startswith("Bought recently, often and for much: the typical one ")
 
 
 def test_a_name_whose_claims_fail_is_not_given() -> None:
