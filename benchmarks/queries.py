@@ -43,7 +43,7 @@ from segpipe.pipeline.memberships import assign_population
 from segpipe.pipeline.summary import segment_definitions
 from segpipe.postgres import Connection, fetch_one, migrate, sql
 from segpipe.postgres.example_queries import bound, read_query
-from segpipe.runs import partition
+from segpipe.runs import profiles_table
 from segpipe.sources import read_order_lines
 
 N_REAL = 20_000  # customers of the run that the profiles come from
@@ -113,12 +113,14 @@ def fill(server: Server, url: str, n_profiles: int, n_real: int) -> dict[str, An
         started = perf_counter()
         publishing.publish(
             connection,
-            run_id,
-            STORE,
-            _repeated(real, n_profiles),
-            axes=axes,
-            definitions=segment_definitions(model),
-            model=model.document(),
+            publishing.Publication(
+                run_id,
+                STORE,
+                _repeated(real, n_profiles),
+                axes=axes,
+                definitions=segment_definitions(model),
+                model=model.document(),
+            ),
         )
         seconds = perf_counter() - started
     floor = copy_seconds(url, "SELECT * FROM customer_profiles", is_bare=False)
@@ -248,8 +250,8 @@ def _without_indexes(connection: Connection) -> Iterator[None]:
 
 def measure_indexes(connection: Connection) -> dict[str, Any]:
     """Bytes of the table and of each index, and the seconds to build each one by itself."""
-    parent = partition.find_parent(connection)
-    current_run = partition.find_partition(connection, parent, STORE)
+    parent = profiles_table.find_parent(connection)
+    current_run = profiles_table.find_partition(connection, parent, STORE)
     assert current_run  # noqa: S101 - it has just been filled
     name = current_run.identifier.as_string(connection)
     heap, toast, indexes, whole = fetch_one(connection, _TABLE, [name])

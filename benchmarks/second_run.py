@@ -21,9 +21,10 @@ from speed import USUAL, generate
 
 from segpipe import postgres
 from segpipe.axes import AXES
+from segpipe.core.schema import PROFILE_COLUMNS
 from segpipe.datasets.synthetic import UNTIL
-from segpipe.postgres import Connection, fetch_one, sql
-from segpipe.runs import partition
+from segpipe.postgres import Connection, column_list, fetch_one, sql
+from segpipe.runs import partition, profiles_table
 
 ONE_IN = 10  # customers with a new order
 N_IN_A_ROW = 12
@@ -160,16 +161,20 @@ def run_step(server: Server, url: str, step: Step) -> dict[str, Any]:
 def sizes(url: str) -> dict[str, Any]:
     """Bytes of the current run's partition with its indexes, now and rebuilt; and of kept runs."""
     with postgres.connect(url) as connection:
-        parent = partition.find_parent(connection)
-        current_run = partition.find_partition(connection, parent, STORE)
+        parent = profiles_table.find_parent(connection)
+        current_run = profiles_table.find_partition(connection, parent, STORE)
         assert current_run  # noqa: S101 - a run has been published
         now = _size(connection, current_run)
         with connection.transaction(force_rollback=True):
             fresh = partition.create_partition(connection, parent, STORE, _FRESH_RUN_ID)
             partition.drop_copied_expression(connection, fresh)
             connection.execute(
-                sql.SQL("INSERT INTO {} SELECT * FROM {} ORDER BY customer_id").format(
-                    fresh.identifier, current_run.identifier
+                sql.SQL(
+                    "INSERT INTO {new} ({columns}) SELECT {columns} FROM {old} ORDER BY customer_id"
+                ).format(
+                    new=fresh.identifier,
+                    columns=column_list(PROFILE_COLUMNS),
+                    old=current_run.identifier,
                 )
             )
             partition.build_indexes(connection, parent, fresh, [axis.name for axis in AXES])
@@ -225,7 +230,7 @@ def _await_autovacuum(url: str) -> None:
                 idle_since = time.monotonic()
 
 
-def _size(connection: Connection, table: partition.Partition) -> int:
+def _size(connection: Connection, table: profiles_table.StoreTable) -> int:
     name = table.identifier.as_string(connection)
     return int(fetch_one(connection, "SELECT pg_total_relation_size(%s::regclass)", [name])[0])
 

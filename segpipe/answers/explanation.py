@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from segpipe import publishing, runs
+from segpipe import runs
 from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
 from segpipe.model.document import model_of
@@ -37,7 +37,7 @@ def explain_profile(
     """
     customer_id, store_id, run_id = (profile[k] for k in ("customer_id", "store_id", "run_id"))
     document = runs.read_model(connection, run_id)
-    measures = publishing.read_measures(connection, store_id, run_id, customer_id)
+    measures = runs.read_measures(connection, store_id, run_id, customer_id)
     if document is None or measures is None:
         missing = "model" if document is None else "measures"
         wrote = f"Run {run_id}, which wrote the profile of customer {customer_id!r},"

@@ -53,7 +53,7 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
 
     Example: segpipe rollback
     """
-    from segpipe import publishing, runs
+    from segpipe import runs
     from segpipe.core.errors import InputError
     from segpipe.core.text import counted
     from segpipe.history import store_of_run
@@ -61,12 +61,12 @@ def rollback(run: str | None, store_id: str | None, database_url: str | None) ->
 
     with open_store(database_url) as store:
         of_store, run_id = store_of_run(store, run or "latest", store_id)
-        with runs.hold_store(store, of_store, wait=True, told=notify):
+        with runs.hold_store(store, of_store, wait=True, notify=notify):
             now = runs.latest_published(store, of_store)
             if run is None and now != run_id:
                 msg = f"Run {now} was published while this command waited; nothing was changed."
                 raise InputError(f"{msg} Name the run that you want: segpipe rollback RUN.")
-            done = publishing.rollback(store, of_store, run_id if run else None)
+            done = runs.rollback(store, of_store, run_id if run else None)
     profiles = counted(done.n_profiles, "profile")
     message = f"Run {done.current_run_id} of store {of_store} is current again: {profiles}"
     if done.withdrawn:

@@ -110,15 +110,15 @@ def prune(
 
     Example: segpipe runs prune --keep 1
     """
-    from segpipe import publishing, runs
+    from segpipe import runs
     from segpipe.history import store_of_run
     from segpipe.postgres.database import open_store
 
     outer_store, outer_url = context.obj
     with open_store(database_url or outer_url) as store:
         of_store, _ = store_of_run(store, "latest", store_id or outer_store)
-        with runs.hold_store(store, of_store, wait=True, told=notify):
-            done = publishing.prune(store, of_store, keep)
+        with runs.hold_store(store, of_store, wait=True, notify=notify):
+            done = runs.prune(store, of_store, keep)
     still = ", ".join(map(str, done.kept)) or "none"
     freed = f"{done.freed_bytes:,} bytes freed"
     click.echo(f"{freed}; runs of store {of_store} to which you can roll back: {still}.")

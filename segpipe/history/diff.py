@@ -1,6 +1,6 @@
-"""Two runs of a store beside each other: takes their numbers, gives what changed.
+"""Compares two runs of a store: takes their numbers, gives what changed.
 
-All of it is read from the ledger and the counts, so it can be told of runs whose profiles are gone.
+All of it is read from the ledger and the counts, so it also works for runs whose profiles are gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from segpipe.core.schema import CAUSES
 from segpipe.history.kept import store_of_run
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
-from segpipe.runs.ledger import axes_of_run, in_order
+from segpipe.runs.past_runs import axes_of_run, in_order
 
 Row = Mapping[str, Any]
 _NOBODY: Row = {"n_customers": 0, "share": 0.0, "lifetime_value": 0.0}
@@ -24,15 +24,17 @@ def diff_runs(
 ) -> RunDiff:
     """What changed from one run to the other, each given by its number or as `latest`.
 
-    Raises InputError where there is no such run, and for runs of different stores.
+    Raises InputError if there is no such run, and for runs of different stores.
     """
     with plain_errors(), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         store, first = store_of_run(connection, before, store_id)
         other, second = store_of_run(connection, after, store_id)
         if store != other:
-            told = f"Run {first} is of store {store!r}, run {second} of store {other!r};"
-            raise InputError(f"{told} name two runs of one store.")
+            raise InputError(
+                f"Run {first} is of store {store!r}, run {second} of store {other!r};"
+                " name two runs of one store."
+            )
         sides = [_side(connection, run_id) for run_id in (first, second)]
         steps = _steps(connection, first, second)
         axes = _axes(connection, first, second, steps)
@@ -49,7 +51,7 @@ def diff_runs(
 
 
 def _side(connection: Connection, run_id: int) -> Row:
-    """Ledger row; the newest order and the customers of runs that did not yet note them."""
+    """Ledger row, with the newest order and the customers of runs that did not record them."""
     (row,) = fetch_dicts(
         connection,
         """
@@ -179,7 +181,7 @@ def _segment(before: Row | None, after: Row | None) -> SegmentDiff:
 
 
 def _models(connection: Connection, run_id: int) -> dict[str, Row]:
-    """Axis → verdict and silhouette; nothing of a run without a model."""
+    """Axis → verdict and silhouette; empty for a run without a model."""
     rows = fetch_dicts(
         connection,
         "SELECT axis->>'name' AS name, axis->>'verdict' AS verdict,"

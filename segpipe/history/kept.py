@@ -1,16 +1,15 @@
-"""What past runs keep in the database, and what it costs."""
+"""The tables of past runs in the database: their size, and whose they are."""
 
 from __future__ import annotations
 
-from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, plain_errors
-from segpipe.runs import find_run
+from segpipe.runs.past_runs import find_run, unknown_run
 
 
 def kept_bytes(connection: Connection) -> dict[int, int]:
     """Run → bytes of its tables with their indexes; runs that have none are left out.
 
-    A table that several runs stand on counts for the newest of them.
+    A table that several runs share counts for the newest of them.
     """
     with plain_errors():
         rows = connection.execute(
@@ -33,7 +32,7 @@ def kept_bytes(connection: Connection) -> dict[int, int]:
 def store_of_run(connection: Connection, run: str, store_id: str | None = None) -> tuple[str, int]:
     """The store of the run that is meant, and the run's number.
 
-    `run` is a number or `latest`. Raises InputError where there is no such run, of that store.
+    `run` is a number or `latest`. Raises InputError if there is no such run, of that store.
     """
     run_id = find_run(connection, run, store_id)
     with plain_errors():
@@ -43,6 +42,5 @@ def store_of_run(connection: Connection, run: str, store_id: str | None = None) 
             [run_id, store_id],
         ).fetchone()
     if row is None:
-        of_store = f" of store {store_id!r}" if store_id else ""
-        raise InputError(f"There is no run {run_id}{of_store}; `segpipe runs` lists them.")
+        raise unknown_run(run_id, store_id)
     return row[0], run_id

@@ -1,4 +1,4 @@
-"""What is said of two runs beside each other; each figure is one that a run stored of itself."""
+"""The comparison of two runs; every figure is one that a run has stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunSide:
-    """One of the two runs; None where the run did not get so far."""
+    """One of the two runs; None for what the run did not reach."""
 
     run_id: int
     status: str
@@ -25,7 +25,7 @@ class RunSide:
 
 @dataclass(frozen=True)
 class Change:
-    """A setting or a version that differs; None where the run knew no such thing."""
+    """A setting or a version that differs; None if the run did not have it."""
 
     name: str
     before: Any
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True)
 class SegmentDiff:
-    """A segment or state, the same by its permanent id; a name is None where it was not there."""
+    """A segment or state, matched by its permanent id; a name is None if it was not there."""
 
     segment_id: int | None  # None: published without definitions, matched by name
     kind: str  # segment or state
@@ -50,7 +50,7 @@ class SegmentDiff:
 
 @dataclass(frozen=True)
 class AxisDiff:
-    """One axis in both runs; verdict and silhouette are None where the run lacks the axis."""
+    """One axis in both runs; verdict and silhouette are None if the run lacks the axis."""
 
     axis: str
     verdict_before: str | None
@@ -59,7 +59,7 @@ class AxisDiff:
     n_clusters_after: int
     silhouette_before: float | None
     silhouette_after: float | None
-    moves: dict[str, int] | None  # cause → moves on the way; None where they cannot be counted
+    moves: dict[str, int] | None  # cause → moves in between; None if they cannot be counted
     segments: tuple[SegmentDiff, ...]
 
     @property
@@ -70,7 +70,7 @@ class AxisDiff:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Two runs of one store, in the order in which they were asked for."""
+    """Two runs of one store, in the order in which they were named."""
 
     store_id: str
     before: RunSide
@@ -78,5 +78,5 @@ class RunDiff:
     parameters: tuple[Change, ...]
     versions: tuple[Change, ...]
     axes: tuple[AxisDiff, ...]
-    # Runs whose moves were added up, oldest first; None where neither run came from the other.
+    # Runs whose moves were added up, oldest first; None if neither run came from the other.
     steps: tuple[int, ...] | None

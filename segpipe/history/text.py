@@ -1,4 +1,4 @@
-"""Two runs beside each other, and a customer forgotten, as people read it at 100 columns."""
+"""Two runs compared, as text of at most 100 columns."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def diff_text(diff: RunDiff) -> str:
 
 
 def _sides(before: RunSide, after: RunSide) -> str:
-    def row(name: str, told: Callable[[RunSide], str]) -> tuple[str, str, str]:
-        return name, told(before), told(after)
+    def row(name: str, format_value: Callable[[RunSide], str]) -> tuple[str, str, str]:
+        return name, format_value(before), format_value(after)
 
     is_same = before.input_hash is not None and before.input_hash == after.input_hash
     rows = [
@@ -75,19 +75,20 @@ def _moves(diff: RunDiff) -> str:
         return ""
     if diff.steps is None:
         return (
-            "Moves cannot be counted: neither run came from the other, and only a run and the one"
-            " before it were compared\ncustomer by customer."
+            "Moves cannot be counted: neither run came from the other, and customers are only"
+            "\ncompared between a run and the one before it."
         )
     by_cause: dict[str, int] = {}
     for axis in diff.axes:
         for cause, n_moves in (axis.moves or {}).items():
             by_cause[cause] = by_cause.get(cause, 0) + n_moves
-    told = ", ".join(f"{n:,} by {cause}" for cause, n in by_cause.items())
-    text = f"{counted(sum(by_cause.values()), 'move')} between segments: {told}."
+    parts = ", ".join(f"{n:,} by {cause}" for cause, n in by_cause.items())
+    text = f"{counted(sum(by_cause.values()), 'move')} between segments: {parts}."
     if len(diff.steps) > 1:
         runs = ", ".join(map(str, diff.steps))
-        text += f"\nAdded up over the runs {runs}: who moved twice counts twice, and who came back"
-        text += " counts, too."
+        text += (
+            f"\nAdded up over the runs {runs}: a customer who moved twice, or back, counts twice."
+        )
     return text
 
 
@@ -145,8 +146,8 @@ def _number(value: float | None) -> str:
 
 
 def _setting(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    told = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
-    return told if len(told) <= _WIDTH else "…" + told[1 - _WIDTH :]  # of a path, its end
+    text = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
+    return text if len(text) <= _WIDTH else "…" + text[1 - _WIDTH :]  # of a path, its end
 
 
 def _short(name: str, width: int) -> str:

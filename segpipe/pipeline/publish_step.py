@@ -25,7 +25,7 @@ from segpipe.pipeline.session import RunSession, reopened
 from segpipe.pipeline.summary import segment_definitions
 from segpipe.postgres import with_retries
 from segpipe.postgres.database import embedded_note
-from segpipe.publishing import SegmentCounts, publish
+from segpipe.publishing import Publication, SegmentCounts, publish
 from segpipe.runs import (
     PreviousRun,
     RunFacts,
@@ -156,8 +156,7 @@ def _publish_once(
         notes = (*forced, *info.notes, *embedded_note(load.database_url))
         reached.append((dataclasses.replace(info, notes=notes), tally))
 
-    publish(
-        session.connection,
+    publication = Publication(
         session.run_id,
         load.store_id,
         _assigned(run, session, found, tally),
@@ -170,8 +169,9 @@ def _publish_once(
         previous=previous,
         as_of=found.features.as_of,
         check=check,
-        reached=note,
+        before_commit=note,
     )
+    publish(session.connection, publication)
     return reached[-1]
 
 

@@ -54,7 +54,7 @@ def open_run_session(settings: RunSettings, notify: Notify) -> Iterator[RunSessi
     load = settings.load
     with (
         open_store(load.database_url) as connection,
-        hold_store(connection, load.store_id, wait=load.wait, told=notify),
+        hold_store(connection, load.store_id, wait=load.wait, notify=notify),
     ):
         run_id = start_run(connection, load.store_id, _facts(settings))
         try:
@@ -76,7 +76,7 @@ def reopened(session: RunSession, settings: RunSettings, notify: Notify) -> Iter
     load = settings.load
     with (
         open_store(load.database_url) as connection,
-        hold_store(connection, load.store_id, wait=True, told=notify, own_run_id=session.run_id),
+        hold_store(connection, load.store_id, wait=True, notify=notify, own_run_id=session.run_id),
     ):
         yield dataclasses.replace(session, connection=connection)
 

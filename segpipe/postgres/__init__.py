@@ -23,7 +23,13 @@ from segpipe.postgres.errors import (
     plain_errors,
     with_retries,
 )
-from segpipe.postgres.statements import column_list, fetch_dicts, fetch_one, upsert_from
+from segpipe.postgres.statements import (
+    column_list,
+    fetch_dicts,
+    fetch_one,
+    insert_rows,
+    upsert_from,
+)
 from segpipe.postgres.urls import database_url, redact, secrets
 
 __all__ = [
@@ -42,6 +48,7 @@ __all__ = [
     "database_url",
     "fetch_dicts",
     "fetch_one",
+    "insert_rows",
     "is_denied",
     "is_transient",
     "location",

@@ -1,4 +1,4 @@
-"""Statements that several packages need: rows by column, lists of columns, an upsert."""
+"""Statements that several packages need: rows by column, lists of columns, inserts."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ def fetch_one(
 def column_list(names: Iterable[str]) -> sql.Composed:
     """The names, quoted, with commas between them."""
     return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def insert_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Add the rows to the table, their values in the order of the columns."""
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        column_list(columns),
+        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
 
 
 def upsert_from(

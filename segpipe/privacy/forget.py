@@ -1,7 +1,7 @@
-"""A customer forgotten: takes an id, gives what was removed where, and what was out of reach.
+"""Forgets a customer: takes an id, gives what was removed where, and what was out of reach.
 
-Rows, statistics and exported records go; a salted hash stays, by which later runs leave the
-customer out. All of it is one transaction, so a failure leaves everything to be done again.
+Rows, statistics and exported records are removed; a salted hash stays, by which later runs leave
+the customer out. It is one transaction: if it fails, nothing is done and it can be run again.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from segpipe.core.errors import DatabaseError, InputError
 from segpipe.core.settings import home_path
 from segpipe.export import ErasedFile, erase_from_exports, folders_of, hold_exports
 from segpipe.pipeline import checkpoint
-from segpipe.postgres import Connection, ServerError, fetch_one, plain_errors, sql
+from segpipe.postgres import Connection, ServerError, plain_errors, sql
 from segpipe.runs import hold_store, stores_of
-from segpipe.runs.forgotten import forgotten_hashes, remember_forgotten
+from segpipe.runs.current_run import CURRENT_RUN
+from segpipe.runs.forgotten import is_forgotten, remember_forgotten
+from segpipe.runs.profiles_table import profiles_schema
 from segpipe.runs.store_lock import set_transaction_defaults
 
-_REFERENCED = "23503"  # SQLSTATE of a foreign key that stands against a DELETE
-Tell = Callable[[str], None]
+_REFERENCED = "23503"  # SQLSTATE of a foreign key that prevents a DELETE
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """A table, and the customer's rows that were in it."""
+    """A table, and how many rows of the customer it had."""
 
     table: str
     n_rows: int
@@ -33,11 +35,11 @@ class Erasure:
 
 @dataclass(frozen=True)
 class ErasureReport:
-    """What was done; the lists are empty where the customer had been forgotten before."""
+    """What was done; the lists are empty if the customer had been forgotten before."""
 
     store_id: str
     customer_id: str
-    was_forgotten: bool  # already, so that this was done once more
+    was_forgotten: bool  # before, so that this was done once more
     tables: tuple[Erasure, ...]
     files: tuple[ErasedFile, ...]
     unreached: tuple[str, ...]  # sentences
@@ -49,40 +51,40 @@ class ErasureReport:
 
 
 def store_of_customer(connection: Connection, customer_id: str, store_id: str | None) -> str:
-    """The store that is meant. Raises InputError where it must be named.
+    """The store that is meant. Raises InputError if it must be named.
 
-    A customer of no store may have been forgotten, or stand in a kept run or in an export.
+    A customer without a profile may have been forgotten, or be in a kept run or in an export.
     """
     if store_id is not None:
         return store_id
     with plain_errors():
         rows = connection.execute("SELECT DISTINCT store_id FROM segmentation_runs ORDER BY 1")
         every = [row[0] for row in rows]
-    stores = stores_of(connection, customer_id) or [
-        store for store in every if _is_forgotten(connection, store, customer_id)
-    ]
+        stores = stores_of(connection, customer_id) or [
+            store for store in every if is_forgotten(connection, store, customer_id)
+        ]
     found = stores or every
     if len(found) == 1:
         return found[0]
     if not found:
         raise InputError("No run has been published, so there is nobody to forget.")
-    told = "is in" if stores else "is in none of"
+    is_in = "is in" if stores else "is in none of"
     raise InputError(
-        f"Customer {customer_id!r} {told} several stores ({', '.join(found)}); name one with"
+        f"Customer {customer_id!r} {is_in} several stores ({', '.join(found)}); name one with"
         " --store-id."
     )
 
 
 def erase_customer(
-    connection: Connection, store_id: str, customer_id: str, told: Tell = lambda _: None
+    connection: Connection, store_id: str, customer_id: str, notify: Notify = lambda _: None
 ) -> ErasureReport:
-    """Remove the customer from the store, and remember that they are not to come back.
+    """Remove the customer from the store, and leave them out from now on.
 
-    Waits for a run or an export at work, and says so by `told`. Raises InputError for a customer
-    who is nowhere and was never forgotten; DatabaseError leaves everything as it was.
+    Waits for a run or an export at work; `notify` gets a sentence then. Raises InputError for a
+    customer who is nowhere and was never forgotten; DatabaseError leaves everything as it was.
     """
-    with hold_store(connection, store_id, wait=True, told=told):
-        with _plain(customer_id), connection.transaction():
+    with hold_store(connection, store_id, wait=True, notify=notify):
+        with _reference_errors(customer_id), connection.transaction():
             set_transaction_defaults(connection)
             hold_exports(connection)
             tables = _erase_rows(connection, store_id, customer_id)
@@ -106,7 +108,7 @@ def erase_customer(
 
 
 @contextmanager
-def _plain(customer_id: str) -> Iterator[None]:
+def _reference_errors(customer_id: str) -> Iterator[None]:
     try:
         with plain_errors():
             yield
@@ -122,20 +124,15 @@ def _plain(customer_id: str) -> Iterator[None]:
         raise
 
 
-def _is_forgotten(connection: Connection, store_id: str, customer_id: str) -> bool:
-    found = forgotten_hashes(connection, store_id)
-    return found is not None and found.has(customer_id)
-
-
 def _erase_rows(connection: Connection, store_id: str, customer_id: str) -> tuple[Erasure, ...]:
-    """Tables that had the customer: the partition in force, and those kept of the store's runs."""
+    """Tables that had the customer: the current partition, and those of the store's kept runs."""
     deleted = connection.execute(
         "DELETE FROM customer_profiles WHERE store_id = %s AND customer_id = %s"
         " RETURNING (SELECT relname FROM pg_class WHERE oid = customer_profiles.tableoid)",
         [store_id, customer_id],
     ).fetchall()
     found = [Erasure(name, 1) for (name,) in deleted]
-    schema = _schema(connection)
+    schema = profiles_schema(connection)
     statement = sql.SQL("DELETE FROM {} WHERE customer_id = %s")
     for name in _kept_tables(connection, store_id):
         table = sql.Identifier(schema, name)
@@ -145,17 +142,8 @@ def _erase_rows(connection: Connection, store_id: str, customer_id: str) -> tupl
     return tuple(erasure for erasure in found if erasure.n_rows)
 
 
-def _schema(connection: Connection) -> str:
-    """Where customer_profiles is, and with it the tables of its runs."""
-    query = """
-        SELECT nspname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
-        WHERE pg_class.oid = 'customer_profiles'::regclass
-    """
-    return str(fetch_one(connection, query)[0])
-
-
 def _kept_tables(connection: Connection, store_id: str) -> list[str]:
-    """Tables that the ledger has for the store, as far as they exist and are not in force."""
+    """Tables that the ledger has for the store, as far as they exist and are not current."""
     rows = connection.execute(
         """
         SELECT DISTINCT relname
@@ -186,7 +174,7 @@ def _erase_files(connection: Connection, store_id: str, customer_id: str) -> tup
 
 
 def _discard_unfinished(store_id: str, customer_id: str) -> tuple[str, ...]:
-    """What a failed run keeps for --resume goes; a sentence where it cannot."""
+    """Remove what a failed run keeps for --resume; gives a sentence if that fails."""
     try:
         checkpoint.erase_customer(store_id, customer_id)
     except InputError as error:
@@ -195,13 +183,13 @@ def _discard_unfinished(store_id: str, customer_id: str) -> tuple[str, ...]:
 
 
 def _clean(connection: Connection, customer_id: str, tables: Sequence[str]) -> tuple[str, ...]:
-    """Overwrite the removed rows and the planner's examples now; a sentence where that fails.
+    """Overwrite the removed rows and the planner's examples now; gives a sentence if that fails.
 
-    Autovacuum would, but only once enough other rows have changed, which may take months.
+    Autovacuum would, but only after enough other rows have changed, which may take months.
     """
     try:
         with plain_errors():
-            schema = _schema(connection)
+            schema = profiles_schema(connection)
             vacuum = sql.SQL("VACUUM (INDEX_CLEANUP ON) {}")
             for name in tables:
                 connection.execute(vacuum.format(sql.Identifier(schema, name)))
@@ -209,7 +197,7 @@ def _clean(connection: Connection, customer_id: str, tables: Sequence[str]) -> t
             for name in _tables_with_example(connection, schema, customer_id):
                 connection.execute(analyze.format(sql.Identifier(schema, name)))
     except DatabaseError as error:
-        return (f"The space of the removed rows is overwritten by the next VACUUM only: {error}",)
+        return (f"The space of the removed rows is only overwritten by the next VACUUM: {error}",)
     return ()
 
 
@@ -229,16 +217,15 @@ def _tables_with_example(connection: Connection, schema: str, customer_id: str) 
 
 
 def _beyond(connection: Connection, store_id: str) -> tuple[str, ...]:
-    """What no database command reaches, with the names that the run in force has told."""
+    """What no database command reaches, with the file names of the current run."""
     with plain_errors():
         row = connection.execute(
             "SELECT report->'source'->'paths', report->'source'->>'rejects_path'"
-            " FROM segmentation_runs WHERE store_id = %s AND status = 'published'"
-            " ORDER BY finished_at DESC LIMIT 1",
-            [store_id],
+            f" FROM {CURRENT_RUN}".encode(),
+            {"store_id": store_id},
         ).fetchone()
     paths = ", ".join(row[0]) if row and row[0] else ""
-    current = f" (of the run in force: {paths})" if paths else ""
+    current = f" (of the current run: {paths})" if paths else ""
     rejects = f" ({row[1]})" if row and row[1] else ""
     return (
         f"Input files{current}, those of earlier runs too, and files of rejected rows{rejects}.",

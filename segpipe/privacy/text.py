@@ -1,4 +1,4 @@
-"""What was removed of a person, and what was not, as people read it."""
+"""What was removed of a person, and what was not, as text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from segpipe.privacy.forget import ErasureReport
 
 def erasure_text(found: ErasureReport) -> str:
     """What was removed where and what was not, without a newline at its end."""
-    again = " had been forgotten before; what was left is gone now" if found.tables else ""
+    again = " had been forgotten before; what was left has been removed now" if found.tables else ""
     again = again or " had been forgotten before"
-    told = again if found.was_forgotten else " is forgotten"
-    lines = [f"Customer {found.customer_id} of store {found.store_id}{told}."]
+    state = again if found.was_forgotten else " is forgotten"
+    lines = [f"Customer {found.customer_id} of store {found.store_id}{state}."]
     removed = [(erasure.table, counted(erasure.n_rows, "row")) for erasure in found.tables]
     removed += [
         (str(file.path), counted(file.n_records, "record"))
@@ -19,11 +19,13 @@ def erasure_text(found: ErasureReport) -> str:
         if file.n_records
     ]
     if found.is_clean:
-        lines.append("Nothing of them was found.")
+        lines.append("Nothing of the customer was found.")
     else:
         lines += ["Removed from:", *indented(table_text(("", ""), removed).splitlines()[1:])]
     troubles = [f"{file.path}: {file.trouble}." for file in found.files if file.trouble]
     lines += ["Not reached:", *indented([*troubles, *found.unreached])]
-    lines.append("Sizes of segments, moves and definitions are sums over all customers, and stay.")
-    lines.append("Later runs leave them out: a salted hash of the id is kept for that alone.")
+    lines.append("Segment sizes, moves and definitions are sums over all customers; they stay.")
+    lines.append(
+        "Later runs leave the customer out; a salted hash of the id is kept for that only."
+    )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Columns of few different texts, as names and days are: kept as codes, handled as vectors."""
+"""Columns of few different texts, such as names and days, kept as codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CategoryColumn:
 
     @staticmethod
     def of(column: pa.DictionaryArray) -> CategoryColumn:
-        """The words of an Arrow column; a null is MISSING."""
+        """The texts of an Arrow column; a null is MISSING."""
         codes = column.indices.fill_null(MISSING).to_numpy(zero_copy_only=False)
         return CategoryColumn(codes.astype(np.int32), tuple(column.dictionary.to_pylist()))
 
@@ -37,7 +37,7 @@ class CategoryColumn:
         return CategoryColumn(np.concatenate(codes), tuple(numbers))
 
     def take(self, rows: Rows) -> CategoryColumn:
-        """The words of the given rows."""
+        """The texts of the given rows."""
         if not len(self.codes):
             return CategoryColumn(np.full(len(rows), MISSING, np.int32), self.texts)
         return CategoryColumn(np.where(rows >= 0, self.codes[rows], np.int32(MISSING)), self.texts)
@@ -48,6 +48,6 @@ class CategoryColumn:
 
     @property
     def is_missing(self) -> Flags:
-        """Where there is no word, (n_rows,)."""
+        """Rows without a text, (n_rows,)."""
         missing: Flags = self.codes == MISSING
         return missing

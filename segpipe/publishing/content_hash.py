@@ -1,4 +1,4 @@
-"""A number of 64 bits for what a profile says, by which a run finds the rows that changed.
+"""A 64-bit hash of a profile's content, by which a run finds the rows that changed.
 
 Takes membership batches; gives the same number for the same segments, strengths and metrics, on
 every machine and in every version, whatever the batch.
@@ -21,13 +21,13 @@ _Bits = NDArray[np.uint64]
 
 
 def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> Ints:
-    """Hash of each row, (n_rows,): neither its history nor its run is in it."""
+    """Hash of each row, (n_rows,), without its history and its run."""
     hashes = np.zeros(batch.num_rows, np.uint64)
     for axis in sorted(axes):
-        words = CategoryColumn.of(batch[axis])
-        numbers = [_number(f"{axis}\0{text}") for text in words.texts]
+        column = CategoryColumn.of(batch[axis])
+        numbers = [_number(f"{axis}\0{text}") for text in column.texts]
         table = np.array([*numbers, 0], np.uint64)  # the last is for MISSING
-        hashes = _mixed(hashes, table[words.codes])
+        hashes = _mixed(hashes, table[column.codes])
         hashes = _mixed(hashes, strength_steps(batch, axis).astype(np.uint64))
     for metric in METRICS:
         values = batch[metric].to_numpy(zero_copy_only=False).astype(np.float64)
@@ -38,7 +38,7 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> Ints:
 def strength_steps(batch: pa.RecordBatch, axis: str) -> SmallInts:
     """Strengths in ten-thousandths, as they are written, (n_rows,)."""
     values = batch[strength_column(axis)].to_numpy(zero_copy_only=False)
-    with np.errstate(invalid="ignore"):  # what is not a number is refused as it is written
+    with np.errstate(invalid="ignore"):  # NaN raises when the row is written
         steps: SmallInts = np.rint(values * STRENGTH_STEPS).astype(np.int32)
     return steps
 

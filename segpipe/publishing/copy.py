@@ -1,6 +1,6 @@
-"""Membership batches as the text that COPY reads, made as vectors, never a row at a time.
+"""Membership batches as the text that COPY reads, a column at a time.
 
-Takes a membership batch; gives bytes, one line a customer. Names and axes are escaped once a
+Takes a membership batch; gives bytes, one line a customer. Names and axes are escaped once per
 dictionary entry, strengths come from a table of the 10,001 texts from 0 to 1.
 """
 
@@ -27,19 +27,19 @@ _MAX_ROWS = 50_000  # a line is some 2 KB, and Arrow's strings end at 2 GB
 
 @dataclass(frozen=True)
 class History:
-    """What the profiles of a batch remember of earlier runs."""
+    """What the profiles of a batch have from earlier runs."""
 
     created_at: pa.Array  # texts of timestamps
-    previous: dict[str, CategoryColumn]  # axis → the segment before the present one
-    since: dict[str, CategoryColumn]  # axis → the day of the move into the present one
+    previous: dict[str, CategoryColumn]  # axis → the segment before this one
+    since: dict[str, CategoryColumn]  # axis → the day of the move into this one
     first_seen: CategoryColumn  # day
 
     def slice(self, start: int, length: int) -> History:
-        """What some of the profiles remember."""
+        """The history of some of the profiles."""
         return History(
             self.created_at.slice(start, length),
-            {axis: words.slice(start, length) for axis, words in self.previous.items()},
-            {axis: words.slice(start, length) for axis, words in self.since.items()},
+            {axis: column.slice(start, length) for axis, column in self.previous.items()},
+            {axis: column.slice(start, length) for axis, column in self.since.items()},
             self.first_seen.slice(start, length),
         )
 
@@ -48,9 +48,11 @@ class History:
 class RowFormat:
     """What is the same in every line of a publication."""
 
-    axes: tuple[str, ...]  # in the order in which jsonb keeps keys: a quarter of COPY is sorting
+    axes: tuple[
+        str, ...
+    ]  # in the order in which jsonb keeps keys: sorting them is a quarter of COPY
     now: str  # the run's one timestamp
-    end: str  # never absent, store, run and time, with which every line ends
+    end: str  # how every line ends: not absent, store, run and time
     strengths: dict[str, pa.Array] = field(repr=False)  # axis → `"axis":0.95` of each step
 
     @staticmethod
@@ -69,7 +71,7 @@ class RowFormat:
 def copy_lines(
     batch: pa.RecordBatch, history: History, row_format: RowFormat
 ) -> Iterator[memoryview]:
-    """Lines of a batch in COPY's text format, columns in the order of SENT.
+    """Lines of a batch in COPY's text format, columns in the order of COPY_COLUMNS.
 
     Raises InputError for a missing value and for a number that is not finite.
     """
@@ -103,15 +105,15 @@ def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> me
         "\t",
     )
     if lines.null_count:
-        raise InputError("A membership batch holds an empty value; every customer needs them all.")
+        raise InputError("A membership batch has an empty value; every customer needs all values.")
     offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset :][: len(lines) + 1]
     return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def _named(axis: str, words: CategoryColumn) -> pa.Array:
+def _named(axis: str, column: CategoryColumn) -> pa.Array:
     """`"axis":"segment"` of each row."""
-    entries = [_json_text(axis) + ":" + _json_text(text) for text in words.texts]
-    return pc.take(pa.array(entries, pa.string()), pa.array(words.codes, mask=words.is_missing))
+    entries = [_json_text(axis) + ":" + _json_text(text) for text in column.texts]
+    return pc.take(pa.array(entries, pa.string()), pa.array(column.codes, mask=column.is_missing))
 
 
 def _strengths(batch: pa.RecordBatch, axis: str, texts: pa.Array) -> pa.Array:
@@ -127,7 +129,7 @@ def _json_object(members: list[pa.Array]) -> pa.Array:
 
 
 def _json_object_of_some(members: list[pa.Array], n_rows: int) -> pa.Array:
-    """Without the members that are missing; Arrow's own way to skip them would skip rows."""
+    """Without the members that are missing; Arrow's own option to skip them would skip rows."""
     some = [member for member in members if member.null_count < n_rows]
     if not some:
         return pa.repeat("{}", n_rows)
@@ -139,7 +141,7 @@ def _json_object_of_some(members: list[pa.Array], n_rows: int) -> pa.Array:
 def _number(batch: pa.RecordBatch, name: str) -> pa.Array:
     column = batch[name]
     if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
-        raise InputError(f"A membership batch holds a {name} that is not a finite number.")
+        raise InputError(f"A membership batch has a {name} that is not a finite number.")
     return column.cast(pa.string())
 
 
@@ -165,7 +167,7 @@ def _escape_all(texts: pa.Array) -> pa.Array:
 def send(
     connection: Connection, statement: sql.Composed, parts: Iterable[memoryview | bytes]
 ) -> int:
-    """Rows that `COPY … FROM STDIN` took in; `parts` are in the format that it names."""
+    """Rows that `COPY … FROM STDIN` read; `parts` are in the format that it names."""
     with connection.cursor() as cursor:
         with ThreadPoolExecutor(1) as sender, cursor.copy(statement) as copy:
             sending: Future[None] | None = None
@@ -181,13 +183,13 @@ def send(
 _SORTED_ROWS = 50_000  # sorted at a time, some 15 MB, while the server reads those before
 
 
-_SORTED_FIRST = ("purchase_value", "loyalty_trajectory", "price_sensitivity")  # asked for most
+_SORTED_FIRST = ("purchase_value", "loyalty_trajectory", "price_sensitivity")  # queried most
 
 
 def sort_by_segment(
     batches: Iterable[pa.RecordBatch], axes: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the batches; within some that come one after another, by segment."""
+    """The rows of the batches, sorted by segment within groups of consecutive batches."""
     keys = [
         *(axis for axis in _SORTED_FIRST if axis in axes),
         *(a for a in axes if a not in _SORTED_FIRST),
@@ -208,6 +210,6 @@ def _sorted(batches: list[pa.RecordBatch], keys: Sequence[str]) -> list[pa.Recor
     if not table.num_rows:
         return batches
     codes = [table[key].chunk(0).indices.to_numpy(zero_copy_only=False) for key in keys]
-    order = np.lexsort(codes[::-1])  # by the first key first, ties as they came
+    order = np.lexsort(codes[::-1])  # by the first key first, ties in their order
     found: list[pa.RecordBatch] = table.take(pa.array(order)).to_batches()
     return found

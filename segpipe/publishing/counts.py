@@ -8,8 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from segpipe.postgres import Connection, Jsonb
+from segpipe.postgres import Connection, Jsonb, insert_rows
 from segpipe.runs.records import SegmentDefinition
+
+_COUNT_COLUMNS = ("store_id", "run_id", "axis", "segment", "n_customers", "lifetime_value")
+_DEFINITION_COLUMNS = (
+    "store_id",
+    "run_id",
+    "axis",
+    "segment_id",
+    "segment",
+    "kind",
+    "description",
+    "centroid",
+    "n_customers",
+    "share",
+    "lifetime_value",
+    "silhouette",
+    "value_share",
+    "guidance",
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,7 @@ class SegmentCounts:
                     self.lifetime_value[key] = self.lifetime_value.get(key, 0.0) + total
 
     def total(self, axis: str) -> int:
-        """Customers counted on an axis: all of them, for each has one segment or state."""
+        """Customers counted on an axis: all of them, since each has one segment or state."""
         return sum(n for (found, _), n in self.n_customers.items() if found == axis)
 
     def shares(self) -> dict[str, dict[str, float]]:
@@ -56,8 +74,7 @@ def write_counts(connection: Connection, store_id: str, run_id: int, counts: Seg
         (store_id, run_id, axis, segment, n_customers, _cents(counts, axis, segment))
         for (axis, segment), n_customers in counts.n_customers.items()
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO segment_counts VALUES (%s, %s, %s, %s, %s, %s)", rows)
+    insert_rows(connection, "segment_counts", _COUNT_COLUMNS, rows)
 
 
 def write_definitions(
@@ -67,7 +84,7 @@ def write_definitions(
     definitions: Sequence[SegmentDefinition],
     counts: SegmentCounts,
 ) -> None:
-    """Store what the segments are, with their sizes; part of the publishing transaction."""
+    """Store the segments' definitions and sizes; part of the publishing transaction."""
     rows = []
     for item in definitions:
         n_customers = counts.n_customers.get((item.axis, item.segment), 0)
@@ -92,14 +109,9 @@ def write_definitions(
                 Jsonb(item.guidance),
             )
         )
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO segment_definitions VALUES"
-            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            rows,
-        )
+    insert_rows(connection, "segment_definitions", _DEFINITION_COLUMNS, rows)
 
 
 def _cents(counts: SegmentCounts, axis: str, segment: str) -> float:
-    """Sum without the last digits, in which the order of the batches would show."""
+    """Sum without the last digits, which depend on the order of the batches."""
     return round(counts.lifetime_value.get((axis, segment), 0.0), 2)

@@ -1,7 +1,7 @@
-"""The measures of a run's customers, a plain table a run, from which a customer is explained.
+"""Writes the measures of a run's customers into a table of the run's own.
 
-Takes batches of customer_features; gives the table's name for the ledger, and a customer's row.
-Only the role that publishes can read it, unless it grants more.
+Takes batches of customer_id and doubles; gives the table's name for the ledger. `runs.measures`
+reads these tables.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segpipe.postgres import Connection, connect_again, plain_errors, sql
+from segpipe.postgres import Connection, column_list, connect_again, sql
 from segpipe.publishing.copy import send
-from segpipe.publishing.task import Publication
-from segpipe.runs.partition import Partition, ProfilesTable, table_of
+from segpipe.publishing.task import PublicationContext
+from segpipe.runs.measures import CUSTOMER_ID, columns_of, replace_measures
+from segpipe.runs.profiles_table import ProfilesTable, StoreTable, table_of
 from segpipe.runs.store_lock import set_transaction_defaults
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 10 MB
-_ID = "customer_id"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # of COPY's binary format, with its end below
 _END = b"\xff\xff"
 _FIELD = np.dtype([("length", ">i4"), ("value", ">f8")])
@@ -31,26 +31,26 @@ _LENGTH = _FIELD["length"].itemsize  # all that a NULL has, and then it is -1
 
 def write_measures(
     connection: Connection,
-    task: Publication,
-    parent: ProfilesTable,
+    context: PublicationContext,
     batches: Iterable[pa.RecordBatch] | None,
 ) -> str | None:
-    """Name of the run's new table, None where there is no batch.
+    """Name of the run's new table, None if there is no batch.
 
-    Over a connection of its own and committed by itself: nobody looks at it before the ledger says
-    that the run is published, and `drop_tables` removes it where that does not come to pass.
+    Over a connection of its own, and committed by itself: nobody reads the table before the run is
+    published, and `drop_tables` removes it if that does not happen.
     """
     remaining = iter(batches or ())
     first = next(remaining, None)
     if first is None:
         return None
-    measures = [name for name in first.schema.names if name != _ID]
-    new = table_of(parent, "customer_measures", task.store_id, task.run_id)
+    task = context.task
+    measures = _measures_of(first)
+    new = table_of(context.parent, "customer_measures", task.store_id, task.run_id)
     with connect_again(connection) as own, own.transaction():
         set_transaction_defaults(own)
         own.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new.identifier))
         own.execute(_create(new, measures))
-        send(own, _copy_in(new, measures), _sent(chain([first], remaining), measures))
+        send(own, _copy_in(new, measures), _parts(chain([first], remaining), measures))
         key = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (customer_id)")
         own.execute(key.format(new.identifier))
         own.execute(
@@ -62,37 +62,30 @@ def write_measures(
 
 def update_measures(
     connection: Connection,
-    task: Publication,
-    parent: ProfilesTable,
-    batches: Iterable[pa.RecordBatch] | None,
+    context: PublicationContext,
     changed_ids: pa.Array,
     absent_ids: pa.Array,
-    before: str | None,
 ) -> tuple[str | None, str | None]:
-    """Names of the table in force and of its undo; only the changed customers are written.
+    """Names of the run's table and of its undo; only the changed customers are written.
 
-    A new table is made where there is none to update, or it has other measures. Absent customers
-    keep their figures as they keep their profiles.
+    A new table is made if there is none to update, or it has other measures. Absent customers keep
+    their figures as they keep their profiles.
     """
-    remaining = iter(batches or ())
+    task, parent, before = context.task, context.parent, context.tables.measures
+    remaining = iter(task.measures or ())
     first = next(remaining, None)
     if first is None:
         return None, None
-    measures = [name for name in first.schema.names if name != _ID]
-    table = Partition(parent.schema, before or "")
-    if before is None or _columns(connection, table) != [_ID, *measures]:
-        new = write_measures(connection, task, parent, chain([first], remaining))
+    batches = chain([first], remaining)
+    measures = _measures_of(first)
+    table = StoreTable(parent.schema, before or "")
+    if before is None or columns_of(connection, table) != [CUSTOMER_ID, *measures]:
+        new = write_measures(connection, context, batches)
         if new and before and task.absent == "keep":
             carry_measures(connection, parent, before, new, absent_ids)
         return new, None
     staged = table_of(parent, "customer_measures", task.store_id, task.run_id, "_staged")
-    connection.execute(_create(staged, measures, "UNLOGGED "))
-    some = (
-        batch.filter(pc.is_in(batch[_ID], value_set=changed_ids))
-        for batch in chain([first], remaining)
-    )
-    into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
-    send(connection, into.format(staged.identifier, _names(measures)), _sent(some, measures))
+    _stage(connection, staged, batches, measures, changed_ids)
     undo = table_of(parent, "customer_measures", task.store_id, task.run_id, "_undo")
     gone = absent_ids.to_pylist() if task.absent == "delete" else []
     if task.keep_runs:
@@ -104,68 +97,24 @@ def update_measures(
     return before, undo.name if task.keep_runs else None
 
 
-def replace_measures(
-    connection: Connection, table: Partition, rows: Partition, *, is_undo: bool
-) -> None:
-    """Put the rows in the place of those of the same customers; an undo's may only take away."""
-    names = sql.SQL(", ").join(map(sql.Identifier, _columns(connection, table)))
-    remove = sql.SQL("DELETE FROM {} WHERE customer_id IN (SELECT customer_id FROM {})")
-    connection.execute(remove.format(table.identifier, rows.identifier))
-    connection.execute(
-        sql.SQL("INSERT INTO {table} ({names}) SELECT {names} FROM {rows}{only}").format(
-            table=table.identifier,
-            names=names,
-            rows=rows.identifier,
-            only=sql.SQL(" WHERE is_there" if is_undo else ""),
-        )
-    )
-
-
 def carry_measures(
     connection: Connection, parent: ProfilesTable, before: str, name: str, ids: pa.Array
 ) -> None:
-    """Take the rows of absent customers along, as far as both tables have the same measures."""
-    old, new = Partition(parent.schema, before), Partition(parent.schema, name)
-    known = set(_columns(connection, old))
-    shared = [column for column in _columns(connection, new) if column in known]
-    if _ID not in shared:
+    """Copy the rows of absent customers, as far as both tables have the same measures."""
+    old, new = StoreTable(parent.schema, before), StoreTable(parent.schema, name)
+    known = set(columns_of(connection, old))
+    shared = [column for column in columns_of(connection, new) if column in known]
+    if CUSTOMER_ID not in shared:
         return
     statement = sql.SQL(
-        "INSERT INTO {new} ({names}) SELECT {names} FROM {old} WHERE customer_id = ANY(%s)"
-    ).format(
-        new=new.identifier,
-        old=old.identifier,
-        names=sql.SQL(", ").join(map(sql.Identifier, shared)),
-    )
+        "INSERT INTO {new} ({columns}) SELECT {columns} FROM {old} WHERE customer_id = ANY(%s)"
+    ).format(new=new.identifier, old=old.identifier, columns=column_list(shared))
     for start in range(0, len(ids), _CARRIED_ROWS):
         connection.execute(statement, [ids.slice(start, _CARRIED_ROWS).to_pylist()])
 
 
-def read_measures(
-    connection: Connection, store_id: str, run_id: int, customer_id: str
-) -> dict[str, float | None] | None:
-    """Measure → the customer's figure in the given run, None where it is missing.
-
-    None where no table has the customer; for one who was carried over, the table that is in
-    force is asked once the run's own is gone.
-    """
-    with plain_errors():
-        schema = _schema(connection)
-        rows = connection.execute(
-            "SELECT measures_table FROM segmentation_runs"
-            " WHERE store_id = %s AND status = 'published' AND measures_table IS NOT NULL"
-            " ORDER BY run_id = %s DESC, finished_at DESC",
-            [store_id, run_id],
-        ).fetchall()
-        for (name,) in rows:
-            figures = _figures(connection, Partition(schema, name), customer_id)
-            if figures is not None:
-                return figures
-    return None
-
-
 def copy_rows(batch: pa.RecordBatch, measures: list[str]) -> memoryview:
-    """Rows of a batch in COPY's binary format: twice as fast as text, and exact by its nature."""
+    """Rows of a batch in COPY's binary format: twice as fast as text, and always exact."""
     fields = np.empty((batch.num_rows, len(measures)), _FIELD)
     is_sent = np.ones((batch.num_rows, len(measures), _FIELD.itemsize), np.bool_)
     for column, measure in enumerate(measures):
@@ -175,7 +124,7 @@ def copy_rows(batch: pa.RecordBatch, measures: list[str]) -> memoryview:
         fields["value"][:, column] = values
         is_sent[missing, column, _LENGTH:] = False
     figures = _binaries(fields.view(np.uint8)[is_sent.reshape(fields.shape[0], -1)], is_sent)
-    ids = batch[_ID].cast(pa.binary())
+    ids = batch[CUSTOMER_ID].cast(pa.binary())
     lengths = pc.binary_length(ids).to_numpy(zero_copy_only=False).astype(">i4")
     heads = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(4), len(ids), [None, pa.py_buffer(lengths.tobytes())]
@@ -193,15 +142,19 @@ def _binaries(sent: np.ndarray, is_sent: np.ndarray) -> pa.Array:
     return pa.BinaryArray.from_buffers(pa.binary(), len(is_sent), buffers)
 
 
+def _measures_of(batch: pa.RecordBatch) -> list[str]:
+    return [name for name in batch.schema.names if name != CUSTOMER_ID]
+
+
 def _create(
-    table: Partition, measures: list[str], kind: Literal["", "UNLOGGED "] = ""
+    table: StoreTable, measures: list[str], kind: Literal["", "UNLOGGED "] = ""
 ) -> sql.Composed:
     typed = [sql.SQL("{} double precision").format(sql.Identifier(m)) for m in measures]
     columns = sql.SQL(", ").join([sql.SQL("customer_id varchar(100) NOT NULL"), *typed])
     return sql.SQL("CREATE {}TABLE {} ({})").format(sql.SQL(kind), table.identifier, columns)
 
 
-def _sent(batches: Iterable[pa.RecordBatch], measures: list[str]) -> Iterator[memoryview | bytes]:
+def _parts(batches: Iterable[pa.RecordBatch], measures: list[str]) -> Iterator[memoryview | bytes]:
     yield _HEAD
     for batch in batches:
         for start in range(0, batch.num_rows, _MAX_ROWS):
@@ -209,20 +162,34 @@ def _sent(batches: Iterable[pa.RecordBatch], measures: list[str]) -> Iterator[me
     yield _END
 
 
-def _copy_in(table: Partition, measures: list[str]) -> sql.Composed:
-    """FREEZE, as the profiles have it."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)")
-    return statement.format(table.identifier, _names(measures))
+def _copy_in(
+    table: StoreTable, measures: list[str], options: Literal["", ", FREEZE"] = ", FREEZE"
+) -> sql.Composed:
+    """FREEZE, as for the profiles, if the transaction has made the table."""
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
+        table.identifier, column_list([CUSTOMER_ID, *measures]), sql.SQL(options)
+    )
 
 
-def _names(measures: list[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, (_ID, *measures)))
+def _stage(
+    connection: Connection,
+    staged: StoreTable,
+    batches: Iterable[pa.RecordBatch],
+    measures: list[str],
+    changed_ids: pa.Array,
+) -> None:
+    """Create the table of the changed customers' measures."""
+    connection.execute(_create(staged, measures, "UNLOGGED "))
+    changed = (
+        batch.filter(pc.is_in(batch[CUSTOMER_ID], value_set=changed_ids)) for batch in batches
+    )
+    send(connection, _copy_in(staged, measures, ""), _parts(changed, measures))
 
 
 def _save(
-    connection: Connection, table: Partition, staged: Partition, undo: Partition, gone: list[str]
+    connection: Connection, table: StoreTable, staged: StoreTable, undo: StoreTable, gone: list[str]
 ) -> None:
-    """Keep the rows that will be replaced or go; of a customer who comes, the id alone."""
+    """Keep the rows that will be replaced or deleted; of a new customer, the id alone."""
     there = sql.SQL(
         "CREATE TABLE {undo} AS SELECT t.*, true AS is_there FROM {table} AS t"
         " WHERE customer_id IN (SELECT customer_id FROM {staged}) UNION ALL"
@@ -235,38 +202,3 @@ def _save(
     names = {"table": table.identifier, "staged": staged.identifier, "undo": undo.identifier}
     connection.execute(there.format(**names), [gone])
     connection.execute(new.format(**names))
-
-
-def _figures(
-    connection: Connection, table: Partition, customer_id: str
-) -> dict[str, float | None] | None:
-    measures = [name for name in _columns(connection, table) if name != _ID]
-    if not measures:
-        return None
-    statement = sql.SQL("SELECT {} FROM {} WHERE customer_id = %s").format(
-        sql.SQL(", ").join(map(sql.Identifier, measures)), table.identifier
-    )
-    row = connection.execute(statement, [customer_id]).fetchone()
-    return dict(zip(measures, row, strict=True)) if row else None
-
-
-def _columns(connection: Connection, table: Partition) -> list[str]:
-    """Names of its columns; nothing where somebody has dropped it."""
-    rows = connection.execute(
-        "SELECT attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid"
-        " JOIN pg_namespace AS n ON n.oid = relnamespace"
-        " WHERE nspname = %s AND relname = %s AND attnum > 0 AND NOT attisdropped"
-        " ORDER BY attnum",
-        [table.schema, table.name],
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
-def _schema(connection: Connection) -> str:
-    """Where customer_profiles is, and with it the tables of its runs."""
-    row = connection.execute(
-        "SELECT nspname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace"
-        " WHERE pg_class.oid = 'customer_profiles'::regclass"
-    ).fetchone()
-    assert row is not None  # noqa: S101 - a missing table has been refused by regclass
-    return str(row[0])

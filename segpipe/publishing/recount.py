@@ -1,7 +1,7 @@
-"""Sizes of the segments after one customer came, went or moved.
+"""Sizes of the segments after one customer was added, was removed or moved.
 
-Takes how the customer was counted and how they are now; gives counts, definitions and a ledger
-that say what a count over the profiles would. Part of the transaction that writes the profile.
+Takes how the customer was counted and is now; counts, definitions and ledger are then what a count
+over the profiles would give. Part of the transaction that writes the profile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from segpipe.postgres import Connection
 
 @dataclass(frozen=True)
 class Change:
-    """One customer counted (1) or no longer (-1), with the value that comes or goes."""
+    """One customer counted (1) or no longer counted (-1), with the value added or removed."""
 
     n_customers: int
     lifetime_value: float
@@ -24,7 +24,7 @@ class Change:
 def resize(
     connection: Connection, store_id: str, run_id: int, before: Change | None, after: Change
 ) -> None:
-    """Take the customer out of where they were, and count them where they are."""
+    """Remove the customer from the sizes before, and add them to those after."""
     changes: dict[tuple[str, str], tuple[int, float]] = {}
     for change in (before, after):
         if change is None:
@@ -46,13 +46,16 @@ def _write_counts(
     run_id: int,
     changes: Mapping[tuple[str, str], tuple[int, float]],
 ) -> None:
-    """Add the changes; amounts have four decimals, so that no sum drifts by being rounded."""
+    """Add the changes; amounts have four decimals, so that rounding does not add up."""
     axes, segments = zip(*changes, strict=True)
     numbers, values = zip(*changes.values(), strict=True)
     connection.execute(
         """
         INSERT INTO segment_counts AS counts
-        SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::double precision[])
+            (store_id, run_id, axis, segment, n_customers, lifetime_value)
+        SELECT %s, %s, axis, segment, n_customers, lifetime_value
+        FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::double precision[])
+            AS change (axis, segment, n_customers, lifetime_value)
         ON CONFLICT (store_id, run_id, axis, segment) DO UPDATE SET
             n_customers = counts.n_customers + EXCLUDED.n_customers,
             lifetime_value =
@@ -67,7 +70,7 @@ def _write_counts(
 
 
 def _write_definitions(connection: Connection, store_id: str, run_id: int) -> None:
-    """Sizes and shares as `counts.write_definitions` has them, where they are others by now."""
+    """Sizes and shares as `counts.write_definitions` computes them, where they have changed."""
     connection.execute(
         """
         WITH sizes AS (

@@ -1,7 +1,7 @@
-"""The store's next partition, built beside the table: where most customers changed.
+"""The store's next partition, built beside the table: used if most customers changed.
 
-Takes membership batches and the old partition; gives the new one, which `partition.swap` puts in
-force. The measures go over a connection of their own meanwhile.
+Takes membership batches; gives the rows of the new partition, which `partition.swap` makes current.
+The measures go over a connection of their own at the same time.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from segpipe.core.schema import COPY_COLUMNS, PROFILE_COLUMNS
-from segpipe.postgres import Connection, sql
+from segpipe.postgres import Connection, column_list, sql
 from segpipe.publishing.copy import copy_lines, send, sort_by_segment
 from segpipe.publishing.measure_table import carry_measures, write_measures
-from segpipe.publishing.previous_rows import PreviousRows, read_previous_rows
-from segpipe.publishing.task import Publication, Written
+from segpipe.publishing.previous_rows import read_previous_rows
+from segpipe.publishing.task import PublicationContext, Written
 from segpipe.publishing.transitions import TransitionCounter, track_transitions
-from segpipe.runs.partition import Partition, PartitionSwap, drop_copied_expression
+from segpipe.runs.partition import PartitionSwap, drop_copied_expression
+from segpipe.runs.profiles_table import StoreTable
 from segpipe.runs.records import RunTables
 
 _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
@@ -26,76 +27,71 @@ _CARRIED_ROWS = 20_000  # sent at a time, some 40 MB
 
 def build_rows(
     connection: Connection,
-    task: Publication,
-    exchange: PartitionSwap,
+    context: PublicationContext,
+    change: PartitionSwap,
     batches: Iterable[pa.RecordBatch],
-    measures: Iterable[pa.RecordBatch] | None,
-    before: RunTables,
 ) -> Written:
-    """Fill the new partition; `before` are the tables of the run in force."""
+    """Fill the new partition."""
+    task, before = context.task, context.tables
     with ThreadPoolExecutor(1) as aside:
-        writing = aside.submit(write_measures, connection, task, exchange.parent, measures)
-        known = read_previous_rows(connection, exchange.old, task.axes)
-        moves = TransitionCounter(known, task.previous, task.as_of)
-        n_rows = _copy(
-            connection,
-            exchange.new,
-            _lines(sort_by_segment(batches, task.axes), moves, task),
-            COPY_COLUMNS,
-        )
-        drop_copied_expression(connection, exchange.new)
-        kept = writing.result()
-    n_absent = len(known.ids) - known.n_present
-    if exchange.old and task.absent == "keep" and n_absent:
-        _carry_over(connection, task, exchange.old, exchange.new, known)
-        if kept and before.measures:
-            carry_measures(connection, exchange.parent, before.measures, kept, known.absent_ids)
+        writing = aside.submit(write_measures, connection, context, task.measures)
+        known = read_previous_rows(connection, change.old, context.axes)
+        counter = TransitionCounter(known, task.previous, context.as_of)
+        ordered = sort_by_segment(batches, context.axes)
+        n_rows = _copy(connection, change.new, _lines(ordered, counter, context), COPY_COLUMNS)
+        drop_copied_expression(connection, change.new)
+        measures_table = writing.result()
+    absent_ids = known.customers.absent_ids
+    if change.old and task.absent == "keep" and len(absent_ids):
+        _carry_over(connection, task.run_id, change.old, change.new, absent_ids)
+        if measures_table and before.measures:
+            carry_measures(connection, context.parent, before.measures, measures_table, absent_ids)
+    n_present = known.customers.n_present
     return Written(
-        moves=moves,
-        tables=RunTables(exchange.new.name, kept),
+        transitions=counter,
+        tables=RunTables(change.new.name, measures_table),
         n_published=n_rows,
-        n_inserted=n_rows - known.n_present,
-        n_updated=known.n_present,
+        n_inserted=n_rows - n_present,
+        n_updated=n_present,
         n_unchanged=0,
-        n_absent=n_absent,
+        n_absent=len(absent_ids),
     )
 
 
 def _lines(
-    batches: Iterable[pa.RecordBatch], moves: TransitionCounter, task: Publication
+    batches: Iterable[pa.RecordBatch], counter: TransitionCounter, context: PublicationContext
 ) -> Iterator[memoryview]:
+    row_format = context.row_format
     for batch in batches:
-        yield from copy_lines(
-            batch, track_transitions(batch, moves, task.row_format.now), task.row_format
-        )
+        history = track_transitions(batch, counter, row_format.now)
+        yield from copy_lines(batch, history, row_format)
 
 
 def _copy(
     connection: Connection,
-    table: Partition,
+    table: StoreTable,
     lines: Iterable[memoryview | bytes],
     columns: Sequence[str],
 ) -> int:
     """Rows sent.
 
-    FREEZE lets a transaction that is older than this one see the new rows all the same.
+    With FREEZE, transactions that are older than this one see the new rows too.
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(
-        table.identifier, sql.SQL(", ").join(map(sql.Identifier, columns))
+        table.identifier, column_list(columns)
     )
     return send(connection, statement, lines)
 
 
 def _carry_over(
-    connection: Connection, task: Publication, old: Partition, new: Partition, known: PreviousRows
+    connection: Connection, run_id: int, old: StoreTable, new: StoreTable, absent_ids: pa.Array
 ) -> None:
-    """Copy the rows of absent customers as they are, and say since when they are absent.
+    """Copy the rows of absent customers as they are, with the run since which they are absent.
 
     Through this process and not by INSERT … SELECT, whose rows could not be frozen.
     """
-    absent = known.absent_ids
     columns = [
-        sql.SQL("coalesce(absent_since_run_id, {})").format(sql.Literal(task.run_id))
+        sql.SQL("coalesce(absent_since_run_id, {})").format(sql.Literal(run_id))
         if name == "absent_since_run_id"
         else sql.Identifier(name)
         for name in PROFILE_COLUMNS
@@ -103,8 +99,8 @@ def _carry_over(
     statement = sql.SQL("COPY (SELECT {} FROM {} WHERE customer_id = ANY(%s)) TO STDOUT").format(
         sql.SQL(", ").join(columns), old.identifier
     )
-    for start in range(0, len(absent), _CARRIED_ROWS):
-        ids = absent.slice(start, _CARRIED_ROWS).to_pylist()
+    for start in range(0, len(absent_ids), _CARRIED_ROWS):
+        ids = absent_ids.slice(start, _CARRIED_ROWS).to_pylist()
         with connection.cursor() as cursor, cursor.copy(statement, [ids]) as copy:
             rows = b"".join(copy)
         _copy(connection, new, [rows], PROFILE_COLUMNS)

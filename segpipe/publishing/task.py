@@ -1,41 +1,70 @@
-"""What the parts of a publication hand to each other."""
+"""What is to be published, and what the parts of a publication hand to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from segpipe.core.report import LoadInfo
 from segpipe.publishing.copy import RowFormat
-from segpipe.runs.records import PreviousRun, RunTables
+from segpipe.runs.kept_tables import KeptRun
+from segpipe.runs.profiles_table import ProfilesTable, StoreTable
+from segpipe.runs.records import PreviousRun, RunTables, SegmentDefinition
 
 if TYPE_CHECKING:
     from segpipe.publishing.counts import SegmentCounts
     from segpipe.publishing.transitions import TransitionCounter
 
-Check = Callable[["SegmentCounts"], None]  # raises what refuses the publication
+Check = Callable[["SegmentCounts"], None]  # raises to stop the publication
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One run of one store on its way into the database."""
+    """One run of one store, to be published."""
 
     run_id: int
     store_id: str
+    batches: Iterable[pa.RecordBatch]  # memberships of everybody, read once
+    axes: Sequence[str]
+    definitions: Sequence[SegmentDefinition] = ()
+    model: dict[str, Any] | None = None
+    measures: Iterable[pa.RecordBatch] | None = None  # customer_id and doubles, read once
+    previous: PreviousRun | None = None  # with it, the transitions from it are counted
+    as_of: date | None = None  # None: the ledger's
+    absent: str = "keep"  # or delete: the rows of customers who are not in the batches
+    keep_runs: int = 2  # earlier runs that can be put back
+    check: Check | None = None  # sees the counts of everybody before the run is current
+    before_commit: Callable[[LoadInfo], None] | None = None  # the answer to COMMIT may be lost
+    patience_seconds: float = 120.0  # for readers who hold customer_profiles
+
+
+@dataclass(frozen=True)
+class PublicationContext:
+    """A publication in its transaction, which holds the store, and what it finds there."""
+
+    task: Publication
     axes: tuple[str, ...]
     as_of: date
-    absent: str  # keep or delete
-    keep_runs: int  # earlier runs that can be put back
-    previous: PreviousRun | None
     row_format: RowFormat
+    parent: ProfilesTable
+    partition: StoreTable | None  # the store's; None at its first publication
+    chain: Sequence[KeptRun]  # the current run first
+
+    @property
+    def tables(self) -> RunTables:
+        """Tables of the current run."""
+        return self.chain[0].tables if self.chain else RunTables(None)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What came of it; numbers of customers."""
+    """What was written; numbers of customers."""
 
-    moves: TransitionCounter
+    transitions: TransitionCounter
     tables: RunTables
     n_published: int
     n_inserted: int

@@ -1,7 +1,7 @@
 """Who moved from one segment to another since the previous run, why, and what they are worth.
 
-Takes membership batches beside the rows that are known; gives what a profile remembers, and the
-transitions of the run. A customer who was not known, or had no such axis, has not moved.
+Takes membership batches and the rows before; gives the history of each profile, and the
+transitions of the run. A customer who is new, or whose axis is new, has not moved.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from segpipe.runs.records import PreviousRun
 
 @dataclass
 class TransitionCounter:
-    """Customers and their lifetime value by (axis, from, to, cause), filled as batches pass."""
+    """Customers and their lifetime value by (axis, from, to, cause), filled batch by batch."""
 
     known: PreviousRows
     previous: PreviousRun | None
@@ -50,7 +50,7 @@ class TransitionCounter:
 
 @dataclass(frozen=True)
 class _AxisStep:
-    """Where the customers of a batch were on one axis, and where they are; arrays (n_rows,)."""
+    """The segment of each customer of a batch on one axis, before and now; arrays (n_rows,)."""
 
     before: CategoryColumn
     now: CategoryColumn
@@ -58,43 +58,41 @@ class _AxisStep:
     cause: Codes  # index in CAUSES, of those who moved
 
 
-def track_transitions(batch: pa.RecordBatch, moves: TransitionCounter, now: str) -> History:
-    """What the batch's profiles remember; who moved is counted in `moves`.
+def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: str) -> History:
+    """History of the batch's profiles; customers who moved are added to the counter.
 
-    A customer moved where the segment is not the one that they were in, whatever it is called now.
-    The cause is `model` where the previous model would have left them there on their new measures,
-    or cannot say: its axis or an input is gone, or it is of an older format. Else it is `behaviour`
-    where they did something since: their orders, value, day of the last order or a ticket tell.
-    Else it is `time`, or where none has passed since, as with another's model, `model` too.
+    A customer moved if their segment is another one, whatever it is called now. The cause is
+    `model` if the previous model would have left them where they were on their new measures, or
+    cannot be asked: its axis or an input is gone, or it is of an older format. Else it is
+    `behaviour` if their orders, value, day of the last order or tickets changed. Else it is `time`,
+    or `model` if no time has passed since, as with a model of another store.
     """
-    known = moves.known
-    rows = known.find(batch["customer_id"])
+    known = counter.known
+    rows = known.customers.find(batch["customer_id"])
     values = batch["lifetime_value"].to_numpy(zero_copy_only=False)
-    own_cause = _own_cause(batch, moves, rows)
+    own_cause = _own_cause(batch, counter, rows)
     previous, since = {}, {}
-    for axis, remembered in known.axes.items():
-        step = _step(
-            batch, axis, remembered.segment.take(rows), moves.same_segments(axis), own_cause
-        )
-        _count(moves, axis, step, values)
-        previous[axis] = _previous(remembered, rows, step)
-        since[axis] = _since(remembered, rows, step, moves.as_of)
-    first_seen = _first_seen(known.first_seen.take(rows), moves.as_of)
+    for axis, old in known.axes.items():
+        step = _step(batch, axis, old.segment.take(rows), counter.same_segments(axis), own_cause)
+        _count(counter, axis, step, values)
+        previous[axis] = _previous(old, rows, step)
+        since[axis] = _since(old, rows, step, counter.as_of)
+    first_seen = _first_seen(known.first_seen.take(rows), counter.as_of)
     return History(known.created(rows, now), previous, since, first_seen)
 
 
-def _own_cause(batch: pa.RecordBatch, moves: TransitionCounter, rows: Rows) -> Codes:
-    """What a move would come from if not from the model: no time passes within one day."""
-    seen = moves.known.as_of.take(rows)
-    is_earlier = [text < moves.as_of.isoformat() for text in seen.texts]
+def _own_cause(batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows) -> Codes:
+    """Cause of a move that does not come from the model; within one day no time passes."""
+    seen = counter.known.as_of.take(rows)
+    is_earlier = [text < counter.as_of.isoformat() for text in seen.texts]
     has_time_passed = np.array([*is_earlier, False])[seen.codes]
     causes = np.where(has_time_passed, CAUSES.index(TIME), CAUSES.index(MODEL))
-    acted = _has_acted(batch, moves, rows)
+    acted = _has_acted(batch, counter, rows)
     return np.where(acted, CAUSES.index(BEHAVIOUR), causes).astype(np.int32)
 
 
-def _has_acted(batch: pa.RecordBatch, moves: TransitionCounter, rows: Rows) -> Flags:
-    """Whether anything but the calendar tells the customer from the one of the old row."""
+def _has_acted(batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows) -> Flags:
+    """Whether the customer did something since the old row was written."""
     is_known = rows >= 0
     acted = np.zeros(len(rows), np.bool_)
     if not is_known.any():
@@ -103,8 +101,8 @@ def _has_acted(batch: pa.RecordBatch, moves: TransitionCounter, rows: Rows) -> F
         name: batch[name].to_numpy(zero_copy_only=False)[is_known]
         for name in ("total_orders", "lifetime_value", "days_since_last_purchase")
     }
-    known, old = moves.known, rows[is_known]
-    last_order = np.datetime64(moves.as_of, "D") - new["days_since_last_purchase"].astype("m8[D]")
+    known, old = counter.known, rows[is_known]
+    last_order = np.datetime64(counter.as_of, "D") - new["days_since_last_purchase"].astype("m8[D]")
     acted[is_known] = (
         (known.total_orders[old] != new["total_orders"])
         | (known.lifetime_value[old] != new["lifetime_value"])
@@ -137,20 +135,20 @@ def _step(
 
 
 def _numbered(
-    words: CategoryColumn,
+    column: CategoryColumn,
     same: Mapping[str, str | None],
     numbers: dict[tuple[str | None, str | None], int],
 ) -> Codes:
-    """One number a segment for each row, whatever its name; segments that are no more have own."""
+    """Number of each row's segment, whatever its name; segments that are gone have their own."""
     table = []
-    for text in words.texts:
+    for text in column.texts:
         called = same.get(text, text)
         key = (called, None) if called is not None else (None, text)
         table.append(numbers.setdefault(key, len(numbers)))
-    return np.array([*table, MISSING], np.int32)[words.codes]
+    return np.array([*table, MISSING], np.int32)[column.codes]
 
 
-def _count(moves: TransitionCounter, axis: str, step: _AxisStep, values: Floats) -> None:
+def _count(counter: TransitionCounter, axis: str, step: _AxisStep, values: Floats) -> None:
     moved = step.has_moved
     if not moved.any():
         return
@@ -163,24 +161,24 @@ def _count(moves: TransitionCounter, axis: str, step: _AxisStep, values: Floats)
     for cell in np.flatnonzero(counts).tolist():
         before, now, cause = (int(part) for part in np.unravel_index(cell, shape))
         key = (axis, step.before.texts[before], step.now.texts[now], CAUSES[cause])
-        moves.n_customers[key] = moves.n_customers.get(key, 0) + int(counts[cell])
-        moves.lifetime_value[key] = moves.lifetime_value.get(key, 0.0) + float(sums[cell])
+        counter.n_customers[key] = counter.n_customers.get(key, 0) + int(counts[cell])
+        counter.lifetime_value[key] = counter.lifetime_value.get(key, 0.0) + float(sums[cell])
 
 
-def _previous(remembered: PreviousAxis, rows: Rows, step: _AxisStep) -> CategoryColumn:
-    """The segment before the present one, under the name that it had."""
-    kept = remembered.previous.take(rows)
+def _previous(old: PreviousAxis, rows: Rows, step: _AxisStep) -> CategoryColumn:
+    """The segment before this one, under the name that it had."""
+    kept = old.previous.take(rows)
     left = step.before.codes + len(kept.texts)
     codes = np.where(step.has_moved, left, kept.codes).astype(np.int32)
     return CategoryColumn(codes, (*kept.texts, *step.before.texts))
 
 
-def _since(remembered: PreviousAxis, rows: Rows, step: _AxisStep, as_of: date) -> CategoryColumn:
-    """The day of the move into the present segment; missing for who never moved.
+def _since(old: PreviousAxis, rows: Rows, step: _AxisStep, as_of: date) -> CategoryColumn:
+    """The day of the move into the segment; missing for customers who never moved.
 
-    An axis that the old row did not have was entered today.
+    An axis that the old row lacks was entered at `as_of`.
     """
-    kept = remembered.since.take(rows)
+    kept = old.since.take(rows)
     has_entered = step.has_moved | (step.before.is_missing & (rows >= 0))
     codes = np.where(has_entered, len(kept.texts), kept.codes).astype(np.int32)
     return CategoryColumn(codes, (*kept.texts, as_of.isoformat()))

@@ -1,8 +1,8 @@
-"""The runs of a store that are kept: the one in force, and those that a rollback can put back.
+"""The runs of a store that are kept: the current one, and those that a rollback can put back.
 
-Takes the ledger and the catalog; gives the runs from the newest to the oldest, and the tables to
-drop. A run that changed rows in place keeps the rows as they were before it (`undo`); any other
-left the whole table of the run before it.
+Takes the ledger and the catalog; gives the runs, newest first, and the tables to drop. A run that
+changed rows in place keeps the rows as they were before it (`undo`); any other run leaves the whole
+table of the run before it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segpipe.postgres import (
     PrivilegeError,
     sql,
 )
-from segpipe.runs.partition import Partition, ProfilesTable
+from segpipe.runs.profiles_table import ProfilesTable, StoreTable
 from segpipe.runs.records import RunTables
 
 _TABLES = ("profiles_table", "measures_table", "undo_table", "measures_undo_table")  # RunTables
@@ -26,7 +26,7 @@ _TABLES = ("profiles_table", "measures_table", "undo_table", "measures_undo_tabl
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A published run and what there is of it; a table that somebody dropped is None."""
+    """A published run and its tables; one that somebody dropped is None."""
 
     run_id: int
     tables: RunTables
@@ -39,7 +39,7 @@ class KeptRun:
 
 
 def read_chain(connection: Connection, parent: ProfilesTable, store_id: str) -> list[KeptRun]:
-    """Published runs, the one in force first, for as long as each could be put back."""
+    """Published runs, the current one first, as far back as each can be put back."""
     rows = connection.execute(
         sql.SQL(
             "SELECT run_id, previous_run_id, {} FROM segmentation_runs"
@@ -81,8 +81,8 @@ def drop_tables(
 ) -> int:
     """Bytes freed by dropping every table of the store that neither the chain nor `in_use` has.
 
-    The oldest run of the chain needs no undo. What a session or a view is using waits for the next
-    time.
+    The oldest run of the chain needs no undo. A table that a session or a view uses is left for the
+    next time.
     """
     kept = list(chain)
     needed = in_use.union(*(run.names for run in kept))
@@ -98,17 +98,17 @@ def drop_tables(
             [store_id, sorted(needed)],
         ).fetchall()
         for run_id, name in rows:
-            freed += drop_table(connection, Partition(parent.schema, name), column, run_id)
+            freed += drop_table(connection, StoreTable(parent.schema, name), column, run_id)
     return freed
 
 
-def drop_table(connection: Connection, table: Partition, column: str, run_id: int) -> int:
-    """Bytes freed by dropping the table that the ledger names there; 0 where it is in use."""
+def drop_table(connection: Connection, table: StoreTable, column: str, run_id: int) -> int:
+    """Bytes freed by dropping the table that the ledger names there; 0 if it is in use."""
     forget = sql.SQL("UPDATE segmentation_runs SET {} = NULL WHERE run_id = %s")
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
-            if is_attached(connection, table):  # never the one in force, whatever is recorded
+            if is_attached(connection, table):  # never the current one, whatever is recorded
                 return 0
             freed = size_of(connection, table)
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.identifier))
@@ -121,7 +121,7 @@ def drop_table(connection: Connection, table: Partition, column: str, run_id: in
 def release_tables(
     connection: Connection, run_ids: Sequence[int], chain: Iterable[KeptRun]
 ) -> None:
-    """Name the tables of the chain as those of its own runs only, no longer of the given ones."""
+    """Leave the tables of the chain to its own runs: the ledger's rows of the others lose them."""
     shared = sorted(set().union(*(run.names for run in chain)))
     for column in _TABLES:
         statement = sql.SQL(
@@ -130,8 +130,8 @@ def release_tables(
         connection.execute(statement.format(sql.Identifier(column)), [list(run_ids), shared])
 
 
-def size_of(connection: Connection, table: Partition) -> int:
-    """Bytes of a table with its indexes, 0 where there is none."""
+def size_of(connection: Connection, table: StoreTable) -> int:
+    """Bytes of a table with its indexes, 0 if there is none."""
     row = connection.execute(
         "SELECT pg_total_relation_size(c.oid) FROM pg_class AS c JOIN pg_namespace AS n"
         " ON n.oid = relnamespace WHERE nspname = %s AND relname = %s",
@@ -140,7 +140,7 @@ def size_of(connection: Connection, table: Partition) -> int:
     return int(row[0]) if row else 0
 
 
-def is_attached(connection: Connection, table: Partition) -> bool:
+def is_attached(connection: Connection, table: StoreTable) -> bool:
     """Whether the table is a partition now."""
     row = connection.execute(
         "SELECT relispartition FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace"

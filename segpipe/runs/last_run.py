@@ -1,4 +1,4 @@
-"""What the ledger has of the run in force, against which the gates hold the next one."""
+"""What the ledger has of the current run, with which the gates compare the next one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from segpipe.postgres import Connection, fetch_dicts, plain_errors
 
 @dataclass(frozen=True)
 class LastRun:
-    """The run in force; None, or an axis that is not there, where the ledger does not know."""
+    """The current run; None, or an axis that is missing, if the ledger does not know."""
 
     run_id: int
     last_order_on: date | None = None
-    last_ordered_at: datetime | None = None  # the same to the second, of runs that have a report
+    last_ordered_at: datetime | None = None  # to the second, of runs that have a report
     rows_read: int | None = None
     verdicts: Mapping[str, str] = field(default_factory=dict)  # axis → verdict
     agreement: Mapping[str, float | None] = field(default_factory=dict)  # axis → share
@@ -24,7 +24,7 @@ class LastRun:
 
 
 def read_last_run(connection: Connection, store_id: str) -> LastRun | None:
-    """The store's run in force as the ledger has it, None before the first."""
+    """The store's current run as the ledger has it, None before the first."""
     with plain_errors():
         rows = fetch_dicts(
             connection,

@@ -1,4 +1,4 @@
-"""What a role must be allowed to do before it publishes."""
+"""The privileges that publishing needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from segpipe.postgres import Connection
 
 
 def check_privileges(connection: Connection) -> None:
-    """Raise DatabaseError for a role that could not publish, before any work is done."""
+    """Raise DatabaseError if the role could not publish, before any work is done."""
     row = connection.execute(
         """
         SELECT pg_has_role(current_user, relowner, 'USAGE'),
@@ -17,12 +17,12 @@ def check_privileges(connection: Connection) -> None:
         FROM pg_class WHERE oid = 'customer_profiles'::regclass
         """
     ).fetchone()
-    assert row is not None  # noqa: S101 - a missing table has been refused by regclass
+    assert row is not None  # noqa: S101 - regclass has raised for a missing table
     is_owner, may_create, role, owner, schema = row
     if not is_owner:
         raise DatabaseError(
             f"The role {role} may not publish: customer_profiles belongs to {owner}."
-            f" Connect as {owner}, or let it allow this with: GRANT {owner} TO {role};"
+            f" Connect as {owner}, or have it run: GRANT {owner} TO {role};"
         )
     if not may_create:
         raise DatabaseError(

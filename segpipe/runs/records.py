@@ -1,4 +1,4 @@
-"""What a run hands over to be stored beside the profiles."""
+"""What a run stores in addition to the profiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the ledger says of a run; None where it is not known yet."""
+    """What the ledger has of a run; None if it is not known yet."""
 
     as_of: date | None = None
     input_hash: str | None = None
@@ -23,40 +23,40 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """The run that is in force in a store."""
+    """The current run of a store."""
 
     run_id: int
     as_of: date | None
-    model: dict[str, Any] | None  # the document, as yet unread
+    model: dict[str, Any] | None  # the document, not parsed yet
     # Axis → a name that the store has ever published → the id of the last segment of that name.
     known_ids: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PreviousRun:
-    """The run whose segments this run's customers come from; it must still be in force."""
+    """The run from whose segments this run's customers come; it must still be the current one."""
 
     run_id: int
-    # Axis → a name of that run → what the same segment or state is called now, None where it is
-    # no more. A name that is not in it is compared as it stands.
+    # Axis → a name of that run → what the same segment or state is called now, None if it is gone.
+    # A name that is not in it is compared as it is.
     same_segments: dict[str, dict[str, str | None]]
-    # Same model and observation date: whoever did nothing since has the same row.
+    # Same model and observation date: customers who did nothing since have the same row.
     is_repeated: bool = False
 
 
 @dataclass(frozen=True)
 class RunTables:
-    """Tables of a run beside customer_profiles, by name; None where it has none."""
+    """Names of a run's tables; None if it has none of the kind."""
 
     profiles: str | None
     measures: str | None = None
-    undo: str | None = None  # rows of the profiles that the run changed in place, as they were
+    undo: str | None = None  # profiles that the run changed in place, as they were
     measures_undo: str | None = None
 
 
 @dataclass(frozen=True)
 class SegmentDefinition:
-    """One segment, or named state, of one axis; its sizes are counted while publishing."""
+    """One segment, or state, of one axis; its sizes are counted during publication."""
 
     axis: str
     segment_id: int  # permanent within store and axis

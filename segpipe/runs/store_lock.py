@@ -1,6 +1,6 @@
-"""One writer a store: a lock that the run holds from its start, and the dead runs that it finds.
+"""One writer a store: a lock that a run holds from its start, and cleaning up after dead runs.
 
-Takes a connection; the lock is the session's, so that it goes with a process however that ends.
+The lock is the session's, so that it goes with a process, however that ends.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from hashlib import sha256
 from segpipe.core.errors import BusyError
 from segpipe.postgres import Connection, LockTimeoutError, ServerError, fetch_one, plain_errors
 from segpipe.runs.kept_tables import drop_table
-from segpipe.runs.partition import Partition, find_parent
 from segpipe.runs.privileges import check_privileges
+from segpipe.runs.profiles_table import StoreTable, profiles_schema
 
-_DIED = "The process ended without a word: it was killed, or the machine or the server went down."
-_PATIENCE = "1s"  # of a run that does not wait: a customer who is stored is gone by then
-_SESSION = {  # of a transaction that writes: nothing of the role's defaults may cut it or round
+_DIED = "The process ended unexpectedly: it was killed, or the machine or the server went down."
+_SHORT_WAIT = "1s"  # of a run that does not wait: storing one customer takes less
+_SESSION = {  # of a transaction that writes: no default of the role may end it or round
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
@@ -35,14 +35,14 @@ def hold_store(
     store_id: str,
     *,
     wait: bool,
-    told: Callable[[str], None],
+    notify: Callable[[str], None],
     own_run_id: int | None = None,
 ) -> Iterator[None]:
-    """Hold the store within the block; whoever else writes its profiles waits, or is refused.
+    """Hold the store within the block; others who write its profiles wait, or get BusyError.
 
-    Raises BusyError at once with wait=False. `told` gets a sentence before a wait. Runs of the
-    store that still stand as running, for their process died, are swept first; but not the
-    caller's own.
+    With wait=False BusyError is raised at once; else `notify` gets a sentence before the wait.
+    Runs that the ledger still has as running, because their process died, are cleaned up first,
+    but not the caller's own.
     """
     with plain_errors():
         check_privileges(connection)
@@ -50,13 +50,13 @@ def hold_store(
         if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", [key])[0]:
             holder = _holder(connection, store_id, own_run_id)
             if wait:
-                told(f"{holder} holds store {store_id!r}; waiting for its end.")
-            patience = "0" if wait else _PATIENCE
+                notify(f"{holder} holds store {store_id!r}; waiting for it to end.")
+            timeout = "0" if wait else _SHORT_WAIT
             try:
-                _wait_for_store(connection, key, patience)
+                _wait_for_store(connection, key, timeout)
             except LockTimeoutError:
                 raise BusyError(
-                    f"{holder} holds store {store_id!r}; nothing was done. Try again once it has"
+                    f"{holder} holds store {store_id!r}; nothing was done. Try again when it has"
                     " ended, or wait for it (without --no-wait)."
                 ) from None
     try:
@@ -64,22 +64,22 @@ def hold_store(
             sweep(connection, store_id, own_run_id)
         yield
     finally:
-        with suppress(ServerError):  # with the connection the lock has gone as well
+        with suppress(ServerError):  # a lost connection holds no lock
             connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
-def _wait_for_store(connection: Connection, key: int, patience: str) -> None:
-    """Take the store, for the session. Raises LockTimeoutError, unless the patience is 0."""
+def _wait_for_store(connection: Connection, key: int, timeout: str) -> None:
+    """Take the store, for the session. Raises LockTimeoutError, unless the timeout is 0."""
     with connection.transaction():
         set_transaction_defaults(connection)
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
         connection.execute("SELECT pg_advisory_lock(%s)", [key])
 
 
 def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) -> None:
-    """Mark the store's dead runs as failed, with their stage, and drop what they left.
+    """Mark the store's dead runs as failed, with their stage, and drop the tables they left.
 
-    To be called by who holds the store: then no other of its runs is alive.
+    The caller holds the store, so that no other of its runs is alive.
     """
     connection.execute(
         "UPDATE segmentation_runs SET status = 'failed', failed_stage = coalesce(stage, 'connect'),"
@@ -94,25 +94,25 @@ def sweep(connection: Connection, store_id: str, own_run_id: int | None = None) 
     ).fetchall()
     if not left:
         return
-    schema = find_parent(connection).schema
+    schema = profiles_schema(connection)
     for run_id, name in left:
-        drop_table(connection, Partition(schema, name), "measures_table", run_id)
+        drop_table(connection, StoreTable(schema, name), "measures_table", run_id)
 
 
 def lock_store(connection: Connection, store_id: str) -> None:
-    """Hold the store until the transaction ends; the same lock, for a connection without it."""
+    """Hold the store until the transaction ends: the same lock, on a connection without it."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [store_key(store_id)])
 
 
 def begin(connection: Connection, store_id: str) -> str:
-    """Set a writing transaction up and hold the store; gives its one timestamp."""
+    """Set up a transaction that writes, and hold the store; gives its one timestamp."""
     set_transaction_defaults(connection)
     lock_store(connection, store_id)
     return str(fetch_one(connection, "SELECT clock_timestamp()::text")[0])
 
 
 def set_transaction_defaults(connection: Connection) -> None:
-    """No timeout of the role's for this transaction, and numbers and dates to the letter."""
+    """No timeout of the role for this transaction, and exact numbers and dates."""
     connection.execute(
         "SELECT set_config(s.name, new.value, true) FROM pg_settings AS s"
         " JOIN unnest(%s::text[], %s::text[]) AS new (name, value) ON lower(s.name) = new.name",
@@ -127,10 +127,10 @@ def _holder(connection: Connection, store_id: str, own_run_id: int | None) -> st
         " AND run_id IS DISTINCT FROM %s ORDER BY run_id DESC LIMIT 1",
         [store_id, own_run_id],
     ).fetchone()
-    return f"Run {row[0]}, at work since {row[1]}," if row else "Another segpipe"
+    return f"Run {row[0]}, which started at {row[1]}," if row else "Another segpipe"
 
 
 def store_key(store_id: str) -> int:
-    """Number under which PostgreSQL locks the store."""
+    """Number of the store's advisory lock."""
     digest = sha256(f"segpipe store {store_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,6 +1,6 @@
-"""The transitions of a run in the database: written while it is published, read for people.
+"""The transitions of a run in the database: written during publication, read by the commands.
 
-Takes what `moves` has counted; gives a row an axis, segment left and segment entered.
+A row has the axis, the segment left, the segment entered and the cause.
 """
 
 from __future__ import annotations
@@ -12,9 +12,21 @@ from datetime import date
 from segpipe.core.errors import DatabaseError, InputError
 from segpipe.core.report import TransitionInfo
 from segpipe.core.schema import CAUSES
-from segpipe.postgres import Connection, plain_errors
-from segpipe.runs.ledger import axes_of_run, in_order, latest_published
+from segpipe.postgres import Connection, insert_rows, plain_errors
+from segpipe.runs.current_run import latest_published
+from segpipe.runs.past_runs import axes_of_run, in_order, unknown_run
 from segpipe.runs.records import PreviousRun
+
+_COLUMNS = (
+    "store_id",
+    "run_id",
+    "axis",
+    "from_segment",
+    "to_segment",
+    "cause",
+    "n_customers",
+    "lifetime_value",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class RunTransitions:
-    """A run beside the one before it; `previous_run_id` is None for a store's first."""
+    """A run compared with the one before it; `previous_run_id` is None for a store's first."""
 
     store_id: str
     run_id: int
@@ -45,9 +57,9 @@ class RunTransitions:
 def check_not_overtaken(
     connection: Connection, store_id: str, run_id: int, previous: PreviousRun | None
 ) -> None:
-    """Raise DatabaseError where another run came between; to be asked once the store is held.
+    """Raise DatabaseError if another run was published meanwhile. The caller holds the store.
 
-    The segments of this one were matched to those of the run that was in force when it began.
+    The segments of this run were matched to those of the run that was current when it began.
     """
     current = latest_published(connection, store_id)
     if previous and current == previous.run_id:
@@ -55,10 +67,10 @@ def check_not_overtaken(
     if not previous and not _published_since(connection, store_id, run_id):
         return
     matched = f"to run {previous.run_id}" if previous else "to none"
-    now = f"run {current} is in force now" if current else "no run is in force now"
+    now = f"run {current} is current now" if current else "no run is current now"
     raise DatabaseError(
-        f"Another run of store {store_id!r} came between: this one's segments were matched"
-        f" {matched}, and {now}. Nothing has changed; run it again."
+        f"Another run of store {store_id!r} was published meanwhile: this one's segments were"
+        f" matched {matched}, and {now}. Nothing has changed; run it again."
     )
 
 
@@ -80,11 +92,9 @@ def write_transitions(
         (t.axis, t.from_segment, t.to_segment, t.cause, t.n_customers, t.lifetime_value)
         for t in transitions
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO segment_transitions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(store_id, run_id, *row) for row in rows],
-        )
+    insert_rows(
+        connection, "segment_transitions", _COLUMNS, [(store_id, run_id, *row) for row in rows]
+    )
 
 
 def read_transitions(
@@ -92,7 +102,7 @@ def read_transitions(
 ) -> RunTransitions:
     """Transitions of a run, of the store if one is named, on all axes or the named ones.
 
-    Raises InputError for a run that was not published, and an axis that the run has not.
+    Raises InputError for a run that was not published, and for an axis that it lacks.
     """
     with plain_errors():
         row = connection.execute(
@@ -106,9 +116,7 @@ def read_transitions(
             [run_id, store_id],
         ).fetchone()
         if row is None:
-            of_store = f" of store {store_id!r}" if store_id else ""
-            msg = f"There is no published run {run_id}{of_store};"
-            raise InputError(f"{msg} `segpipe runs` lists them.")
+            raise unknown_run(run_id, store_id, "published")
         counted = connection.execute(
             "SELECT axis, sum(n_customers)::bigint FROM segment_counts WHERE run_id = %s"
             " GROUP BY axis",
@@ -118,8 +126,9 @@ def read_transitions(
         known = in_order(sizes, axes_of_run(connection, run_id))
         unknown = [axis for axis in axes if axis not in sizes]
         if unknown:
-            msg = f"Run {run_id} has no axis {unknown[0]!r};"
-            raise InputError(f"{msg} it has: {', '.join(known)}.")
+            raise InputError(
+                f"Run {run_id} has no axis {unknown[0]!r}; it has: {', '.join(known)}."
+            )
         found = _transitions(connection, run_id, axes or known)
     return RunTransitions(
         store_id=row[0],

@@ -56,7 +56,7 @@ def test_the_run_in_force_is_the_newest_that_was_not_withdrawn(shop: Shop) -> No
     assert (run.run_id, run.as_of, run.n_customers, run.input_hash) == (2, APRIL, 1, None)
     runs.start_run(shop.database, "default", RunFacts(as_of=APRIL))
     assert answers.current_run(shop.database, "default") == run
-    publishing.rollback(shop.database, "default")
+    runs.rollback(shop.database, "default")
     back = answers.current_run(shop.database, "default")
     assert back
     assert (back.run_id, back.n_customers) == (1, 2)
@@ -200,16 +200,18 @@ def test_an_axis_of_a_users_own_is_told_as_far_as_it_is_stored(
     run_id = runs.start_run(database, "default")
     publishing.publish(
         database,
-        run_id,
-        "default",
-        [rows(["a"], segments={"recency": "near"})],
-        axes=["recency"],
-        definitions=[
-            SegmentDefinition("recency", -1, "one_time_buyer", "state", "One order."),
-            SegmentDefinition("recency", 2, "far", "segment", "Far.", silhouette=0.4),
-            SegmentDefinition("recency", 1, "near", "segment", "Near.", silhouette=0.4),
-        ],
-        model=Model(1, (), "UTC", REFERENCE, (AXIS,)).document(),
+        publishing.Publication(
+            run_id,
+            "default",
+            [rows(["a"], segments={"recency": "near"})],
+            axes=["recency"],
+            definitions=[
+                SegmentDefinition("recency", -1, "one_time_buyer", "state", "One order."),
+                SegmentDefinition("recency", 2, "far", "segment", "Far.", silhouette=0.4),
+                SegmentDefinition("recency", 1, "near", "segment", "Near.", silhouette=0.4),
+            ],
+            model=Model(1, (), "UTC", REFERENCE, (AXIS,)).document(),
+        ),
     )
     answer = answers.read_axes(database, "default")
     assert answer

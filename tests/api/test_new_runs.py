@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from segpipe import postgres, publishing, runs
+from segpipe import postgres, runs
 from segpipe.access.key_table import create_key, revoke_key
 from segpipe.api.examples import MINIMAL
 from tests.support.live_database import wait_for
@@ -40,7 +40,7 @@ def test_runs_and_rollbacks_go_live_without_a_restart_and_never_mixed(
             publish(module_url, tmp_path, 60, 2, "--model", model, "--force")
             wait_for(lambda: run_of(served) == 2)
             with postgres.connect(module_url) as connection:
-                publishing.rollback(connection, "default")
+                runs.rollback(connection, "default")
             wait_for(lambda: run_of(served) == 1)
         finally:
             is_over.set()
@@ -101,7 +101,7 @@ def test_a_customer_is_stored_and_found(served: Served) -> None:
 def test_nobody_is_stored_while_a_run_is_at_work(served: Served, module_url: str) -> None:
     with (
         postgres.connect(module_url) as connection,
-        runs.hold_store(connection, "default", wait=False, told=print),
+        runs.hold_store(connection, "default", wait=False, notify=print),
     ):
         busy = served.post("/segments/assign?persist=true", MINIMAL, key="write")
     assert (busy.status, busy.headers["retry-after"]) == (503, "1")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from segpipe import postgres, publishing, runs
+from segpipe import postgres, runs
 from segpipe.api.examples import CUSTOMER, MINIMAL
 from segpipe.postgres import embedded
 from tests.support.live_database import own_home, wait_for
@@ -364,7 +364,7 @@ def test_a_run_and_a_rollback_under_load(served: Served, module_url: str, tmp_pa
         publish(module_url, tmp_path, 60, 2, "--model", model, "--force")
         wait_for(lambda: assigned_by(served) == 2)
         with postgres.connect(module_url) as connection:
-            publishing.rollback(connection, "default")
+            runs.rollback(connection, "default")
         wait_for(lambda: assigned_by(served) == 1)
         asked = load_on.end()
     assert {one.answer.status for one in asked} == {200}

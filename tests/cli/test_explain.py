@@ -28,12 +28,14 @@ def _publish(database: Connection, rows: Rows, ids: str, store_id: str = "defaul
     columns = {"customer_id": list(ids), "recency_days": days, "n_orders": orders}
     publishing.publish(
         database,
-        run_id,
-        store_id,
-        [rows([name], segments={"recency": NAMES[name]}) for name in ids],
-        axes=["recency"],
-        model=Model(1, (), "UTC", REFERENCE, (AXIS,)).document(),
-        measures=[pa.RecordBatch.from_pydict(columns)],
+        publishing.Publication(
+            run_id,
+            store_id,
+            [rows([name], segments={"recency": NAMES[name]}) for name in ids],
+            axes=["recency"],
+            model=Model(1, (), "UTC", REFERENCE, (AXIS,)).document(),
+            measures=[pa.RecordBatch.from_pydict(columns)],
+        ),
     )
 
 
@@ -59,7 +61,7 @@ def test_the_explanation_of_everybody_agrees_with_the_profile_of_a_run(
     with postgres.connect(database_url) as connection:
         model = model_of(runs.read_model(connection, 1))
         for profile in profiles(database_url):
-            measures = publishing.read_measures(connection, "default", 1, profile["customer_id"])
+            measures = runs.read_measures(connection, "default", 1, profile["customer_id"])
             assert measures is not None
             for found in explain(model, measures):
                 assert found.name == profile["segment_memberships"][found.axis]

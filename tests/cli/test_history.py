@@ -17,7 +17,10 @@ from tests.support.commands import call
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
     run_id = runs.start_run(database, store_id)
-    publishing.publish(database, run_id, store_id, [rows(ids, value=float(run_id))], axes=AXES)
+    publishing.publish(
+        database,
+        publishing.Publication(run_id, store_id, [rows(ids, value=float(run_id))], axes=AXES),
+    )
     return run_id
 
 
@@ -138,7 +141,7 @@ def test_a_command_waits_for_whoever_holds_the_store(
         outcome = call(capsys, "forget", "a", "--yes", *url)
         holder.join()
     assert outcome.status == 0, outcome.err
-    assert "holds store 'default'; waiting for its end" in outcome.err
+    assert "holds store 'default'; waiting" in outcome.err
     assert runs.show_customer(database, "default", "a") is None
 
 
@@ -159,7 +162,7 @@ def test_a_rollback_that_waited_for_a_run_does_not_withdraw_that_run(
     with postgres.connect(database_url) as other:
 
         def publish_once_waited_for() -> None:
-            with runs.hold_store(other, "default", wait=True, told=print):
+            with runs.hold_store(other, "default", wait=True, notify=print):
                 held.set()
                 while not _waits(other):
                     pass

@@ -177,7 +177,7 @@ def test_a_store_at_work_elsewhere_leaves_with_75(
     night: Night, database: Connection, database_url: str
 ) -> None:
     night.write(DATABASE_URL=database_url)
-    with hold_store(database, "north", wait=False, told=print):
+    with hold_store(database, "north", wait=False, notify=print):
         assert_failed(night, night.run(), 75)
     assert night.listener.told[0] == STARTED
     assert night.listener.told[1][0] == "/fail"

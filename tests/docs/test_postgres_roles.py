@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe import postgres, publishing, runs
+from segpipe import postgres, runs
 from segpipe.access.api_keys import authenticated
 from segpipe.access.key_table import create_key, list_keys, read_active_keys, revoke_key
 from segpipe.core.assigned import Assigned
@@ -237,7 +237,7 @@ def test_who_serves_reads_profiles_figures_and_keys(shop: Shop, server: Server) 
     with open_store(server.url("service")) as store:
         profile = runs.show_customer(store, "default", "c0001")
         assert profile is not None
-        assert publishing.read_measures(store, "default", profile["run_id"], "c0001")
+        assert runs.read_measures(store, "default", profile["run_id"], "c0001")
         assert runs.read_model(store, runs.latest_published(store, "default") or 0) is not None
         for table in ("current_profiles", "segment_definitions", "segment_transitions"):
             assert postgres.fetch_one(store, f"SELECT count(*) >= 0 FROM {table}") == (True,)

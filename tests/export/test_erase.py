@@ -19,7 +19,7 @@ from tests.conftest import AXES, Rows
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
     run_id = runs.start_run(database, store_id)
-    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
     return run_id
 
 
@@ -61,7 +61,10 @@ def test_a_customer_of_an_old_export_only_is_found(
     export(database, tmp_path)
     for _ in range(4):
         run_id = runs.start_run(database, "default")
-        publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
+        publishing.publish(
+            database,
+            publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES, absent="delete"),
+        )
     database.execute("DELETE FROM customer_profiles WHERE customer_id = 'gone'")
     assert [file.n_records for file in _forget(database, "gone").files] == [1]
     assert "gone" not in (tmp_path / "profiles.jsonl").read_text()

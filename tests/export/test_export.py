@@ -56,7 +56,9 @@ def _publish(
     database: Connection, rows: Rows, ids: list[str], store_id: str = "default", value: float = 10.0
 ) -> int:
     run_id = runs.start_run(database, store_id)
-    publishing.publish(database, run_id, store_id, [rows(ids, value)], axes=AXES)
+    publishing.publish(
+        database, publishing.Publication(run_id, store_id, [rows(ids, value)], axes=AXES)
+    )
     return run_id
 
 
@@ -196,7 +198,10 @@ def test_a_run_that_later_ones_changed_in_place_is_not_taken_for_theirs(
     first = _publish(database, rows, ["a"])
     second = runs.start_run(database, "default")
     previous = runs.PreviousRun(first, {}, is_repeated=True)
-    publishing.publish(database, second, "default", [rows(["b"])], axes=AXES, previous=previous)
+    publishing.publish(
+        database,
+        publishing.Publication(second, "default", [rows(["b"])], axes=AXES, previous=previous),
+    )
     third = _publish(database, rows, ["c"])
     with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {third}"):
         export(database, tmp_path, run=str(first))

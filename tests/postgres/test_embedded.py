@@ -148,17 +148,24 @@ def test_a_disk_that_fills_up_while_publishing_leaves_the_previous_run(rows: Row
     with small_disk("110m") as folder, postgres.connect(embedded.start(folder)) as database:
         migrate.upgrade(database)
         run_id = runs.start_run(database, "default")
-        publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES)
+        publishing.publish(
+            database, publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES)
+        )
         large = (rows([f"c{n}" for n in range(start, start + 50_000)]) for start in range(9))
         run_id = runs.start_run(database, "default")
         with pytest.raises(DatabaseError, match="disk of the database is full"):
-            publishing.publish(database, run_id, "default", large, axes=AXES)
+            publishing.publish(
+                database, publishing.Publication(run_id, "default", large, axes=AXES)
+            )
         runs.fail_run(database, run_id, "load", "full")
         found = database.execute("SELECT customer_id FROM customer_profiles").fetchall()
         assert found == [("a",)]
         run_id = runs.start_run(database, "default")
         assert (
-            publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES).n_updated == 1
+            publishing.publish(
+                database, publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES)
+            ).n_updated
+            == 1
         )
 
 

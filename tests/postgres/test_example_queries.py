@@ -24,7 +24,7 @@ def published(database: Connection, rows: Rows) -> Connection:
         ]
         facts = runs.RunFacts(as_of=date(2025, 3, day))
         run_id = runs.start_run(database, "default", facts)
-        publishing.publish(database, run_id, "default", batches, axes=AXES)
+        publishing.publish(database, publishing.Publication(run_id, "default", batches, axes=AXES))
     return database
 
 

@@ -45,7 +45,7 @@ def large(database: Connection, rows: Rows) -> Connection:
         rows([f"c{n}" for n in range(20_000)], 600.0, middle),
     ]
     run_id = runs.start_run(database, "default")
-    publishing.publish(database, run_id, "default", batches, axes=AXES)
+    publishing.publish(database, publishing.Publication(run_id, "default", batches, axes=AXES))
     return database
 
 

@@ -30,7 +30,7 @@ STRANGE = ["zz'q", 'zz"q', "zz%_q", "zz\\q", "zz\nq", "zz,q", "=zzq", "zzü\u202
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
     run_id = runs.start_run(database, store_id)
-    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
     return run_id
 
 
@@ -174,7 +174,7 @@ def test_once_more_says_that_they_were_forgotten(
     again = call(capsys, "forget", "a", "--store-id", "default", "--yes", *url)
     assert again.status == 0
     assert "Customer a of store default had been forgotten before." in again.out
-    assert "Nothing of them was found." in again.out
+    assert "Nothing of the customer was found." in again.out
 
 
 def test_an_unknown_customer_is_refused_and_nothing_is_noted(
@@ -228,7 +228,10 @@ def test_on_a_terminal_it_asks(
 def test_a_customer_of_a_kept_run_only_is_found(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["gone", "a"])
     run_id = runs.start_run(database, "default")
-    publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, absent="delete")
+    publishing.publish(
+        database,
+        publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES, absent="delete"),
+    )
     found = _forget(database, "gone")
     assert [erasure.n_rows for erasure in found.tables] == [1]
     assert found.tables[0].table.endswith(f"_r{first}")
@@ -243,12 +246,14 @@ def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
         measures = {"customer_id": pa.array(ids), "n_orders": pa.array([value] * len(ids))}
         publishing.publish(
             database,
-            run_id,
-            "default",
-            [rows(ids, value)],
-            axes=AXES,
-            previous=previous,
-            measures=[pa.RecordBatch.from_pydict(measures)],
+            publishing.Publication(
+                run_id,
+                "default",
+                [rows(ids, value)],
+                axes=AXES,
+                previous=previous,
+                measures=[pa.RecordBatch.from_pydict(measures)],
+            ),
         )
         return run_id
 
@@ -260,7 +265,7 @@ def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
         assert len(tables) == 4 - (gone == "zzb")
         assert any(all(part in table for part in undone) for table in tables)
     assert _tables_with(database, "zz") == []
-    assert publishing.rollback(database, "default").n_profiles == 1
+    assert runs.rollback(database, "default").n_profiles == 1
     profile = runs.show_customer(database, "default", "c")
     assert profile is not None
     assert profile["lifetime_value"] == 10.0

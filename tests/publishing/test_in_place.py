@@ -160,8 +160,8 @@ def test_figures_of_who_is_deleted_go_and_come_back_with_the_run_before(
     shop.publish({"a": Customer(), "gone": Customer(n_orders=7)}, MARCH)
     before = state_of(database)
     second = shop.publish({"a": Customer()}, MARCH, absent="delete", is_repeated=True)
-    assert publishing.read_measures(database, "default", second.run_id, "gone") is None
-    publishing.rollback(database, "default")
+    assert runs.read_measures(database, "default", second.run_id, "gone") is None
+    runs.rollback(database, "default")
     assert state_of(database) == before
     assert before.measures["gone"] == {"n_orders": 7.0, "lifetime_value": 100.0}
 
@@ -174,7 +174,7 @@ def test_who_is_absent_keeps_figures_where_the_measures_are_others(
     for month in (APRIL, MAY):
         a = {"a": Customer()}
         shop.publish(a, month, measures=[measures_of(a, "gap_trend")], keep_runs=0)
-        assert publishing.read_measures(database, "default", 0, "absent") == {
+        assert runs.read_measures(database, "default", 0, "absent") == {
             "n_orders": 7.0,
             "lifetime_value": 100.0,
             "gap_trend": None,
@@ -199,18 +199,20 @@ def test_a_run_that_is_refused_leaves_nothing(
     with pytest.raises(GateError):
         publishing.publish(
             database,
-            run_id,
-            "default",
-            [batch_of(customers, MARCH)],
-            axes=AXES,
-            previous=PreviousRun(first.run_id, {}, is_repeated),
-            measures=[measures_of(customers, "gap_trend")],
-            check=refuse,
+            publishing.Publication(
+                run_id,
+                "default",
+                [batch_of(customers, MARCH)],
+                axes=AXES,
+                previous=PreviousRun(first.run_id, {}, is_repeated),
+                measures=[measures_of(customers, "gap_trend")],
+                check=refuse,
+            ),
         )
     assert seen == [{VALUE: {"whale": 1.0}, TREND: {"steady": 1.0}}]
     assert state_of(database) == before
     runs.fail_run(database, run_id, "gates", "refused")
-    with runs.hold_store(database, "default", wait=False, told=print):
+    with runs.hold_store(database, "default", wait=False, notify=print):
         assert tables_of(database) == named_tables(database)
         assert len(tables_of(database)) == 2
     assert shop.publish(_population(30), MARCH, is_repeated=True).n_unchanged == 30
@@ -228,5 +230,8 @@ def test_what_is_not_a_number_is_refused(shop: Shop, database: Connection, colum
     previous = PreviousRun(first.run_id, {}, is_repeated=True)
     batches = [batch.set_column(place, column, wrong)]
     with pytest.raises(InputError):
-        publishing.publish(database, run_id, "default", batches, axes=AXES, previous=previous)
+        publishing.publish(
+            database,
+            publishing.Publication(run_id, "default", batches, axes=AXES, previous=previous),
+        )
     assert state_of(database) == before

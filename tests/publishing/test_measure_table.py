@@ -48,12 +48,14 @@ def _publish(
         measures = [_batch(ids, n_orders=[float(n) for n, _ in enumerate(ids, 1)])]
     publishing.publish(
         database,
-        run_id,
-        "default",
-        [rows(ids, value)],
-        axes=AXES,
-        measures=measures or None,
-        absent=absent,
+        publishing.Publication(
+            run_id,
+            "default",
+            [rows(ids, value)],
+            axes=AXES,
+            measures=measures or None,
+            absent=absent,
+        ),
     )
     return run_id
 
@@ -84,10 +86,10 @@ def test_every_figure_comes_back_as_it_was(database: Connection, rows: Rows) -> 
     batch = _batch(IDS, n_orders=FIGURES, gap_trend=FIGURES[::-1])
     run_id = _publish(database, rows, IDS, [batch.slice(0, 3), batch.slice(3)])
     for customer_id, first, second in zip(IDS, FIGURES, FIGURES[::-1], strict=True):
-        found = publishing.read_measures(database, "default", run_id, customer_id)
+        found = runs.read_measures(database, "default", run_id, customer_id)
         assert repr(found) == repr({"n_orders": first, "gap_trend": second})
-    assert publishing.read_measures(database, "default", run_id, "nobody") is None
-    assert publishing.read_measures(database, "elsewhere", run_id, "a") is None
+    assert runs.read_measures(database, "default", run_id, "nobody") is None
+    assert runs.read_measures(database, "elsewhere", run_id, "a") is None
 
 
 def test_a_row_is_the_bytes_of_copys_binary_format() -> None:
@@ -98,7 +100,7 @@ def test_a_row_is_the_bytes_of_copys_binary_format() -> None:
 
 def test_a_customer_has_one_row(database: Connection, rows: Rows) -> None:
     twice = _batch(["a", "a"], n_orders=[1.0, 2.0])
-    with pytest.raises(DatabaseError, match="came twice"):
+    with pytest.raises(DatabaseError, match="is there twice"):
         _publish(database, rows, ["a"], [twice])
     assert _tables(database) == []
 
@@ -118,9 +120,9 @@ def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
     for _ in range(3):
         last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0], gap_trend=[0.1])])
     assert first not in _tables(database)
-    found = publishing.read_measures(database, "default", first, "gone")
+    found = runs.read_measures(database, "default", first, "gone")
     assert found == {"n_orders": 7.0, "gap_trend": None}
-    assert publishing.read_measures(database, "default", last, "a") == {
+    assert runs.read_measures(database, "default", last, "a") == {
         "n_orders": 2.0,
         "gap_trend": 0.1,
     }
@@ -129,7 +131,7 @@ def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
 def test_the_runs_own_figures_go_before_those_in_force(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[1.0])])
     second = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0])])
-    found = [publishing.read_measures(database, "default", run, "a") for run in (first, second)]
+    found = [runs.read_measures(database, "default", run, "a") for run in (first, second)]
     assert found == [{"n_orders": 1.0}, {"n_orders": 2.0}]
 
 
@@ -147,9 +149,9 @@ def test_rows_that_are_updated_in_place_have_their_figures_too(
     database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
     for n_orders in (3.0, 4.0, 5.0):
         last = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[n_orders])], n_orders)
-        found = publishing.read_measures(database, "default", last, "a")
+        found = runs.read_measures(database, "default", last, "a")
         assert found == {"n_orders": n_orders}
-        assert publishing.read_measures(database, "default", first, "gone") == {"n_orders": 2.0}
+        assert runs.read_measures(database, "default", first, "gone") == {"n_orders": 2.0}
     tables = database.execute(
         "SELECT measures_table, measures_undo_table FROM segmentation_runs ORDER BY run_id"
     ).fetchall()
@@ -162,12 +164,12 @@ def test_rows_that_are_updated_in_place_have_their_figures_too(
 
 def test_a_run_without_measures_has_no_table(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a"])
-    runs = [_publish(database, rows, ["a"], []) for _ in range(2)]
+    later = [_publish(database, rows, ["a"], []) for _ in range(2)]
     assert _tables(database) == _ledger(database) == [first]
-    runs.append(_publish(database, rows, ["a"], []))
+    later.append(_publish(database, rows, ["a"], []))
     assert _tables(database) == _ledger(database) == []
-    assert publishing.read_measures(database, "default", runs[-1], "a") is None
-    assert first < runs[0] < runs[-1]
+    assert runs.read_measures(database, "default", later[-1], "a") is None
+    assert first < later[0] < later[-1]
 
 
 def test_measures_that_fail_leave_the_previous_run_in_force(
@@ -196,17 +198,19 @@ def test_the_timeouts_of_a_role_do_not_cut_the_measures_short(
     url = database_url + "&options=-cstatement_timeout%3D1000"
     with postgres.connect(url) as theirs:
         batches = [rows(["a", "b"])]
-        publishing.publish(theirs, run_id, "default", batches, axes=AXES, measures=slow())
-    assert publishing.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
+        publishing.publish(
+            theirs, publishing.Publication(run_id, "default", batches, axes=AXES, measures=slow())
+        )
+    assert runs.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
 
 
 def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a", "gone"])
     database.execute(f"DROP TABLE {_name(database, first)}".encode())
-    assert publishing.read_measures(database, "default", first, "a") is None
+    assert runs.read_measures(database, "default", first, "a") is None
     second = _publish(database, rows, ["a"])
-    assert publishing.read_measures(database, "default", second, "a") == {"n_orders": 1.0}
-    assert publishing.read_measures(database, "default", first, "gone") is None
+    assert runs.read_measures(database, "default", second, "a") == {"n_orders": 1.0}
+    assert runs.read_measures(database, "default", first, "gone") is None
 
 
 def test_the_measures_are_the_owners_alone_until_granted(database: Connection, rows: Rows) -> None:
@@ -216,7 +220,7 @@ def test_the_measures_are_the_owners_alone_until_granted(database: Connection, r
         database.execute("SET LOCAL ROLE pg_monitor")
         assert postgres.fetch_one(database, "SELECT count(*) FROM customer_profiles") == (1,)
         with pytest.raises(DatabaseError, match=f"permission denied.*_r{run_id}.*GRANT"):
-            publishing.read_measures(database, "default", run_id, "a")
+            runs.read_measures(database, "default", run_id, "a")
 
 
 def test_the_batches_hold_what_the_model_needs() -> None:

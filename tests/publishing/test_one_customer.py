@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from segpipe import answers, postgres, publishing, runs
+from segpipe import answers, postgres, runs
 from segpipe.core.errors import BusyError, DatabaseError, InputError
 from segpipe.postgres import Connection
 from segpipe.publishing import RunReplacedError, persist
@@ -79,7 +79,7 @@ def test_a_known_customer_keeps_their_past_and_their_move_is_remembered(shop: Sh
     assert shop.remembered("a") == moved
     store(shop, "a", Customer("whale", value=901.0, n_orders=10), MAY)
     assert shop.remembered("a") == moved
-    assert publishing.read_measures(shop.database, "default", 1, "a") == {
+    assert runs.read_measures(shop.database, "default", 1, "a") == {
         "n_orders": 10.0,
         "lifetime_value": 901.0,
     }
@@ -127,9 +127,9 @@ def test_only_the_run_in_force_takes_customers(shop: Shop) -> None:
         persist(shop.database, "default", 1, assigned("new", Customer()))
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer()}, APRIL)
-    with pytest.raises(RunReplacedError, match=r"Run 1 .* no longer in force, run 2 is"):
+    with pytest.raises(RunReplacedError, match=r"Run 1 .* no longer the current one, run 2 is"):
         persist(shop.database, "default", 1, assigned("new", Customer()))
-    with pytest.raises(InputError, match="as of 2025-03-01, and the run in force as of 2025-04-01"):
+    with pytest.raises(InputError, match=r"as_of is 2025-03-01, before .* current run, 2025-04-01"):
         persist(shop.database, "default", 2, assigned("new", Customer(), MARCH))
     assert runs.show_customer(shop.database, "default", "new") is None
 
@@ -138,7 +138,7 @@ def test_a_run_at_work_is_not_waited_for(shop: Shop, database_url: str) -> None:
     shop.publish({"a": Customer()}, MARCH)
     with (
         _second(database_url) as other,
-        runs.hold_store(other, "default", wait=False, told=lambda _: None),
+        runs.hold_store(other, "default", wait=False, notify=lambda _: None),
         pytest.raises(BusyError, match="being written by a run"),
     ):
         store(shop, "new", Customer())
@@ -167,7 +167,7 @@ def test_figures_that_are_missing_or_unknown_to_the_run_are_left_out(shop: Shop)
     shop.publish({"a": Customer()}, MARCH)
     told = replace(assigned("new", Customer()), measures={"n_orders": None, "of_tomorrow": 1.0})
     persist(shop.database, "default", 1, told)
-    assert publishing.read_measures(shop.database, "default", 1, "new") == {
+    assert runs.read_measures(shop.database, "default", 1, "new") == {
         "n_orders": None,
         "lifetime_value": None,
     }
@@ -193,7 +193,7 @@ def test_columns_of_its_users_stay_as_they_are(shop: Shop) -> None:
 def test_who_alters_the_table_is_not_waited_for_long(
     shop: Shop, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["segpipe.publishing.one_customer"], "_LOCK_PATIENCE", "50ms")
+    monkeypatch.setattr(sys.modules["segpipe.publishing.one_customer"], "_LOCK_TIMEOUT", "50ms")
     shop.publish({"a": Customer()}, MARCH)
     with _second(database_url) as other, other.transaction():
         other.execute("LOCK TABLE customer_profiles IN ACCESS EXCLUSIVE MODE")

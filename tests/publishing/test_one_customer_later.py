@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segpipe import publishing, runs
+from segpipe import runs
 from segpipe.core.errors import InputError
 from segpipe.privacy import erase_customer
 from tests.support.assigned import assert_counts_are_true, define, profile, shop, store
@@ -40,7 +40,7 @@ def test_the_next_run_without_the_customer_keeps_them_as_absent(
     assert info.n_absent_kept == 1
     row = profile(shop, "new")
     assert (row["absent_since_run_id"], row["run_id"]) == (2, 1)
-    assert publishing.read_measures(shop.database, "default", 1, "new")
+    assert runs.read_measures(shop.database, "default", 1, "new")
     assert_counts_are_true(shop.database)
 
 
@@ -57,7 +57,7 @@ def test_a_rollback_takes_away_what_was_stored_since(shop: Shop, *, is_repeated:
         store(shop, name, Customer("low_value", value=3.0))
     store(shop, "b", Customer("whale", value=4.0))  # once more
     assert_counts_are_true(shop.database)
-    publishing.rollback(shop.database, "default")
+    runs.rollback(shop.database, "default")
     assert state_of(shop.database) == before
     assert_counts_are_true(shop.database)
     store(shop, "late", Customer())
@@ -69,10 +69,10 @@ def test_a_rollback_keeps_what_was_stored_before_the_run(shop: Shop) -> None:
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)
     store(shop, "new", Customer())
     shop.publish({"a": Customer(), "new": Customer("whale")}, MARCH, is_repeated=True)
-    publishing.rollback(shop.database, "default")
+    runs.rollback(shop.database, "default")
     assert profile(shop, "new")["segment_memberships"][VALUE] == "mid_tier"
     assert_counts_are_true(shop.database)
-    publishing.rollback(shop.database, "default")
+    runs.rollback(shop.database, "default")
     assert runs.show_customer(shop.database, "default", "new") is None
     assert_counts_are_true(shop.database)
 

@@ -28,13 +28,15 @@ def _publish(
     run_id = runs.start_run(database, store_id)
     return publishing.publish(
         database,
-        run_id,
-        store_id,
-        batches,
-        axes=AXES,
-        as_of=date(2024, 3, 2),
-        absent=absent,
-        patience_seconds=patience_seconds,
+        publishing.Publication(
+            run_id,
+            store_id,
+            batches,
+            axes=AXES,
+            as_of=date(2024, 3, 2),
+            absent=absent,
+            patience_seconds=patience_seconds,
+        ),
     )
 
 
@@ -179,7 +181,10 @@ def test_any_segment_name_comes_back_as_it_was(database: Connection, rows: Rows,
     definition = runs.SegmentDefinition("purchase_value", 3, name, "segment", "d", {"f": 1.5}, 0.5)
     run_id = runs.start_run(database, "default")
     publishing.publish(
-        database, run_id, "default", [batch], axes=AXES, definitions=[definition], model={"a": 1}
+        database,
+        publishing.Publication(
+            run_id, "default", [batch], axes=AXES, definitions=[definition], model={"a": 1}
+        ),
     )
     segments = _profile(database, "a")["segment_memberships"]
     assert isinstance(segments, dict)
@@ -226,7 +231,9 @@ def test_two_stores_live_side_by_side(database: Connection, rows: Rows) -> None:
 def test_a_model_comes_back_to_the_letter(database: Connection, rows: Rows) -> None:
     model = {"z": [1e300, 1e16, -0.0, 0.1, 1.0, 5e-324], "a": {"ü": None, "b": True}}
     run_id = runs.start_run(database, "default")
-    publishing.publish(database, run_id, "default", [rows(["a"])], axes=AXES, model=model)
+    publishing.publish(
+        database, publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES, model=model)
+    )
     assert json.dumps(runs.read_model(database, run_id)) == json.dumps(model)
     assert runs.read_model(database, -1) is None
 
@@ -278,7 +285,7 @@ def test_a_failure_in_the_batches_leaves_the_previous_run(database: Connection, 
 
 
 def test_the_same_customer_twice_is_refused(database: Connection, rows: Rows) -> None:
-    with pytest.raises(DatabaseError, match="came twice"):
+    with pytest.raises(DatabaseError, match="is there twice"):
         _publish(database, [rows(["a"]), rows(["a"])])
 
 
@@ -301,7 +308,9 @@ def test_a_backend_killed_in_the_middle_leaves_the_previous_run(
             yield rows([f"d{n}" for n in range(10_000)])
 
         with pytest.raises(DatabaseError, match="connection was lost"):
-            publishing.publish(victim, run_id, "default", batches(), axes=AXES)
+            publishing.publish(
+                victim, publishing.Publication(run_id, "default", batches(), axes=AXES)
+            )
     assert database.execute("SELECT customer_id FROM customer_profiles").fetchall() == [("a",)]
     runs.fail_run(database, run_id, "load", "killed")
     assert _counts(_publish(database, [rows(["a"])])) == (1, 0, 1, 0, 0)

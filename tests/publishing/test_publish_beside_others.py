@@ -25,7 +25,9 @@ def _publish(
 ) -> LoadInfo:
     run_id = runs.start_run(database, "default")
     batches = [rows(ids, value)]
-    return publishing.publish(database, run_id, "default", batches, axes=AXES, absent=absent)
+    return publishing.publish(
+        database, publishing.Publication(run_id, "default", batches, axes=AXES, absent=absent)
+    )
 
 
 def test_indexes_and_grants_of_their_own_survive(database: Connection, rows: Rows) -> None:
@@ -108,9 +110,12 @@ def test_a_reader_who_never_lets_go_stops_the_run_and_not_the_others(
     run_id = runs.start_run(database, "default")
     with postgres.connect(database_url) as reader, reader.transaction():
         reader.execute("SELECT * FROM customer_profiles")
-        with pytest.raises(DatabaseError, match="previous one stays in force"):
+        with pytest.raises(DatabaseError, match="last results stay live"):
             publishing.publish(
-                database, run_id, "default", [rows(["a"], 2.0)], axes=AXES, patience_seconds=0
+                database,
+                publishing.Publication(
+                    run_id, "default", [rows(["a"], 2.0)], axes=AXES, patience_seconds=0
+                ),
             )
         found = postgres.fetch_one(reader, "SELECT lifetime_value FROM customer_profiles")
         assert found == (1.0,)
@@ -158,7 +163,9 @@ def test_two_stores_publish_at_once(database: Connection, database_url: str, row
         with postgres.connect(database_url) as connection:
             for _ in range(2):
                 run_id = runs.start_run(connection, store_id)
-                publishing.publish(connection, run_id, store_id, batches(), axes=AXES)
+                publishing.publish(
+                    connection, publishing.Publication(run_id, store_id, batches(), axes=AXES)
+                )
 
     threads = [threading.Thread(target=publish, args=[name]) for name in ("north", "south")]
     for thread in threads:

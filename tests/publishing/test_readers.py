@@ -1,4 +1,4 @@
-"""Readers in a loop while runs are published and put back: never do they see a mixture."""
+"""Readers in a loop while runs are published and put back: they never see a mixture."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from segpipe import postgres, publishing
+from segpipe import postgres, runs
 from segpipe.postgres import Connection, fetch_one
 from tests.support.moving_customers import MARCH, Customer, Shop
 
-IN_FORCE = (
+CURRENT_RUN = (
     "(SELECT run_id FROM segmentation_runs WHERE store_id = 'default' AND status = 'published'"
     " ORDER BY finished_at DESC LIMIT 1)"
 )
@@ -25,7 +25,7 @@ SUMS = """(
         WHERE store_id = 'default' GROUP BY axis, segment
     ) AS found
 )"""
-STATE = f"SELECT {IN_FORCE}, {SUMS.format(of='customer_profiles')}"
+STATE = f"SELECT {CURRENT_RUN}, {SUMS.format(of='customer_profiles')}"
 _Read = tuple[int, str]
 
 
@@ -43,7 +43,7 @@ def _one_statement(reader: Connection) -> _Read:
 
 
 def _through_a_view(reader: Connection) -> _Read:
-    run_id, sums = fetch_one(reader, f"SELECT {IN_FORCE}, {SUMS.format(of='theirs')}")
+    run_id, sums = fetch_one(reader, f"SELECT {CURRENT_RUN}, {SUMS.format(of='theirs')}")
     return run_id, sums
 
 
@@ -52,7 +52,7 @@ def _repeatable(reader: Connection) -> _Read:
     with reader.transaction():
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("LOCK TABLE customer_profiles IN ACCESS SHARE MODE")
-        run_id = fetch_one(reader, f"SELECT {IN_FORCE}")[0]
+        run_id = fetch_one(reader, f"SELECT {CURRENT_RUN}")[0]
         sums = fetch_one(reader, f"SELECT {SUMS.format(of='customer_profiles')}")[0]
         assert fetch_one(reader, STATE) == (run_id, sums)
     return run_id, sums
@@ -97,7 +97,7 @@ def _reading(url: str, reads: tuple[Callable[[Connection], _Read], ...]) -> Iter
 
 
 def _let_them_read(logs: list[_Log]) -> None:
-    """Until each has read twice more, so that it saw what is in force now."""
+    """Until each has read twice more, so that it saw what is current now."""
     enough = [len(log.seen) + 2 for log in logs]
     while any(len(log.seen) < n for log, n in zip(logs, enough, strict=True)):
         assert not [error for log in logs for error in log.errors]
@@ -122,7 +122,7 @@ def test_readers_see_one_state_or_another(database: Connection, database_url: st
             note()
             _let_them_read(logs)
         for _ in range(2):  # by a swap, and by the rows of the run in place
-            publishing.rollback(database, "default")
+            runs.rollback(database, "default")
             note()
             _let_them_read(logs)
     assert [run_id for run_id, _ in states] == [1, 2, 3, 4, 3, 2]
@@ -167,6 +167,6 @@ def test_ledger_and_profiles_change_in_one_transaction(
         after = _one_statement(reader)
         assert after[0] != before[0]
         with database.transaction(force_rollback=True):
-            publishing.rollback(database, "default")
+            runs.rollback(database, "default")
             assert fetch_one(database, STATE) == before
         assert _one_statement(reader) == after

@@ -262,15 +262,17 @@ def test_a_run_that_another_one_overtook_is_refused(shop: Shop, database: Connec
     second = shop.publish({"a": Customer("whale")}, APRIL)
     for previous in (PreviousRun(first.run_id, {}), None):
         with pytest.raises(
-            DatabaseError, match=f"run {second.run_id} is in force now.*run it again"
+            DatabaseError, match=f"run {second.run_id} is current now.*run it again"
         ):
             publishing.publish(
                 database,
-                late,
-                "default",
-                [batch_of({"a": Customer("low_value")}, APRIL)],
-                axes=AXES,
-                previous=previous,
+                publishing.Publication(
+                    late,
+                    "default",
+                    [batch_of({"a": Customer("low_value")}, APRIL)],
+                    axes=AXES,
+                    previous=previous,
+                ),
             )
     profile = runs.show_customer(database, "default", "a")
     assert profile

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from segpipe import postgres, publishing
+from segpipe import postgres
 from segpipe.core.errors import InputError
 from segpipe.postgres import Connection, fetch_one
+from segpipe.runs import Pruned, prune, rollback
 from tests.support.moving_customers import MARCH, Customer, Shop, named_tables, state_of, tables_of
 
 
@@ -48,8 +49,8 @@ def test_as_many_earlier_runs_are_kept_as_were_asked_for(
     runs = _publish(shop, 5, keep_runs)
     assert _endings(database) == _tables(*runs[-keep_runs - 1 :])
     assert tables_of(database) == named_tables(database)
-    kept = publishing.prune(database, "default", 9)
-    assert kept == publishing.Pruned(tuple(runs[-2 : -keep_runs - 2 : -1]), 0)
+    kept = prune(database, "default", 9)
+    assert kept == Pruned(tuple(runs[-2 : -keep_runs - 2 : -1]), 0)
 
 
 @pytest.mark.parametrize("keep_runs", [0, 1, 2, 3])
@@ -76,25 +77,25 @@ def test_pruning_frees_what_it_says(shop: Shop, database: Connection) -> None:
     _publish(other, 2, 2)
     before, of_other = state_of(database), state_of(database, "other")
     n_bytes = _size(database, tables_of(database))
-    pruned = publishing.prune(database, "default", 2)
+    pruned = prune(database, "default", 2)
     assert pruned.kept == (runs[2], runs[1])
     assert pruned.freed_bytes == n_bytes - _size(database, tables_of(database)) > 0
-    assert publishing.prune(database, "default", 2).freed_bytes == 0
-    assert publishing.prune(database, "default", 0).kept == ()
+    assert prune(database, "default", 2).freed_bytes == 0
+    assert prune(database, "default", 0).kept == ()
     assert tables_of(database) == named_tables(database)
     assert (state_of(database), state_of(database, "other")) == (before, of_other)
     with pytest.raises(InputError, match="is kept"):
-        publishing.rollback(database, "default")
-    assert publishing.rollback(database, "other").withdrawn == (6,)
+        rollback(database, "default")
+    assert rollback(database, "other").withdrawn == (6,)
 
 
 def test_pruning_drops_the_undo_of_the_oldest_run_that_stays(
     shop: Shop, database: Connection
 ) -> None:
     _publish(shop, 3, 3, is_repeated=True)
-    assert publishing.prune(database, "default", 1).freed_bytes > 0
+    assert prune(database, "default", 1).freed_bytes > 0
     assert _endings(database) == sorted([*_tables(1), "measures_r3_undo", "profiles_r3_undo"])
-    assert publishing.rollback(database, "default").current_run_id == 2
+    assert rollback(database, "default").current_run_id == 2
     assert _endings(database) == _tables(1)
 
 
@@ -102,12 +103,12 @@ def test_fewer_than_none_cannot_be_kept(shop: Shop, database: Connection) -> Non
     _publish(shop, 2, 2)
     before = tables_of(database)
     with pytest.raises(InputError, match="-1 earlier runs cannot be kept; give 0 or more"):
-        publishing.prune(database, "default", -1)
+        prune(database, "default", -1)
     assert tables_of(database) == before
 
 
 def test_a_store_without_runs_has_nothing_to_prune(database: Connection) -> None:
-    assert publishing.prune(database, "nowhere", 0) == publishing.Pruned((), 0)
+    assert prune(database, "nowhere", 0) == Pruned((), 0)
 
 
 def test_what_is_in_use_waits_for_the_next_time(
@@ -121,9 +122,9 @@ def test_what_is_in_use_waits_for_the_next_time(
     database.execute(f"CREATE VIEW theirs AS SELECT * FROM {first}".encode())
     with postgres.connect(database_url) as reader, reader.transaction():
         reader.execute(f"SELECT * FROM {second}".encode())
-        assert publishing.prune(database, "default", 0).freed_bytes > 0  # the measures
+        assert prune(database, "default", 0).freed_bytes > 0  # the measures
         assert {first, second} <= tables_of(database) == named_tables(database)
     database.execute("DROP VIEW theirs")
-    assert publishing.prune(database, "default", 0).freed_bytes > 0
+    assert prune(database, "default", 0).freed_bytes > 0
     assert _endings(database) == _tables(3)
     assert tables_of(database) == named_tables(database)

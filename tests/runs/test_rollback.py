@@ -71,19 +71,19 @@ def test_run_after_run_is_put_back_as_it_was(
     shop: Shop, database: Connection, kinds: tuple[str, ...]
 ) -> None:
     first, second, third = _three_states(shop, kinds)
-    done = publishing.rollback(database, "default")
+    done = runs.rollback(database, "default")
     assert (done.current_run_id, done.withdrawn) == (second.run_id, (third.run_id,))
     assert done.n_profiles == len(second.profiles)
     assert state_of(database) == second
     assert tables_of(database) == named_tables(database)
-    assert publishing.rollback(database, "default").current_run_id == first.run_id
+    assert runs.rollback(database, "default").current_run_id == first.run_id
     assert state_of(database) == first
     assert tables_of(database) == named_tables(database)
     assert len(tables_of(database)) == 2
     statuses = [run["status"] for run in runs.list_runs(database)]
     assert statuses == ["withdrawn", "withdrawn", "published"]
     with pytest.raises(InputError, match=r"No run before run 1 .* is kept; .*: none"):
-        publishing.rollback(database, "default")
+        runs.rollback(database, "default")
 
 
 @pytest.mark.parametrize("kinds", [("swap", "update", "swap"), ("swap", "swap", "update")])
@@ -96,14 +96,14 @@ def test_rows_are_put_back_where_the_partition_must_stay(
     states = _three_states(shop, kinds)
     database.execute(addition)
     partition = _partition(database)
-    done = publishing.rollback(database, "default", states[0].run_id)
+    done = runs.rollback(database, "default", states[0].run_id)
     assert done.withdrawn == (states[2].run_id, states[1].run_id)
     assert _without_note(state_of(database)) == states[0]
     assert _partition(database) == partition
     assert tables_of(database) == named_tables(database)
     assert len(tables_of(database)) == 2
     shop.publish(STAYS, APRIL)
-    assert publishing.rollback(database, "default").current_run_id == states[0].run_id
+    assert runs.rollback(database, "default").current_run_id == states[0].run_id
     assert _without_note(state_of(database)) == states[0]
 
 
@@ -124,7 +124,7 @@ def test_columns_of_their_own_keep_what_is_in_them(shop: Shop, database: Connect
     database.execute(b"UPDATE customer_profiles SET note = customer_id WHERE customer_id < 'c3'")
     shop.publish(dict.fromkeys(("c1", "c4", "comes"), Customer("whale")), APRIL)
     database.execute(b"UPDATE customer_profiles SET note = 'later' WHERE customer_id = 'c4'")
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     notes = database.execute(
         "SELECT customer_id, note FROM customer_profiles ORDER BY 1"
     ).fetchall()
@@ -136,7 +136,7 @@ def test_a_kept_table_that_no_longer_fits_gives_its_rows(shop: Shop, database: C
     before = state_of(database)
     shop.publish(dict.fromkeys(("c1", "comes"), Customer("whale")), APRIL)
     database.execute(b"ALTER TABLE customer_profiles ADD CHECK (total_orders >= 0)")
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     assert state_of(database) == before
     assert tables_of(database) == named_tables(database)
 
@@ -148,15 +148,15 @@ def test_a_store_whose_partition_somebody_dropped_has_its_former_run_again(
     before = state_of(database)
     shop.publish({"a": Customer()}, APRIL)
     database.execute(f"DROP TABLE {_partition(database)}".encode())
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     assert state_of(database) == before
 
 
 def test_what_cannot_be_put_back_is_refused_and_nothing_changes(
     shop: Shop, database: Connection
 ) -> None:
-    with pytest.raises(InputError, match="No run of store 'default' is in force"):
-        publishing.rollback(database, "default")
+    with pytest.raises(InputError, match="Store 'default' has no current run"):
+        runs.rollback(database, "default")
     numbers = [shop.publish({"a": Customer(value=float(n))}, MARCH).run_id for n in range(4)]
     failed = runs.start_run(database, "default")
     runs.fail_run(database, failed, "load", "broken")
@@ -167,11 +167,11 @@ def test_what_cannot_be_put_back_is_refused_and_nothing_changes(
         with pytest.raises(
             InputError, match=rf"Run {wanted} of store 'default' is not kept; {kept}"
         ):
-            publishing.rollback(database, "default", wanted)
-    with pytest.raises(InputError, match=f"Run {numbers[3]} .* is in force already"):
-        publishing.rollback(database, "default", numbers[3])
-    with pytest.raises(InputError, match="No run of store 'nowhere' is in force"):
-        publishing.rollback(database, "nowhere")
+            runs.rollback(database, "default", wanted)
+    with pytest.raises(InputError, match=f"Run {numbers[3]} .* is the current one already"):
+        runs.rollback(database, "default", numbers[3])
+    with pytest.raises(InputError, match="Store 'nowhere' has no current run"):
+        runs.rollback(database, "nowhere")
     assert (state_of(database), _ledger(database)) == (before, ledger)
 
 
@@ -181,11 +181,11 @@ def test_a_customer_to_whom_somebody_refers_does_not_go(shop: Shop, database: Co
     second = shop.publish({"comes": Customer()}, APRIL).run_id
     before, ledger = state_of(database), _ledger(database)
     database.execute(b"INSERT INTO letters VALUES ('default', 'comes')")
-    with pytest.raises(InputError, match=f"Run {second} brought .*comes.*letters.*delete those"):
-        publishing.rollback(database, "default")
+    with pytest.raises(InputError, match=f"run {second} added.*comes.*letters.*delete those"):
+        runs.rollback(database, "default")
     assert (state_of(database), _ledger(database)) == (before, ledger)
     database.execute(b"DELETE FROM letters")
-    assert publishing.rollback(database, "default").n_profiles == len(STAYS)
+    assert runs.rollback(database, "default").n_profiles == len(STAYS)
 
 
 def _ledger(database: Connection) -> list[tuple[object, ...]]:
@@ -196,17 +196,19 @@ def test_the_next_run_stands_on_the_one_that_was_put_back(shop: Shop, database: 
     first = shop.publish({"a": Customer("whale"), "b": Customer()}, MARCH)
     withdrawn = shop.publish({"a": Customer("low_value"), "b": Customer()}, APRIL)
     late = runs.start_run(database, "default")
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     previous = PreviousRun(withdrawn.run_id, {})
-    with pytest.raises(DatabaseError, match=f"run {first.run_id} is in force now.*run it again"):
-        publishing.publish(database, late, "default", [], axes=shop.axes, previous=previous)
+    with pytest.raises(DatabaseError, match=f"run {first.run_id} is current now.*run it again"):
+        publishing.publish(
+            database, publishing.Publication(late, "default", [], axes=shop.axes, previous=previous)
+        )
     third = shop.publish({"a": Customer("whale"), "b": Customer("modest")}, MAY)
     assert third.previous_run_id == first.run_id
     assert [(t.from_segment, t.to_segment) for t in third.transitions] == [("mid_tier", "modest")]
     assert shop.remembered("a") == ({}, {}, "2025-03-01")
     assert shop.remembered("b") == ({VALUE: "mid_tier"}, {VALUE: "2025-05-01"}, "2025-03-01")
     assert runs.list_runs(database)[0]["previous_run_id"] == first.run_id
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     assert runs.latest_published(database, "default") == first.run_id
 
 
@@ -217,9 +219,12 @@ def test_ids_of_a_run_that_was_withdrawn_are_not_given_again(
         run_id = runs.start_run(database, "default")
         definition = runs.SegmentDefinition(VALUE, number, f"s{number}", "segment", "d", {}, 0.5)
         publishing.publish(
-            database, run_id, "default", [], axes=shop.axes, definitions=[definition], model={}
+            database,
+            publishing.Publication(
+                run_id, "default", [], axes=shop.axes, definitions=[definition], model={}
+            ),
         )
-    publishing.rollback(database, "default")
+    runs.rollback(database, "default")
     found = runs.read_published(database, "default")
     assert found
     assert (found.run_id, found.known_ids) == (run_id - 1, {VALUE: {"s1": 1, "s2": 2}})
@@ -270,7 +275,7 @@ def test_any_chain_of_runs_is_put_back_link_by_link(
         chain.pop()
         _assert_put_back(shop, chain[-1])
     with pytest.raises(InputError, match="is kept"):
-        publishing.rollback(database, shop.store_id)
+        runs.rollback(database, shop.store_id)
 
 
 def _publish_step(shop: Shop, step: _Step) -> None:
@@ -295,7 +300,7 @@ def _assert_put_back(shop: Shop, wanted: State) -> None:
     assert wanted.run_id
     must_stay = wanted.run_id % 2 == 0
     with _referenced(shop.database) if must_stay else nullcontext():
-        done = publishing.rollback(shop.database, shop.store_id)
+        done = runs.rollback(shop.database, shop.store_id)
     assert (done.current_run_id, done.n_profiles) == (wanted.run_id, len(wanted.profiles))
     assert state_of(shop.database, shop.store_id) == wanted
     assert tables_of(shop.database) == named_tables(shop.database)

@@ -31,7 +31,7 @@ HOLD = """
 import sys, time
 from segpipe import postgres, publishing, runs
 with postgres.connect(sys.argv[1]) as connection:
-    with runs.hold_store(connection, "default", wait=False, told=print):
+    with runs.hold_store(connection, "default", wait=False, notify=print):
         runs.record_stage(connection, runs.start_run(connection, "default"), "cluster")
         print("held", flush=True)
         time.sleep(600)
@@ -50,7 +50,7 @@ def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
     def wait() -> None:
         with (
             postgres.connect(url) as other,
-            runs.hold_store(other, "default", wait=True, told=told.append),
+            runs.hold_store(other, "default", wait=True, notify=told.append),
         ):
             holds.set()
 
@@ -73,31 +73,31 @@ def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
 def test_a_second_one_waits_and_is_told(database: Connection, database_url: str) -> None:
     told: list[str] = []
     held = ExitStack()
-    held.enter_context(runs.hold_store(database, "default", wait=True, told=_nobody))
+    held.enter_context(runs.hold_store(database, "default", wait=True, notify=_nobody))
     run_id = runs.start_run(database, "default")
     with _waiting(database_url, told) as holds:
         assert not holds.is_set()
         runs.fail_run(database, run_id, "load", "done")
         held.close()
     (text,) = told
-    assert text.startswith(f"Run {run_id}, at work since 20")
-    assert text.endswith("holds store 'default'; waiting for its end.")
+    assert text.startswith(f"Run {run_id}, which started at 20")
+    assert text.endswith("holds store 'default'; waiting for it to end.")
 
 
 def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url: str) -> None:
     with (
-        runs.hold_store(database, "default", wait=False, told=_nobody),
+        runs.hold_store(database, "default", wait=False, notify=_nobody),
         postgres.connect(database_url) as other,
     ):
         run_id = runs.start_run(database, "default")
-        again = runs.hold_store(other, "default", wait=False, told=_nobody)
-        busy = pytest.raises(BusyError, match=f"Run {run_id}, at work since .*without --no-wait")
+        again = runs.hold_store(other, "default", wait=False, notify=_nobody)
+        busy = pytest.raises(BusyError, match=f"Run {run_id}, which started at .*without --no-wait")
         with busy as refused, again:
             pass
         assert refused.value.exit_status == 75
         assert [run["status"] for run in runs.list_runs(database)] == ["running"]
         runs.fail_run(database, run_id, "load", "done")
-        nameless = runs.hold_store(other, "default", wait=False, told=_nobody)
+        nameless = runs.hold_store(other, "default", wait=False, notify=_nobody)
         with pytest.raises(BusyError, match="Another segpipe holds store 'default'"), nameless:
             pass
 
@@ -105,18 +105,18 @@ def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url
 def test_two_stores_are_held_side_by_side(database: Connection, database_url: str) -> None:
     with (
         postgres.connect(database_url) as other,
-        runs.hold_store(database, "north", wait=False, told=_nobody),
-        runs.hold_store(other, "south", wait=False, told=_nobody),
+        runs.hold_store(database, "north", wait=False, notify=_nobody),
+        runs.hold_store(other, "south", wait=False, notify=_nobody),
     ):
         pass
 
 
 def test_who_fails_lets_go(database: Connection, database_url: str) -> None:
     with postgres.connect(database_url) as other:
-        failing = runs.hold_store(other, "default", wait=False, told=_nobody)
+        failing = runs.hold_store(other, "default", wait=False, notify=_nobody)
         with pytest.raises(ZeroDivisionError), failing:
             raise ZeroDivisionError
-        with runs.hold_store(database, "default", wait=False, told=_nobody):
+        with runs.hold_store(database, "default", wait=False, notify=_nobody):
             pass
 
 
@@ -129,10 +129,10 @@ def test_a_sweep_that_fails_lets_go(
     with postgres.connect(database_url) as other:
         with monkeypatch.context() as patched:
             patched.setattr("segpipe.runs.store_lock.sweep", failing)
-            held = runs.hold_store(other, "default", wait=False, told=_nobody)
+            held = runs.hold_store(other, "default", wait=False, notify=_nobody)
             with pytest.raises(DatabaseError), held:
                 pass
-        with runs.hold_store(database, "default", wait=False, told=_nobody):
+        with runs.hold_store(database, "default", wait=False, notify=_nobody):
             pass
 
 
@@ -142,7 +142,7 @@ def test_a_holder_whose_backend_is_killed_blocks_nobody(
     told: list[str] = []
     with (
         postgres.connect(database_url) as victim,
-        runs.hold_store(victim, "default", wait=False, told=_nobody),
+        runs.hold_store(victim, "default", wait=False, notify=_nobody),
         _waiting(database_url, told) as holds,
     ):
         database.execute("SELECT pg_terminate_backend(%s)", [victim.info.backend_pid])
@@ -163,7 +163,7 @@ def test_a_holder_that_is_killed_blocks_nobody_and_its_run_is_told(
                 holder.kill()
         finally:
             holder.kill()
-    assert "Run 1, at work since" in told[0]
+    assert "Run 1, which started at" in told[0]
     (run,) = runs.list_runs(database)
     assert (run["status"], run["failed_stage"]) == ("failed", "cluster")
     assert "killed" in run["error"]
@@ -182,7 +182,7 @@ def test_dead_runs_are_swept_with_what_they_left(database: Connection) -> None:
     database.execute(
         "UPDATE segmentation_runs SET measures_table = %s WHERE run_id = %s", [left, late]
     )
-    with runs.hold_store(database, "default", wait=False, told=_nobody, own_run_id=own):
+    with runs.hold_store(database, "default", wait=False, notify=_nobody, own_run_id=own):
         pass
     found = {
         run["run_id"]: (run["status"], run["failed_stage"]) for run in runs.list_runs(database)
@@ -209,7 +209,10 @@ def test_what_is_in_use_is_swept_the_next_time(database: Connection, database_ur
 
     measures = [measures_of(customers)]
     with pytest.raises(ZeroDivisionError):
-        publishing.publish(database, run_id, "default", failing(), axes=AXES, measures=measures)
+        publishing.publish(
+            database,
+            publishing.Publication(run_id, "default", failing(), axes=AXES, measures=measures),
+        )
     runs.fail_run(database, run_id, "load", "broken")
     (left,) = tables_of(database)
     with postgres.connect(database_url) as reader, reader.transaction():

@@ -20,7 +20,7 @@ from tests.conftest import AXES, Rows
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
     run_id = runs.start_run(database, store_id)
-    publishing.publish(database, run_id, store_id, [rows(ids)], axes=AXES)
+    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
     return run_id
 
 

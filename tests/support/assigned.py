@@ -53,7 +53,7 @@ def assigned(
 
 
 def define(shop: Shop) -> None:
-    """Give the run in force its definitions, which `Shop` leaves out."""
+    """Give the current run its definitions, which `Shop` leaves out."""
     run_id = runs.latest_published(shop.database, shop.store_id)
     rows = [
         SegmentDefinition(axis, number, name, "segment", name)
@@ -62,7 +62,9 @@ def define(shop: Shop) -> None:
     ]
     for row in rows:
         shop.database.execute(
-            "INSERT INTO segment_definitions VALUES (%s, %s, %s, %s, %s, %s, %s, NULL, 0, 0, 0)",
+            "INSERT INTO segment_definitions (store_id, run_id, axis, segment_id, segment, kind,"
+            " description, n_customers, share, lifetime_value)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, 0, 0, 0)",
             [shop.store_id, run_id, row.axis, row.segment_id, row.segment, row.kind, ""],
         )
 

@@ -1,4 +1,4 @@
-"""Customers by hand over several runs, for the tests of what is told of their moves."""
+"""Customers by hand over several runs, for the tests of their moves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARCH, APRIL, MAY = date(2025, 3, 1), date(2025, 4, 1), date(2025, 5, 1)
 
 @dataclass(frozen=True)
 class Customer:
-    """One line of a membership batch; by `stayed` the previous model says what it said before."""
+    """One line of a membership batch; `rescored` is the segment by the previous model."""
 
     segment: str = "mid_tier"
     trend: str = "steady"
@@ -68,7 +68,7 @@ def measures_of(customers: Mapping[str, Customer], *more: str) -> pa.RecordBatch
 
 @dataclass(frozen=True)
 class State:
-    """All that is in force in a store: the run, its rows, and the figures of each customer."""
+    """What is current in a store: the run, its rows, and the figures of each customer."""
 
     run_id: int | None
     profiles: list[dict[str, Any]]
@@ -83,14 +83,14 @@ def state_of(database: Connection, store_id: str = "default") -> State:
     )
     run_id = runs.latest_published(database, store_id)
     measures = {
-        name: publishing.read_measures(database, store_id, run_id or 0, name)
+        name: runs.read_measures(database, store_id, run_id or 0, name)
         for name in (row["customer_id"] for row in profiles)
     }
     return State(run_id, profiles, measures)
 
 
 def tables_of(database: Connection) -> set[str]:
-    """Tables of runs in the database, whatever the ledger says."""
+    """Tables of runs in the database, whether or not the ledger has them."""
     found = database.execute(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_[0-9a-f]{10}_r[0-9]+'"
     ).fetchall()
@@ -131,15 +131,17 @@ class Shop:
         run_id = runs.start_run(self.database, self.store_id, runs.RunFacts(as_of=as_of))
         self.last = publishing.publish(
             self.database,
-            run_id,
-            self.store_id,
-            [batch_of(customers, as_of, self.axes)],
-            axes=self.axes,
-            previous=PreviousRun(previous, same or {}, is_repeated) if previous else None,
-            as_of=as_of,
-            absent=absent,
-            keep_runs=keep_runs,
-            measures=[measures_of(customers)] if measures is None else measures,
+            publishing.Publication(
+                run_id,
+                self.store_id,
+                [batch_of(customers, as_of, self.axes)],
+                axes=self.axes,
+                previous=PreviousRun(previous, same or {}, is_repeated) if previous else None,
+                as_of=as_of,
+                absent=absent,
+                keep_runs=keep_runs,
+                measures=[measures_of(customers)] if measures is None else measures,
+            ),
         )
         return self.last
 
