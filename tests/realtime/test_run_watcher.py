@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from segpipe import postgres, publishing, runs
+from segpipe import postgres, runs
 from segpipe.realtime import run_watcher
 from segpipe.realtime.batching import AssignQueue
 from segpipe.realtime.run_watcher import RunWatcher
@@ -81,7 +81,7 @@ def test_customers_are_assigned_across_a_run_change_without_the_web(
     publish(url, tmp_path, 60, 2, "--model", model, "--force")
     wait_for(lambda: assigned()[0] == 2)
     with postgres.connect(url) as connection:
-        publishing.rollback(connection, "default")
+        runs.rollback(connection, "default")
     wait_for(lambda: assigned() == first)
     rest, _ = face.communicate(timeout=60)
     assert json.loads(rest) == [[], []]
