@@ -17,7 +17,7 @@ from load import percentile
 
 from segpipe import postgres
 from segpipe.answers import current_run, read_profile
-from segpipe.api.body import admitted
+from segpipe.api.body import validated
 from segpipe.api.request_models import CustomerIn
 from segpipe.model.document import model_of
 from segpipe.realtime import Customer, assign_customers, customer_of, prepare_features
@@ -54,7 +54,7 @@ def alone(url: str, lookups: Path, assignments: Path) -> dict[str, Any]:
 
 def customer_in(body: bytes) -> Customer:
     """The customer of a request body, as the service reads it."""
-    return customer_of(admitted(CustomerIn, body).model_dump(exclude_unset=True))
+    return customer_of(validated(CustomerIn, body).model_dump(exclude_unset=True))
 
 
 def timed(call: Callable[[T], object], values: Sequence[T], times: int) -> dict[str, float | None]:

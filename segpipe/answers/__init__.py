@@ -1,4 +1,4 @@
-"""What a store is asked: takes a connection, gives plain values for JSON, none of two runs."""
+"""Answers about a store as plain values for JSON, each from one run."""
 
 from segpipe.answers.axes import read_axes
 from segpipe.answers.cursor import OutdatedCursorError

@@ -1,4 +1,4 @@
-"""Every axis of the run in force: what it asks, what it looks at, and its segments with sizes."""
+"""Every axis of the current run: its question, its features, and its segments with sizes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AXES = """
 def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
     """The axes in the model's order, each with features, segments and verdict; None without a run.
 
-    The description of an axis of a user's own is None: a run keeps no more than its name.
+    The description of a user's own axis is None, since a run keeps only its name.
     """
     with snapshot(connection):
         run = current_run(connection, store_id)
@@ -93,6 +93,6 @@ def _feature(scale: Mapping[str, Any], measures: Mapping[str, Any]) -> dict[str,
 
 @cache
 def _questions() -> dict[str, str]:
-    """Question of every axis that segpipe knows, by its name."""
+    """Axis → its question, of every axis that segpipe knows."""
     shipped = [read_axis(path) for path in shipped_axes().values()]
     return {axis.name: axis.question for axis in (*axes_for(frozenset(INPUTS)), *shipped)}

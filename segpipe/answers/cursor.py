@@ -1,4 +1,4 @@
-"""Where a page of customers ended: an opaque text for the one who asks for the next page."""
+"""Where a page of customers ended, as an opaque text with which to ask for the next page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 
 from segpipe.core.errors import InputError, SegpipeError
 
-_LONGEST = 2000  # characters; an id has 100 and so has a name, each escaped
+_LONGEST = 2000  # characters; an id and a name have up to 100 each, escaped
 _MOST = 1e300  # of any amount
-_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class OutdatedCursorError(SegpipeError):
-    """The listing that the cursor belongs to is of a run that is no longer in force."""
+    """The cursor belongs to a listing of a run that is no longer current."""
 
     exit_status = 75
 
@@ -29,7 +29,7 @@ class Cursor:
     axis: str
     segment: str
     order: str
-    value: float | None  # of the column that it is ordered by; None: by the id alone
+    value: float | None  # of the column of the order; None: by id
     customer_id: str
 
     def text(self) -> str:
@@ -39,8 +39,8 @@ class Cursor:
 
 
 def read_cursor(text: str) -> Cursor:
-    """The cursor that `text` made; InputError for anything else."""
-    msg = "The cursor is none of this service's; leave it out to begin with the first page."
+    """The cursor of a text that `Cursor.text` gave; InputError for any other."""
+    msg = "The cursor is not one of this service's; leave it out to start with the first page."
     if len(text) > _LONGEST or not text.isascii():
         raise InputError(msg)
     try:
@@ -48,7 +48,7 @@ def read_cursor(text: str) -> Cursor:
         parts = json.loads(decoded)
     except (binascii.Error, ValueError, RecursionError) as error:
         raise InputError(msg) from error
-    if not isinstance(parts, list) or len(parts) != 6 or not _are_typed(*parts):
+    if not isinstance(parts, list) or len(parts) != 6 or not _are_valid(*parts):
         raise InputError(msg)
     return Cursor(*parts)
 
@@ -58,16 +58,16 @@ def check_cursor_matches(cursor: Cursor, run_id: int, axis: str, segment: str, o
     if (cursor.axis, cursor.segment, cursor.order) != (axis, segment, order):
         raise InputError(
             f"The cursor belongs to {cursor.axis}/{cursor.segment} in order of {cursor.order};"
-            " ask for that, or leave it out to begin with the first page."
+            " ask for that listing, or leave the cursor out to start with the first page."
         )
     if cursor.run_id != run_id:
         raise OutdatedCursorError(
-            f"The cursor is of run {cursor.run_id}, and run {run_id} is in force now; begin with"
-            " the first page again."
+            f"The cursor belongs to run {cursor.run_id}, and run {run_id} is the current one; start"
+            " with the first page again."
         )
 
 
-def _are_typed(*parts: object) -> bool:
+def _are_valid(*parts: object) -> bool:
     run_id, axis, segment, order, value, customer_id = parts
     return (
         type(run_id) is int
@@ -77,5 +77,5 @@ def _are_typed(*parts: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    """Whether the database could hold it."""
-    return isinstance(value, str) and not _UNSENDABLE.search(value)
+    """Whether it is a text that the database can hold."""
+    return isinstance(value, str) and not _NOT_STORABLE.search(value)

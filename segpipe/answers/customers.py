@@ -1,7 +1,6 @@
-"""The customers of a segment, a page at a time, in the order that is asked for.
+"""The customers of a segment, a page at a time, in a chosen order.
 
-Takes where the page before ended; gives rows and where this one ends. Absent customers are left
-out, as the segment's size leaves them out.
+Absent customers are left out, as they are in the segment's size.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ ORDERS = tuple(sign + name for name in (_BY_ID, *METRICS) for sign in ("", "-"))
 
 @dataclass(frozen=True)
 class _Listing:
-    """What is asked for; `walks` reads along the order's index instead of sorting the segment."""
+    """A listing; `walks` reads along the order's index instead of sorting the segment."""
 
     store_id: str
     axis: str
@@ -60,10 +59,10 @@ def list_customers(
     limit: int = 100,
     after: str | None = None,
 ) -> dict[str, Any] | None:
-    """Up to `limit` customers, where the next page begins, and the run in force; None without one.
+    """Up to `limit` customers, where the next page starts, and the current run; None without one.
 
-    `order` is one of ORDERS, descending with a minus; ties go by the id in the same direction.
-    Raises InputError for an unknown axis, segment or order and for a cursor that is none, and
+    `order` is one of ORDERS, descending with a minus; ties are ordered by id in the same direction.
+    Raises InputError for an unknown axis, segment or order and for an invalid cursor, and
     OutdatedCursorError for a cursor of another run.
     """
     if order not in ORDERS:
@@ -93,7 +92,7 @@ def list_customers(
 
 @dataclass(frozen=True)
 class _Size:
-    """A segment beside its axis, which has everybody."""
+    """Customers and value of a segment, and of its axis, which has all customers."""
 
     n_own: int
     n_all: int
@@ -102,7 +101,7 @@ class _Size:
 
 
 def _size(connection: Connection, store_id: str, run_id: int, axis: str, segment: str) -> _Size:
-    """Size of the segment; InputError for names that the run has not."""
+    """Size of the segment. Raises InputError for an axis or segment that the run lacks."""
     rows = connection.execute(
         """
         SELECT axis, segment, max(n_customers), max(lifetime_value) FROM (
@@ -123,9 +122,9 @@ def _size(connection: Connection, store_id: str, run_id: int, axis: str, segment
 
 
 def _is_quick_to_walk(size: _Size, order: str, limit: int, *, has_begun: bool) -> bool:
-    """Whether a page is met along the order's index before the whole segment could be sorted.
+    """Whether walking the order's index fills a page faster than sorting the segment does.
 
-    By value it is not where the segment lies at the other end: its mean tells.
+    By value it does not if the segment is at the other end of the index, as its mean shows.
     """
     if order.removeprefix("-") not in _INDEXED or limit * size.n_all >= size.n_own**2:
         return False
@@ -141,23 +140,23 @@ def _check_known(name: str, known: Iterable[str], kind: str, where: str) -> None
 
 
 def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> list[Any]:
-    """The rows, and one more where there is one."""
+    """The rows of the page, and one more if there is one."""
     connection.execute("SET LOCAL jit = off")  # compiling takes longer than the page
     column = sql.Identifier(listing.column)
     keys = [column] if listing.column == _BY_ID else [column, sql.Identifier(_BY_ID)]
     direction = sql.SQL(" DESC" if listing.is_descending else "")
     order = sql.SQL(", ").join([sql.SQL("{}{}").format(key, direction) for key in keys])
-    told = dict.fromkeys((_BY_ID, *_COLUMNS, listing.column))
+    columns = dict.fromkeys((_BY_ID, *_COLUMNS, listing.column))
     statement = sql.SQL(
-        "SELECT {told}, (membership_strengths->>%(axis)s)::double precision, {column} FROM"
+        "SELECT {shown}, (membership_strengths->>%(axis)s)::double precision, {column} FROM"
         " (SELECT * FROM (SELECT {read}, membership_strengths FROM customer_profiles"
         " WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL AND {is_own}{after}) AS own"
         " ORDER BY {order} LIMIT %(limit)s) AS page ORDER BY {order}"
     ).format(
-        told=_names((_BY_ID, *_COLUMNS)),
+        shown=_names((_BY_ID, *_COLUMNS)),
         column=column,
-        read=_names(tuple(told)),
-        is_own=sql.SQL(_IS_OWN_ON_THE_WAY if listing.walks else _IS_OWN),
+        read=_names(tuple(columns)),
+        is_own=sql.SQL(_IS_OWN_BY_WALKING if listing.walks else _IS_OWN),
         after=_after(keys, listing, is_whole=not listing.walks, has_start=start is not None),
         order=order,
     )
@@ -173,10 +172,10 @@ def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> li
     return connection.execute(statement, parameters).fetchall()
 
 
-# Until autovacuum has come, the planner knows neither how many a segment has nor where they lie. So
-# it is left no choice: a condition that no index serves is checked along the index of the order;
-# and a query with an OFFSET is not begun in that order, but has the whole segment read and sorted.
-_IS_OWN_ON_THE_WAY = "(segment_memberships->%(axis)s) = to_jsonb(%(segment)s::text)"
+# Until autovacuum has run, the planner knows neither the size of a segment nor where its rows are.
+# So it gets no choice: a condition without an index is checked along the index of the order, and a
+# subquery with OFFSET is read and sorted as a whole.
+_IS_OWN_BY_WALKING = "(segment_memberships->%(axis)s) = to_jsonb(%(segment)s::text)"
 _IS_OWN = "segment_memberships @> %(memberships)s::jsonb"
 _AS_A_WHOLE = " OFFSET 0"
 
@@ -185,12 +184,12 @@ def _after(
     keys: Sequence[sql.Identifier], listing: _Listing, *, is_whole: bool, has_start: bool
 ) -> sql.Composed:
     bounds = ["%(value)s", "%(customer_id)s"][-len(keys) :]
-    beyond = sql.SQL(" AND ({}) {} ({})").format(
+    next_rows = sql.SQL(" AND ({}) {} ({})").format(
         sql.SQL(", ").join(keys),
         sql.SQL("<" if listing.is_descending else ">"),
         sql.SQL(", ".join(bounds)),
     )
-    return sql.Composed([beyond] if has_start else []) + sql.SQL(_AS_A_WHOLE if is_whole else "")
+    return sql.Composed([next_rows] if has_start else []) + sql.SQL(_AS_A_WHOLE if is_whole else "")
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

@@ -1,4 +1,4 @@
-"""The published profile of a customer: one statement, a row of two indexes."""
+"""The published profile of a customer, by one statement that reads two indexes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _QUERY = f"""
 
 
 def read_profile(connection: Connection, store_id: str, customer_id: str) -> dict[str, Any] | None:
-    """The customer's segments, strengths, metrics and past, with the run in force.
+    """The customer's segments, strengths, metrics and history, with the current run.
 
-    None where the store has no such customer, or no published run. `confidence` is the mean of the
-    strengths; `written_by_run_id` is an earlier run's where nothing changed since, or where the
-    customer is absent from the newest file (`is_absent`).
+    None if the store has no such customer, or no published run. `confidence` is the mean of the
+    strengths; `written_by_run_id` is an earlier run if nothing changed since, or if the customer is
+    absent from the newest file (`is_absent`).
     """
     with plain_errors():
         row = connection.execute(
@@ -43,27 +43,27 @@ def read_profile(connection: Connection, store_id: str, customer_id: str) -> dic
         return None
     run_id, as_of, published_at, written_by, is_absent, *values = row
     metrics = dict(zip(METRICS, values, strict=False))
-    told = dict(zip(_COLUMNS, values[len(METRICS) :], strict=True))
-    strengths = told["membership_strengths"]
+    columns = dict(zip(_COLUMNS, values[len(METRICS) :], strict=True))
+    strengths = columns["membership_strengths"]
     return {
         "customer_id": customer_id,
         "store_id": store_id,
         "as_of": plain_values(as_of),
-        "segment_memberships": told["segment_memberships"],
-        "dominant_segments": told["dominant_segments"],
+        "segment_memberships": columns["segment_memberships"],
+        "dominant_segments": columns["dominant_segments"],
         "membership_strengths": strengths,
         "confidence": confidence(strengths),
         "metrics": metrics,
         "run": run_document(run_id, as_of, published_at),
         "written_by_run_id": written_by,
-        "previous_segments": told["previous_segments"],
-        "segment_since": told["segment_since"],
-        "first_seen_on": plain_values(told["first_seen_on"]),
-        "last_updated": plain_values(told["last_updated"]),
+        "previous_segments": columns["previous_segments"],
+        "segment_since": columns["segment_since"],
+        "first_seen_on": plain_values(columns["first_seen_on"]),
+        "last_updated": plain_values(columns["last_updated"]),
         "is_absent": is_absent,
     }
 
 
 def confidence(strengths: dict[str, float]) -> float:
-    """Mean of the strengths, to four decimals as they are; 0 without an axis."""
+    """Mean of the strengths, to four decimals like them; 0 without an axis."""
     return round(sum(strengths.values()) / len(strengths), 4) if strengths else 0.0

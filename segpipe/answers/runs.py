@@ -1,4 +1,4 @@
-"""The ledger, and who moved from one run to the next: as the commands tell it, in plain values."""
+"""The ledger, and who moved from one run to the next, in plain values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segpipe.core.plain import plain_values
 from segpipe.postgres import Connection
 from segpipe.runs.current_run import current_run, snapshot
 
-_COLUMNS = (  # not the error of a failed run, nor tables: they speak of files and of the server
+_COLUMNS = (  # neither errors nor tables, which name files and the server
     "run_id",
     "store_id",
     "status",
@@ -30,7 +30,7 @@ _COLUMNS = (  # not the error of a failed run, nor tables: they speak of files a
 
 
 def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[str, Any]:
-    """The store's newest runs, the failed and withdrawn ones too, and the one in force."""
+    """The store's newest runs, the failed and withdrawn ones too, and the current one."""
     with snapshot(connection):
         run = current_run(connection, store_id)
         rows = runs.list_runs(connection, store_id, limit)
@@ -43,10 +43,10 @@ def list_runs(connection: Connection, store_id: str, limit: int = 20) -> dict[st
 def read_transitions_of(
     connection: Connection, store_id: str, run_id: int | None = None, axes: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """Who changed segment since the run before the given one, or the one in force.
+    """Who changed segment with the given run, or with the current one.
 
-    None where no run is in force and none is named. Raises InputError for a run that was not
-    published, or an axis that it has not. `run` is the one in force.
+    None if no run is given and none is published. Raises InputError for a run that was not
+    published, or an axis that it lacks. `run` is the current one.
     """
     with snapshot(connection):
         run = current_run(connection, store_id)
@@ -54,5 +54,5 @@ def read_transitions_of(
         if wanted is None:
             return None
         found = runs.read_transitions(connection, wanted, store_id, axes)
-    told: dict[str, Any] = plain_values(asdict(found))
-    return {**told, "run": run.document() if run else None}
+    transitions: dict[str, Any] = plain_values(asdict(found))
+    return {**transitions, "run": run.document() if run else None}

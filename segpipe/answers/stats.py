@@ -1,6 +1,6 @@
-"""How many customers a store has, and how many each segment.
+"""How many customers a store and each of its segments have.
 
-Takes the counts of the run in force; absent customers, whose rows are kept, are in none of them.
+The counts are those of the current run; absent customers, whose rows are kept, are in none of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Sizes = dict[str, dict[str, int]]
 
 
 def read_stats(connection: Connection, store_id: str) -> dict[str, Any] | None:
-    """Customers, axes, segments and sizes of the run in force, None without one.
+    """Customers, axes, segments and sizes of the current run, None without one.
 
-    `total_customers` is what `current_profiles` has; `customers_with_segments` those who are in a
-    segment, and not in a state, on one axis at least. `segments_per_axis` counts segments without
-    the states; the distribution has both.
+    `total_customers` counts the rows of `current_profiles`; `customers_with_segments` those with a
+    segment, not a state, on at least one axis. `segments_per_axis` counts segments without the
+    states; the distribution has both.
     """
     with snapshot(connection):
         run = current_run(connection, store_id)
@@ -67,10 +67,10 @@ def _sizes(counted: list[tuple[Any, ...]]) -> Sizes:
 def _count_without(
     connection: Connection, store_id: str, sizes: Sizes, states: Mapping[str, list[str]]
 ) -> int:
-    """Customers who are in a state on every axis.
+    """Number of customers who are in a state on every axis.
 
-    Nobody where some axis has nobody in a state, which is usual. Else they are looked for, through
-    the index, among those of the axis that has the fewest.
+    It is 0 if some axis has nobody in a state, which is usual. Otherwise they are looked up by the
+    index, among the customers in a state of the axis that has the fewest.
     """
     n_in_states = {
         axis: sum(own.get(state, 0) for state in states[axis]) for axis, own in sizes.items()

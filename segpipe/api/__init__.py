@@ -1,6 +1,6 @@
-"""The service: takes requests, gives what the published run says of a customer, in real time.
+"""The HTTP service: published customers, and customers assigned in real time.
 
-The one place that imports the web's libraries, which are the extra `api`.
+The one package that imports web libraries, which are the extra `api`.
 """
 
 from segpipe.api.server import bind, serve

@@ -1,6 +1,6 @@
-"""A request's body: takes it piece by piece, gives what the schema admits of it.
+"""Reads a request's body within its limits, and validates it.
 
-It is counted while it arrives, and has to arrive within ten seconds.
+The size is counted as the body arrives, and it has to arrive within ten seconds.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Body = TypeVar("Body", bound=BaseModel)
 SECONDS = 10.0
 ONE = 1_000_000  # bytes, of a single customer
 MANY = 16_000_000  # bytes, of a batch
-_CLOSE = {"Connection": "close"}  # what is still to come is not read
+_CLOSE = {"Connection": "close"}  # the rest of the body is not read
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The body. Raises 413 above `most` bytes, and 408 where it does not arrive."""
+    """The body. Raises 413 if it has more than `most` bytes, and 408 if it does not arrive."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:12]) > most:
         raise _too_long(most)
@@ -34,12 +34,12 @@ async def read_body(request: Request, most: int) -> bytes:
                     raise _too_long(most)
                 parts.append(part)
     except TimeoutError:
-        late = f"The body did not arrive within {SECONDS:.0f} seconds."
-        raise HTTPException(408, late, _CLOSE) from None
+        message = f"The body did not arrive within {SECONDS:.0f} seconds; send it again."
+        raise HTTPException(408, message, _CLOSE) from None
     return b"".join(parts)
 
 
-def admitted(kind: type[Body], content: bytes) -> Body:
+def validated(kind: type[Body], content: bytes) -> Body:
     """The body as that model. Raises 422 with every field that is wrong."""
     try:
         return kind.model_validate_json(content)
@@ -49,5 +49,5 @@ def admitted(kind: type[Body], content: bytes) -> Body:
 
 
 def _too_long(most: int) -> HTTPException:
-    # Not closed at once: what is still to come would have the answer thrown away.
-    return HTTPException(413, f"The body is longer than {most:,} bytes.")
+    # The connection stays open: if it were closed, the rest of the body would discard the answer.
+    return HTTPException(413, f"The body is longer than {most:,} bytes; send less at once.")

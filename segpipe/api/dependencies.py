@@ -1,4 +1,4 @@
-"""What the endpoints have in common: the state, texts of a path, and errors for the document."""
+"""What the endpoints share: the worker's state, parameters, and the errors they document."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ CustomerId = Annotated[
         min_length=1,
         max_length=LONGEST_ID,
         pattern=ID_PATTERN,
-        description="As in the file, percent-encoded; a slash may stand as it is.",
+        description="The id as in the file, percent-encoded; a slash need not be.",
         examples=["c0001"],
     ),
 ]
 Name = Annotated[str, Path(min_length=1, max_length=200, pattern=ID_PATTERN)]
 Axes = Annotated[list[Label] | None, Query(alias="axis", max_length=50)]
-_AGAIN = {
+_RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }
-_WORDS = {
-    401: "No key, or none that is active.",
-    403: "The key may only read.",
-    404: "There is no such thing, in words.",
+_DESCRIPTIONS = {
+    401: "No key, or not an active one.",
+    403: "The key is read-only.",
+    404: "It does not exist; the detail says what.",
     408: "The request did not arrive in time.",
-    409: "It contradicts what is in force.",
+    409: "It contradicts the current run.",
     413: "The body is too long.",
-    429: "The key asks too often.",
+    429: "The key's rate is used up.",
     500: "The service failed.",
-    503: "The database is away, no run is published, or too much waits.",
+    503: "The database does not answer, no run is published, or too many requests wait.",
 }
 
 
 def state_of(request: Request) -> WorkerState:
-    """What this worker knows."""
+    """The state of this worker."""
     state: WorkerState = request.app.state.segpipe
     return state
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of an endpoint behind a key, for the document."""
+    """The errors of an endpoint that needs a key, for the OpenAPI document."""
     found: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": _WORDS[status]}
+        status: {"model": Problem, "description": _DESCRIPTIONS[status]}
         for status in (401, 429, 503, *statuses)
     }
     for status in (429, 503):
-        found[status]["headers"] = _AGAIN
+        found[status]["headers"] = _RETRY_AFTER
     found[422] = {"model": Invalid, "description": "A field is wrong."}
     return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
 
 def json_or_404(found: dict[str, Any] | None, missing: HTTPException) -> JSONResponse:
-    """The answer, or the error where there is none."""
+    """The answer, or the error if there is none."""
     if found is None:
         raise missing
     return JSONResponse(found)

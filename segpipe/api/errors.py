@@ -19,7 +19,7 @@ from segpipe.api.request_models import PATTERN_MESSAGES
 from segpipe.core.errors import BusyError, DatabaseError, InputError, SegpipeError
 from segpipe.realtime.batching import OverloadedError
 
-AGAIN = {"Retry-After": "1"}
+RETRY_AFTER = {"Retry-After": "1"}
 AWAY = "The database does not answer; try again in a second."
 DENIED = "The service's role lacks a privilege in the database; the log names it."
 FAILED = "The service failed at this request; its log has the reason under the request id."
@@ -43,7 +43,7 @@ def problem(status: int, detail: object, headers: Mapping[str, str] | None = Non
 
 def unavailable(detail: str) -> HTTPException:
     """503, which asks the client to try again in a second."""
-    return HTTPException(503, detail, AGAIN)
+    return HTTPException(503, detail, RETRY_AFTER)
 
 
 def invalid(loc: Sequence[str | int], message: str, kind: str = "value_error") -> JSONResponse:
@@ -102,7 +102,7 @@ def _known(request: Request, error: Exception) -> JSONResponse:
     if status == 422:
         return invalid(["query"], str(error))
     detail = AWAY if type(error) is DatabaseError else str(error)  # it may name the server
-    return problem(status, detail, AGAIN if status == 503 else None)
+    return problem(status, detail, RETRY_AFTER if status == 503 else None)
 
 
 def _unexpected(_request: Request, _error: Exception) -> JSONResponse:

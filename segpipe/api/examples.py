@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document, each of which a test sends."""
+"""The examples of the OpenAPI document; a test sends each of them."""
 
 from __future__ import annotations
 

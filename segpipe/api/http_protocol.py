@@ -1,6 +1,6 @@
-"""HTTP as uvicorn speaks it, with less patience: a head is complete in ten seconds, and is short.
+"""uvicorn's HTTP protocol with limits: a request's head arrives in ten seconds, and is short.
 
-Else connections that say nothing, or a byte a second, would be held for ever.
+Without them, clients that send nothing, or a byte a second, would hold a connection forever.
 """
 
 from __future__ import annotations
@@ -17,65 +17,69 @@ LONGEST_HEAD = 64 * 1024  # bytes
 
 
 class TimeoutHttpProtocol(HttpToolsProtocol):
-    """One connection; its patience ends where a head does."""
+    """One connection; a timer runs until a head is complete."""
 
-    _waiting: TimerHandle | None = None
+    _timer: TimerHandle | None = None
     _n_head_bytes = 0
-    _is_in_body = False  # of a request that may have been answered before it was read
+    _is_in_body = False  # of a request that may be answered before it is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        self._stop_waiting()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, unless the head has grown too long."""
+        """Feed the parser, and refuse a head that is too long."""
         if self.cycle is None or self.cycle.response_complete:
-            self._wait()
-        if self._waiting is not None and not self._is_in_body:
+            self._start_timer()
+        if self._timer is not None and not self._is_in_body:
             self._n_head_bytes += len(data)
         super().data_received(data)
-        # Counted with what follows the head, but by then the head was complete and nobody waits.
-        if self._waiting is not None and self._n_head_bytes > LONGEST_HEAD:
-            self._refuse(431, "The request's head is longer than 64 KB.")
+        # What follows the head is counted too, but by then the head was complete and no timer runs.
+        if self._timer is not None and self._n_head_bytes > LONGEST_HEAD:
+            self._refuse(431, "The request's head is longer than 64 KB; send shorter headers.")
 
     def on_headers_complete(self) -> None:
-        """Wait no longer: what follows is the body, which has its own limits."""
-        self._stop_waiting()
+        """Stop the timer: the body follows, which has its own limits."""
+        self._stop_timer()
         self._is_in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """What comes next is a head."""
-        self._stop_waiting()
+        """Expect a head next."""
+        self._stop_timer()
         self._is_in_body = False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """The answer to what is no HTTP, in the shape of the others."""
+        """Answer what is not HTTP in the shape of the other errors."""
         self._refuse(400, msg)
 
-    def _wait(self) -> None:
-        if self._waiting is None:
+    def _start_timer(self) -> None:
+        if self._timer is None:
             self._n_head_bytes = 0
-            self._waiting = self.loop.call_later(HEAD_SECONDS, self._give_up)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _give_up(self) -> None:
-        self._waiting = None
-        if self._is_in_body:  # it has its answer: a second one would be taken for the next one's
+    def _time_out(self) -> None:
+        self._timer = None
+        if (
+            self._is_in_body
+        ):  # already answered: the client would take a second answer for the next request's
             self.transport.close()
         elif not self.transport.is_closing():
-            self._refuse(408, "The request's head did not arrive within ten seconds.")
+            self._refuse(
+                408, "The request's head did not arrive within ten seconds; send it again."
+            )
 
     def _refuse(self, status: int, detail: str) -> None:
         body = json.dumps({"detail": detail}).encode()

@@ -1,7 +1,7 @@
-"""What Prometheus scrapes: requests, customers assigned, and how the service stands.
+"""The service's metrics for Prometheus: requests, customers assigned, run and database.
 
-No label has a customer, a key or a path as it came. Several workers write to one folder, from
-which the one that is asked adds up.
+No label has a customer, a key or a raw path. Several workers write to one folder; the one that is
+scraped adds them up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class ServiceMetrics:
-    """Counts of one worker."""
+    """Metrics of one worker."""
 
     def __init__(self) -> None:
         self._own = CollectorRegistry()
@@ -44,7 +44,7 @@ class ServiceMetrics:
         )
         self.rejected = Counter(
             "segpipe_rejected_requests",
-            "Requests turned away before they were looked at.",
+            "Requests refused before they were read.",
             ("reason",),
             registry=self._own,
         )
@@ -52,16 +52,16 @@ class ServiceMetrics:
         self.published_at = self._gauge(
             "segpipe_run_published_timestamp_seconds", "When that run was published."
         )
-        self.database_up = self._gauge("segpipe_database_up", "1 where the database answered last.")
+        self.database_up = self._gauge("segpipe_database_up", "1 if the database answered last.")
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self._own, multiprocess_mode="mostrecent")
 
     def text(self) -> bytes:
-        """All figures, those of the other workers too, in Prometheus' text format."""
+        """All metrics, those of the other workers too, in Prometheus' text format."""
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if not folder or not Path(folder).is_dir():
             return generate_latest(self._own)
-        together = CollectorRegistry()
-        MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        all_workers = CollectorRegistry()
+        MultiProcessCollector(all_workers, folder)  # type: ignore[no-untyped-call]
+        return generate_latest(all_workers)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the bodies that the endpoints read themselves."""
+"""The OpenAPI document, with the bodies that the endpoints read themselves, and its page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KEY = {
     "type": "apiKey",
     "in": "header",
     "name": "X-API-Key",
-    "description": "Made by `segpipe keys create NAME`.",
+    "description": "Create one with `segpipe keys create NAME`.",
 }
-_UNGUARDED = ("/health",)
+_WITHOUT_KEY = ("/health",)
 
 
 def request_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str, Any]:
-    """The entry of an endpoint that reads its body itself; the examples are sent by a test."""
+    """The entry of an endpoint that reads its body itself; a test sends the examples."""
     content = {
         "schema": {"$ref": _REF.format(model=model.__name__)},
         "examples": {name: {"value": value} for name, value in examples.items()},
@@ -34,7 +34,7 @@ def request_body(model: type[BaseModel], **examples: dict[str, Any]) -> dict[str
 
 
 def document_of(app: FastAPI) -> dict[str, Any]:
-    """The document, made once."""
+    """The document, built once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -49,7 +49,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
             schemas.pop(unused, None)
         parts["securitySchemes"] = {"ApiKey": _KEY}
         document["security"] = [{"ApiKey": []}]
-        for path in _UNGUARDED:
+        for path in _WITHOUT_KEY:
             document["paths"][path]["get"]["security"] = []
         app.openapi_schema = document
     return app.openapi_schema
@@ -62,7 +62,7 @@ _STYLE = (
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """Every endpoint with what it takes and an example."""
+    """A page that shows every endpoint with its parameters and examples."""
     info = document["info"]
     sections = [
         _section(path, method, operation)

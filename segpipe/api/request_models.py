@@ -1,6 +1,6 @@
-"""What a request may say: every text, list and number bounded, and nothing that is not known.
+"""Models of the request bodies: every text, list and number has bounds, unknown keys are errors.
 
-Takes JSON; gives records whose `model_dump(exclude_unset=True)` is what `customer_of` reads.
+`model_dump(exclude_unset=True)` of a customer is what `realtime.customer_of` reads.
 """
 
 from __future__ import annotations
@@ -33,41 +33,41 @@ _DAY = r"(19[7-9]\d|2[01]\d\d|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _OFFSET = r"(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)"
 _WHEN = rf"^{_DAY}([T ]{_TIME}{_OFFSET}?)?$"
-PATTERN_MESSAGES = {  # of what does not match: a pattern is not for people
+PATTERN_MESSAGES = {  # shown in place of the pattern, which few can read
     _WHEN: "Expected an ISO date or timestamp such as 2025-06-30 or 2025-06-30T12:00:00Z",
     _TEXT: "Should have no control characters",
     ID_PATTERN: "Should not be blank, and have no control characters",
 }
-_CENT = Decimal("0.0001")  # as the tables keep amounts
+_STEP = Decimal("0.0001")  # as the tables keep amounts
 _ISO_DAY = re.compile(_DAY)
 
 
 def _to_four_decimals(value: Decimal) -> Decimal:
-    return value.quantize(_CENT, ROUND_HALF_UP)
+    return value.quantize(_STEP, ROUND_HALF_UP)
 
 
-def _existing(text: str) -> str:
-    """The text, where its day exists, as the pattern cannot tell of the 31st."""
+def _check_day_exists(text: str) -> str:
+    """The text, if its day exists: the pattern admits any 31st."""
     try:
         date.fromisoformat(text[:10])
     except ValueError:
-        msg = "There is no such day; expected one such as 2025-06-30"
+        msg = "This day does not exist; expected one such as 2025-06-30"
         raise PydanticCustomError("date_value", msg) from None
     return text
 
 
-def _iso_day(value: object) -> object:
-    """Refuse what pydantic would take for a date too: a number, a timestamp."""
+def _check_iso_day(value: object) -> object:
+    """The value, unless pydantic takes it for a date though it is a number or a timestamp."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not (isinstance(value, str) and _ISO_DAY.fullmatch(value)):
-        msg = "Expected a day of 1970 to 2200 such as 2025-06-30"
+        msg = "Expected a day from 1970 to 2200 such as 2025-06-30"
         raise PydanticCustomError("date_value", msg)
     return value
 
 
 def _number(most: int, pattern: str, least: int | None = None) -> tuple[Any, ...]:
-    """Metadata of a number that may come as a text too, which has to match the pattern."""
+    """Metadata of a number that may also come as a text, which has to match the pattern."""
     least = -most if least is None else least
     texts = re.compile(pattern, re.ASCII)
 
@@ -88,8 +88,8 @@ def _number(most: int, pattern: str, least: int | None = None) -> tuple[Any, ...
     )
 
 
-def _whole(value: object) -> object:
-    """Refuse texts, true and false, which pydantic would take for numbers; 1.0 is 1 in JSON."""
+def _check_whole(value: object) -> object:
+    """The value, unless it is a text or a boolean, which pydantic would take for a number."""
     if isinstance(value, bool | str):
         raise PydanticCustomError("int_type", "Input should be a whole number")
     return value
@@ -104,11 +104,11 @@ Moment = Annotated[
         pattern=_WHEN,
         description="ISO date or timestamp; without an offset, the shop's wall clock.",
     ),
-    AfterValidator(_existing),
+    AfterValidator(_check_day_exists),
 ]
 Day = Annotated[
     date,
-    BeforeValidator(_iso_day),
+    BeforeValidator(_check_iso_day),
     WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_DAY}$"}),
 ]
 Money = Annotated[
@@ -122,21 +122,19 @@ Quantity = Annotated[
     AfterValidator(_to_four_decimals),
 ]
 Figure = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(_check_whole)]
 Rating = Annotated[Decimal, *_number(5, r"[1-4](\.\d{1,10})?|5(\.0{1,10})?", 1)]
-
-
 Channel = Annotated[str, Field(min_length=1, max_length=200, pattern=ID_PATTERN)]
 
 
 class Strict(BaseModel):
-    """A part of a request: an unknown key is refused, for it is a misspelt one."""
+    """A part of a request; an unknown key is an error, as it is likely misspelt."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class OrderIn(Strict):
-    """One order; with a negative total_price, what was sent back."""
+    """One order, or a return if total_price is negative."""
 
     order_date: Moment
     total_price: Money = Field(description="Charged after discount, before refunds.")
@@ -147,7 +145,7 @@ class OrderIn(Strict):
 
 
 class ItemIn(Strict):
-    """One line of an order; with a negative quantity, sent back."""
+    """One line of an order, or of a return if the quantity is negative."""
 
     quantity: Quantity
     product_title: Label | None = None
@@ -155,7 +153,7 @@ class ItemIn(Strict):
     category: Label | None = None
     price: Money | None = Field(None, description="List price of one unit.")
     order_id: Identifier | None = Field(
-        None, description="One of the orders'; else the only order, or the newest."
+        None, description="An order of this customer; else the only order, or the newest."
     )
     order_date: Moment | None = None
     total_price: Money | None = None
@@ -176,7 +174,7 @@ class TicketIn(Strict):
 
 
 class CustomerIn(Strict):
-    """Everything that is known of one customer; an empty list says there was nothing."""
+    """Everything that is known of one customer; an empty list means that there was nothing."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CUSTOMER]})
 
@@ -185,7 +183,7 @@ class CustomerIn(Strict):
     items: list[ItemIn] = Field(default=[], max_length=10_000)
     tickets: list[TicketIn] | None = Field(None, max_length=1_000)
     as_of: Day | None = Field(
-        None, description="The day of the observation; else the run's, or that after a newer order."
+        None, description="Observation date; else the run's, or the day after a newer order."
     )
 
     @model_validator(mode="after")
@@ -193,7 +191,7 @@ class CustomerIn(Strict):
         known = {order.order_id for order in self.orders}
         for index, item in enumerate(self.items):
             if item.order_id is not None and item.order_id not in known:
-                msg = "Is the order_id of none of the orders"
+                msg = "None of the orders has this order_id"
                 raise PydanticCustomError(
                     "unknown_order", msg, {"place": ("items", index, "order_id")}
                 )
@@ -206,7 +204,7 @@ class CustomerIn(Strict):
 
 
 class BatchIn(Strict):
-    """Up to 1,000 customers; `as_of` is of those who name none."""
+    """Up to 1,000 customers; `as_of` holds for those who have none of their own."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [BATCH]})
 
@@ -220,7 +218,7 @@ class BatchIn(Strict):
             if customer.customer_id in seen:
                 raise PydanticCustomError(
                     "duplicate_customer",
-                    "Has come before in this batch",
+                    "This customer is in the batch already; expected each once",
                     {"place": ("customers", index, "customer_id")},
                 )
             seen.add(customer.customer_id)
@@ -228,7 +226,7 @@ class BatchIn(Strict):
 
 
 class RfmIn(Strict):
-    """Recency, frequency and monetary value of somebody."""
+    """Recency, frequency and monetary value of a customer."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [RFM]})
 

@@ -1,4 +1,4 @@
-"""What the service answers, for the OpenAPI document; the answers themselves are made elsewhere."""
+"""Models of the answers, for the OpenAPI document; the answers themselves are built elsewhere."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Open(BaseModel):
-    """An answer that may have more keys one day."""
+    """An answer to which later versions may add keys."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Problem(BaseModel):
-    """Why there is no answer, in words."""
+    """Why there is no answer, as a sentence."""
 
     detail: str
 
@@ -29,13 +29,13 @@ class Wrong(BaseModel):
 
 
 class Invalid(BaseModel):
-    """What is wrong with the request, field by field."""
+    """The fields of the request that are wrong."""
 
     detail: list[Wrong]
 
 
 class Run(Open):
-    """The run that answers."""
+    """The run that the answer is from."""
 
     run_id: int
     as_of: date
@@ -43,7 +43,7 @@ class Run(Open):
 
 
 class Metrics(Open):
-    """The figures of a customer."""
+    """The metrics of a customer."""
 
     lifetime_value: float
     avg_order_value: float
@@ -73,7 +73,7 @@ class Profile(Open):
 
 
 class AssignedProfile(Profile):
-    """The same of a customer whom the request told of."""
+    """The segments of a customer that the request describes."""
 
     unavailable: dict[str, list[str]]
     filled: dict[str, list[str]]
@@ -99,7 +99,7 @@ class Ready(BaseModel):
 
 
 class Stats(Open):
-    """How the customers are spread."""
+    """Number of customers by axis and segment."""
 
     total_customers: int
     customers_with_segments: int
@@ -117,7 +117,7 @@ class AxesOut(Open):
 
 
 class CustomersOut(Open):
-    """A page of a segment's customers; `next` is what `after` takes for the next one."""
+    """A page of a segment's customers; `next` is the `after` of the next page."""
 
     customers: list[dict[str, Any]]
     next: str | None
@@ -131,7 +131,7 @@ class RunsOut(Open):
 
 
 class TransitionsOut(Open):
-    """Who moved between segments from the run before."""
+    """Customers who moved between segments since the run before."""
 
 
 class Explanation(Open):
@@ -142,7 +142,7 @@ class Explanation(Open):
 
 
 class RfmOut(Open):
-    """Segment of three figures."""
+    """The segment of a recency, frequency and monetary value."""
 
     segment_id: int | None
     segment_name: str

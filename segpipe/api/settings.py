@@ -1,4 +1,4 @@
-"""What a worker process is told: the database, the store, and where the workers meet."""
+"""The settings of the service's workers: database, store, address, shared folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class ServeSettings:
 
     database_url: str = field(repr=False)  # it may hold a password
     store_id: str
-    folder: Path  # temporary, of the rate limits and the workers' figures
+    folder: Path  # temporary, shared: the rate limits and the workers' metrics
     host: str = "127.0.0.1"
     port: int = 5001
     workers: int = 1
-    parent_pid: int | None = None  # a worker ends with it; None: there is one process
+    parent_pid: int | None = None  # a worker ends when it does; None: there is one process
 
     @property
     def rate_path(self) -> Path:
-        """File by which the workers share the rate limits."""
+        """File in which the workers share the rate limits."""
         return self.folder / "rates"

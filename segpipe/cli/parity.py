@@ -96,7 +96,7 @@ def _check_same_input(service: Service, run_id: int, input_hash: str) -> None:
     """Raise InputError where the current run has read other files."""
     from segpipe.core.errors import InputError
 
-    runs = json.loads(service.ask("GET", "/runs?limit=100"))["runs"]
+    runs = json.loads(service.request("GET", "/runs?limit=100"))["runs"]
     known = {run["run_id"]: run["input_hash"] for run in runs}
     if known.get(run_id) != input_hash:
         msg = f"Run {run_id}, which the service serves, was made from other files;"

@@ -1,7 +1,6 @@
-"""A dead man's switch, as healthchecks.io and its like offer one.
+"""Pings a dead man's switch such as healthchecks.io: URL/start, URL, or URL/fail.
 
-Takes the check's URL, which is a secret, and a line of text. URL/start, URL and URL/fail are
-posted to. Gives the reason where that did not work; it never raises, for a run goes on without.
+The URL is a secret. A ping that fails gives the reason and never raises, as a run goes on without.
 """
 
 from __future__ import annotations
@@ -19,32 +18,32 @@ from segpipe import __version__
 
 _SCHEMES = ("http", "https")
 _AGENT = {"User-Agent": f"segpipe/{__version__}"}
-_LATER = (408, 425, 429, *range(500, 600))  # answers after which it may work a little later
+_LATER = (408, 425, 429, *range(500, 600))  # statuses after which another attempt may work
 
 
 def url_problem(url: str) -> str | None:
-    """What is wrong with the URL, without showing it; None where it can be used."""
-    wanted = "expected one such as https://hc-ping.com/UUID"
+    """What is wrong with the URL, without showing it; None if it can be used."""
+    expected = "expected one such as https://hc-ping.com/UUID"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return f"cannot be read; {wanted}."
+        return f"cannot be read; {expected}."
     if parts.scheme not in _SCHEMES:
-        return f"is not of http or https; {wanted}."
+        return f"is neither http nor https; {expected}."
     if not parts.hostname or port == 0:
-        return f"names no host, or no port that there is; {wanted}."
+        return f"has no host, or an impossible port; {expected}."
     if parts.username is not None or parts.password is not None:
-        return f"has a user name or a password in it; {wanted}."
-    if any(not "!" <= sign <= "~" for sign in url):
-        return f"has a blank or a sign that is not ASCII; {wanted}, others written as %XX."
+        return f"contains a user name or a password; {expected}."
+    if any(not "!" <= character <= "~" for character in url):
+        return f"has a blank or a character that is not ASCII; {expected}, with those as %XX."
     return None
 
 
 def ping(url: str, event: str, text: str, *, attempts: int = 1, seconds: float = 5.0) -> str | None:
-    """Post the text to URL/event, or to the URL itself; None, or why it was not taken.
+    """Post the text to URL/event, or to the URL itself; None, or the reason why that failed.
 
-    Waits `seconds` at most for each attempt, names, redirects and slow answers included.
+    Each attempt takes `seconds` at most, including name look-up, redirects and slow answers.
     """
     reason: str | None = None
     for attempt in range(attempts):
@@ -57,16 +56,16 @@ def ping(url: str, event: str, text: str, *, attempts: int = 1, seconds: float =
 
 
 def _event_url(url: str, event: str) -> str:
-    """The event at the end of the path, ahead of a query such as ?create=1."""
+    """The URL with the event at the end of its path, before a query such as ?create=1."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{event}" if event else parts.path
     return urlunsplit(parts._replace(path=path, fragment=""))
 
 
 def _ping_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
-    """Why it was not taken, if so, and whether another attempt may help."""
+    """The reason if it failed, and whether another attempt may help."""
     outcome: list[tuple[str | None, bool]] = []
-    # In a thread, since neither the look-up of a name nor a trickling answer keeps to a timeout.
+    # In a thread, since no timeout covers the look-up of a name or an answer that trickles in.
     posting = Thread(
         target=lambda: outcome.append(_post(url, text, seconds)), name="healthcheck", daemon=True
     )
@@ -86,16 +85,16 @@ def _post(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
         error.close()
         return f"HTTP status {error.code}", error.code in _LATER
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # The words of an error may quote the URL.
+        # The text of an error may quote the URL.
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
-        said = cause.strerror if isinstance(cause, OSError) else None
-        return said or type(cause).__name__, True
+        reason = cause.strerror if isinstance(cause, OSError) else None
+        return reason or type(cause).__name__, True
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Followed by GET, so that what the run said goes to the named host only; never to plain http.
+    """Follows redirects by GET, so that only the named host gets the text; never to plain http.
 
-    Any service of this kind takes a GET for the same.
+    Any service of this kind takes a GET as a ping.
     """
 
     def redirect_request(

@@ -1,4 +1,4 @@
-"""What may leave the house: one line, without passwords, addresses or values of the data."""
+"""An error as one line that may leave the house: no password, address or value of the data."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _SECRETS = (
 
 
 def redacted(error: BaseException | None) -> str:
-    """One line of what went wrong.
+    """One line about what went wrong.
 
-    A library's own words may quote a customer's row, so that only the stage or the kind is told.
+    A library's text may quote a customer's row, so only the stage or the error's type is shown.
     """
     if isinstance(error, StageError):
         return str(error).partition(" (")[0] + "."
     if isinstance(error, SegpipeError):
         text = " ".join(str(error).split())
-        for pattern, instead in _SECRETS:
-            text = pattern.sub(instead, text)
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, SystemExit):
         return "ended by a signal"
-    return f"unforeseen {type(error).__name__}" if error else "ended without publishing"
+    return f"unexpected {type(error).__name__}" if error else "ended without publishing"

@@ -1,4 +1,4 @@
-"""Parity: whether the service gives the customers of a file the segments that the run gave them."""
+"""Parity: whether the service gives the customers of a file the same segments as the run did."""
 
 from segpipe.parity.documents import documents, draw_customers
 from segpipe.parity.replay import Difference, Parity, Service, current_run_of, replay

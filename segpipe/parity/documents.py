@@ -1,7 +1,7 @@
-"""Customers of a file as the bodies that a shop would post for them.
+"""Customers of a file as the request bodies that a shop would post for them.
 
-Takes the tables of the source stage; gives a JSON document a customer. What the file has a column
-for is a key of the document, null where the cell is blank.
+Reads the tables of the source stage. A column of the file is a key of the document, with null for a
+blank cell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ISO = "'%Y-%m-%dT%H:%M:%S.%f'"
 
 
 def draw_customers(engine: Connection, as_of: date, n_customers: int, seed: int) -> list[str]:
-    """Ids of so many customers with an order by then, the same for the same seed."""
+    """Ids of `n_customers` with an order by then, the same for the same seed."""
     rows = engine.execute(
         f"SELECT DISTINCT customer_id FROM {ORDER_LINES.name}"
         " WHERE NOT is_return AND ordered_local < $as_of + INTERVAL 1 DAY"
@@ -37,7 +37,7 @@ def documents(
     as_of: date,
     customer_ids: Sequence[str],
 ) -> Iterator[Document]:
-    """A document for each of these customers who is in the tables, by id."""
+    """A document for each of these customers in the tables, ordered by id."""
     ids = {"ids": list(customer_ids)}
     lines = _rows(engine, _lines_query(timezone), ids)
     tickets: dict[str, list[Document]] = {}
@@ -58,10 +58,10 @@ def documents(
 
 
 def _lines_query(timezone: str) -> str:
-    """Lines by customer, order and time, amounts as the texts that the source had.
+    """Lines by customer, order and time.
 
-    A wall clock is sent where that is how the time came: in autumn one hour is there twice. So is a
-    price only where it is more than the amount over the quantity.
+    A time is sent as the wall clock if it came as one, since one hour in autumn exists twice. A
+    price is sent only if it differs from the amount over the quantity.
     """
     zone = literal(timezone)
     back = "line_amount + discount_amount"
@@ -117,7 +117,7 @@ def _orders(
 
 
 def _order(order_id: str, lines: Sequence[Document], inputs: frozenset[str]) -> Document:
-    """The order of its purchase lines, or of its returns where it has nothing else."""
+    """The order from its purchase lines, or from its returns if it has nothing else."""
     first = min(lines, key=lambda line: line["ordered_at"])
     order = {
         "order_id": order_id,
@@ -145,6 +145,6 @@ def _item(line: Document, order: Document, inputs: frozenset[str]) -> Document:
     for name in ("discount", "refund"):
         if name in inputs:
             key = f"{name}_amount"
-            # What a return gives back is its amount already.
+            # The amount of a return is what was given back.
             item[key] = "0" if line["is_return"] else str(line[key])
     return item

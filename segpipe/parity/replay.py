@@ -1,6 +1,6 @@
-"""Customers replayed through the running service, and held against what the run has published.
+"""Replays customers through the running service, and compares with what the run published.
 
-Takes the service's URL, a key and documents; gives every difference, to the last digit.
+The result has every difference, to the last digit.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from segpipe.core.errors import InputError, ServiceError
 from segpipe.parity.documents import Document
 
 _FIGURES = ("segment_memberships", "membership_strengths", "metrics")
-_AT_A_TIME = 50  # customers
+_AT_A_TIME = 50  # customers in a request
 _WAIT_SECONDS = 60.0
-_NOT_TAKEN = (413, 422)  # too long, and beyond the schema
+_REFUSED = (413, 422)  # too long, or not valid by the schema
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Unsent:
-    """A customer whom the service did not take, such as one with more orders than a request has."""
+    """A customer that the service refused, such as one with more orders than a request may have."""
 
     customer_id: str
     reason: str
@@ -43,7 +43,7 @@ class Unsent:
 
 @dataclass(frozen=True)
 class Parity:
-    """What came of a replay."""
+    """The result of a replay."""
 
     run_id: int
     n_customers: int
@@ -54,10 +54,10 @@ class Parity:
 
 
 class Service:
-    """A connection to a running service, kept over requests."""
+    """A connection to a running service, kept between requests."""
 
     def __init__(self, url: str, key: str) -> None:
-        """Raises InputError for what is no URL of http or https."""
+        """Raise InputError unless the URL is of http or https."""
         parts = urlsplit(url)
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         if parts.scheme not in kinds or not parts.hostname:
@@ -69,13 +69,13 @@ class Service:
         self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_WAIT_SECONDS)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: object = None) -> str:
-        """The answer's text, waited for where the key's rate is used up.
+    def request(self, method: str, path: str, body: object = None) -> str:
+        """The answer's text; waits if the key's rate is used up.
 
-        Raises ServiceError, with what the service says, for any status but a 2xx.
+        Raises ServiceError, with the service's message, for any status but 2xx.
         """
         _, text = self.answer(method, path, body)
         return text
@@ -83,7 +83,7 @@ class Service:
     def answer(
         self, method: str, path: str, body: object = None, expected: Collection[int] = ()
     ) -> tuple[int, str]:
-        """Status and text likewise, where the status may also be one of the expected."""
+        """Status and text in the same way; the status may also be one of the expected."""
         sent = None if body is None else json.dumps(body)
         while True:
             status, pause, text = self._answer(method, self._path + path, sent)
@@ -102,16 +102,16 @@ class Service:
             text = answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            told = getattr(error, "strerror", None) or type(error).__name__
-            msg = f"The service at {self.url} does not answer ({told});"
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            msg = f"The service at {self.url} does not answer ({reason});"
             raise ServiceError(f"{msg} start it with: segpipe serve") from error
         pause = answer.headers.get("Retry-After", "")
         return answer.status, float(pause) if pause.isdigit() else 1.0, text
 
 
 def current_run_of(service: Service) -> dict[str, Any]:
-    """The run that the service answers from: run_id, as_of and more."""
-    found: dict[str, Any] = json.loads(service.ask("GET", "/ready"))
+    """The run that the service answers by: run_id, as_of and more."""
+    found: dict[str, Any] = json.loads(service.request("GET", "/ready"))
     return found
 
 
@@ -122,7 +122,7 @@ def replay(
 ) -> Parity:
     """Assign each customer by the service, and compare the answer with the published profile.
 
-    Raises ServiceError where another run comes in force meanwhile.
+    Raises ServiceError if another run is published meanwhile.
     """
     run_id = current_run_of(service)["run_id"]
     differences: list[Difference] = []
@@ -138,7 +138,7 @@ def replay(
                 continue
             profile = json.loads(text)
             if not answer["run"]["run_id"] == profile["run"]["run_id"] == run_id:
-                raise ServiceError("Another run came in force meanwhile; begin again.")
+                raise ServiceError("Another run was published meanwhile; start again.")
             n_figures += sum(len(profile[kind]) for kind in _FIGURES)
             differences += _differences(answer["customer_id"], profile, answer)
             n_customers += 1
@@ -149,10 +149,10 @@ def replay(
 def _assigned(
     service: Service, customers: Sequence[Document], unsent: list[Unsent]
 ) -> Iterator[dict[str, Any]]:
-    """Answers for the customers; one whom the service does not take alone either is `unsent`."""
+    """Answers for the customers; one that the service refuses even alone goes to `unsent`."""
     body = {"customers": customers}
-    status, text = service.answer("POST", "/segments/assign/batch", body, _NOT_TAKEN)
-    if status not in _NOT_TAKEN:
+    status, text = service.answer("POST", "/segments/assign/batch", body, _REFUSED)
+    if status not in _REFUSED:
         yield from map(json.loads, text.splitlines())
     elif len(customers) > 1:
         for one in customers:
@@ -162,7 +162,7 @@ def _assigned(
 
 
 def _reason(detail: str | list[dict[str, Any]]) -> str:
-    """The sentence, or the first field that is wrong."""
+    """The message, or the first field that is wrong."""
     if isinstance(detail, str):
         return detail
     return f"{'.'.join(map(str, detail[0]['loc'][3:]))}: {detail[0]['msg']}"

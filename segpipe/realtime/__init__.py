@@ -1,4 +1,4 @@
-"""Customers of a request → segments, in real time, by the model and the stages of the batch."""
+"""Assigns the customers of a request in real time, by the model and the stages of the batch."""
 
 from segpipe.core.assigned import Assigned, Refused
 from segpipe.realtime.assign import assign_by_day, assign_customers

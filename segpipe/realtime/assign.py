@@ -1,7 +1,7 @@
-"""Customers of a request → segments, by the batch's model and what assigns by it.
+"""Assigns the customers of a request by the batch's model, its features and its arithmetic.
 
-Takes customers and a Rollup; gives for each what is answered, or why nothing can be. A figure whose
-input the request lacks is missing, as it is in a file without that column.
+Each customer gets an answer, or the reason why there is none. A measure whose input the request
+lacks is missing, as it is in a file without that column.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Answers = dict[int, Assigned | Refused]  # by the customer's place
 def assign_customers(
     prepared: PreparedFeatures, model: Model, customers: Sequence[Customer]
 ) -> list[Assigned | Refused]:
-    """What is answered for each customer, in their order; ids need not differ.
+    """The answer for each customer, in their order; ids need not differ.
 
-    As of the day that the customer names, else the model's, or the day after a newer order.
+    The observation date is the customer's own, else the model's, or the day after a newer order.
     """
     answers: Answers = {}
     for found in assign_by_day(prepared, model, customers):
@@ -44,7 +44,7 @@ def assign_customers(
 def assign_by_day(
     prepared: PreparedFeatures, model: Model, customers: Sequence[Customer]
 ) -> Iterator[Answers]:
-    """The same by each customer's place, day by day: a day costs what a few customers do."""
+    """Answers by the customer's place, a day at a time: each costs as much as a few customers."""
     refused: Answers = {}
     by_day: dict[date, list[int]] = {}
     for index, customer in enumerate(customers):
@@ -60,7 +60,7 @@ def assign_by_day(
 
 
 def observation_date(model: Model, customer: Customer) -> date:
-    """The day as of which the customer is seen."""
+    """The observation date of the customer."""
     if customer.as_of:
         return customer.as_of
     zone = ZoneInfo(model.timezone)
@@ -80,9 +80,9 @@ def _unreadable_date(customer: Customer) -> Refused | None:
         try:
             found = datetime.fromisoformat(text)
         except ValueError:
-            return Refused(field, "is no date; expected one such as 2025-06-30T12:00:00Z")
+            return Refused(field, "is not a date; expected one such as 2025-06-30T12:00:00Z")
         if not _FIRST <= found.year <= _LAST:
-            return Refused(field, f"is outside {_FIRST} to {_LAST}")
+            return Refused(field, f"is not in the years {_FIRST} to {_LAST}")
     return None
 
 
@@ -102,32 +102,32 @@ def _dates(customer: Customer) -> Iterator[tuple[str, str]]:
 def _of_one_day(
     prepared: PreparedFeatures, model: Model, customers: Sequence[Customer], as_of: date
 ) -> list[Assigned | Refused]:
-    """Answers for customers who are seen as of the same day; the engine knows them by number."""
+    """Answers for customers of the same observation date; the engine knows them by number."""
     keyed = [(f"{index:06}", customer) for index, customer in enumerate(customers)]
     lines = [row for key, customer in keyed for row in line_rows(key, customer)]
     tickets = [ticket_row(key, ticket) for key, customer in keyed for ticket in customer.tickets]
-    features, has_refused = prepared.features(lines, tickets, as_of)
-    refused = prepared.refused(lines, tickets) if has_refused else {}
+    features, has_rejected = prepared.features(lines, tickets, as_of)
+    rejected = prepared.rejected(lines, tickets) if has_rejected else {}
     seen = [(customers[int(key)], figures) for key, figures in features.items()]
     by_key = dict(zip(features, _assigned(prepared.axes, model, seen, as_of), strict=True))
     return [
-        _refusal(customer, *refused[key])
-        if key in refused
+        _refused(customer, *rejected[key])
+        if key in rejected
         else by_key.get(key) or Refused("orders", f"hold no order dated on or before {as_of}")
         for key, customer in keyed
     ]
 
 
-def _refusal(customer: Customer, reason: str, text: str) -> Refused:
-    """Where in the body the text is that the engine could not take."""
+def _refused(customer: Customer, reason: str, text: str) -> Refused:
+    """The reason, with the place in the body of the text that the engine could not read."""
     fields = [field for field, found in _dates(customer) if found.strip() == text]
-    return Refused(fields[0] if fields else "orders", f"is refused: {reason}")
+    return Refused(fields[0] if fields else "orders", f"is rejected: {reason}")
 
 
 def _assigned(
     axes: Axes, model: Model, seen: Sequence[tuple[Customer, Figures]], as_of: date
 ) -> list[Assigned]:
-    """Answers for customers by their figures."""
+    """Answers for customers by their features."""
     if not seen:
         return []
     inputs = {customer.inputs for customer, _ in seen}
@@ -171,7 +171,7 @@ def _filled(
     memberships: Mapping[str, str],
     measures: Mapping[str, float | None],
 ) -> dict[str, tuple[str, ...]]:
-    """Axis → its measures that are missing, of the axes that gave the customer a segment."""
+    """Axis → its missing measures, of the axes that gave the customer a segment."""
     found = {}
     for axis in axes:
         missing = tuple(s.measure for s in axis.scales if measures[s.measure] is None)
@@ -187,11 +187,11 @@ def _notes(customer: Customer) -> tuple[str, ...]:
     items = (
         "1 item names no order and is" if n_loose == 1 else f"{n_loose} items name no order and are"
     )
-    return (f"{items} taken as bought with the newest one.",)
+    return (f"{items} counted with the newest one.",)
 
 
 def _lacking_inputs(model: Model, inputs: frozenset[str]) -> Lacking:
-    """Axes that cannot answer: most of their measures need inputs that the request lacks."""
+    """Axes that cannot answer → the inputs they lack: most of their measures need them."""
     lost = {axis.name: _lost(axis, inputs) for axis in model.axes}
     return {
         axis.name: tuple(
@@ -203,7 +203,7 @@ def _lacking_inputs(model: Model, inputs: frozenset[str]) -> Lacking:
 
 
 def _lost(axis: AxisModel, inputs: frozenset[str]) -> dict[str, list[str]]:
-    """Measure of the axis → inputs that it lacks."""
+    """Measure of the axis → inputs that it needs and the request lacks."""
     needs = {s.measure: _needs().get(s.measure, ()) for s in axis.scales}
     lost = {measure: [n for n in own if n not in inputs] for measure, own in needs.items()}
     return {measure: missing for measure, missing in lost.items() if missing}
@@ -215,7 +215,7 @@ def _lost_measures(measures: Sequence[str], inputs: frozenset[str]) -> frozenset
 
 @cache
 def _needs() -> dict[str, tuple[str, ...]]:
-    """Measure → inputs without which it is not known."""
+    """Measure → inputs that it needs."""
     features = (feature for axis in axes_for(frozenset(INPUTS)) for feature in axis.features)
     known = {feature.measure: feature.needs for feature in features if feature.needs}
     return {**known, **dict.fromkeys(_OF_ITEMS, (ITEMS,))}

@@ -1,7 +1,6 @@
-"""One customer as a request tells of them, and what is answered.
+"""The customers of a request as records, from a JSON body that is valid by the schema.
 
-Takes a JSON body that the schema has admitted; gives records. Which keys a body has at all says
-which inputs it feeds, as the header does for a file: a key that is null is a blank cell.
+The keys of a body say which inputs it has, as the header of a file does; null is a blank cell.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Order:
-    """One order, or what was sent back where total_price is negative."""
+    """One order, or a return if total_price is negative."""
 
     order_date: str  # ISO, with or without time and offset; the shop's wall clock without
-    total_price: Decimal  # charged after discount, before refunds; negative: sent back
+    total_price: Decimal  # charged after discount, before refunds; negative: a return
     order_id: str | None = None  # None: an order of its own
     discount_amount: Decimal | None = None
     refund_amount: Decimal | None = None
@@ -27,7 +26,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of an order; with a negative quantity or total it was sent back."""
+    """One line of an order, or of a return if its quantity or total is negative."""
 
     quantity: Decimal
     order_id: str | None = None  # None: of the only order, or of the newest
@@ -63,10 +62,10 @@ class Customer:
     items: tuple[Item, ...] = ()
     tickets: tuple[Ticket, ...] = ()
     as_of: date | None = None  # None: the run's, or the day after a newer order
-    inputs: frozenset[str] = frozenset()  # of schema.INPUTS, that the body has keys for; and items
+    inputs: frozenset[str] = frozenset()  # of schema.INPUTS, those with keys in the body; and items
 
 
-ITEMS = "items"  # without which prices of one unit are unknown
+ITEMS = "items"  # an input: without items, prices of one unit are unknown
 _ORDER_INPUTS = {"discount_amount": "discount", "refund_amount": "refund", "source": "channel"}
 _ITEM_INPUTS = {
     "product_title": "product",
@@ -78,7 +77,7 @@ _ITEM_INPUTS = {
 
 
 def customer_of(document: Mapping[str, Any]) -> Customer:
-    """The customer of a body that the schema has admitted, with only the keys that it has."""
+    """The customer of a body that is valid by the schema, with only the keys that were sent."""
     orders, items = document["orders"], document.get("items") or ()
     tickets = document.get("tickets")
     return Customer(

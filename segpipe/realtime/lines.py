@@ -1,8 +1,7 @@
-"""A request's orders and items as order lines.
+"""The orders and items of a request as order lines, texts that are typed as those of a file are.
 
-Takes a customer; gives the texts of their lines, which the source stage types as it does a file's.
-What is told of an order alone is shared out among its items, to a ten-thousandth, so that it adds
-up.
+An amount that is given for the order alone is shared among its items, to a ten-thousandth, so that
+it adds up.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from segpipe.realtime.customers import Customer, Item, Order, Ticket
 
 _STEP = Decimal("0.0001")  # of an amount in the engine
 _ZERO = Decimal(0)
-Row = tuple[str | None, ...]  # of source.request.LINE_COLUMNS
+Row = tuple[str | None, ...]  # of sources.request.LINE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class _Line:
 
 
 def line_rows(key: str, customer: Customer) -> list[Row]:
-    """Rows of all lines of the customer, who is called `key`."""
+    """Rows of all lines of the customer, with `key` as the customer's id."""
     ids = _order_ids(customer.orders)
     newest = max(range(len(ids)), key=lambda i: (instant(customer.orders[i].order_date), -i))
     items: dict[str, list[Item]] = {order_id: [] for order_id in ids}
@@ -40,7 +39,7 @@ def line_rows(key: str, customer: Customer) -> list[Row]:
         items[item.order_id or ids[newest]].append(item)
     rows: list[Row] = []
     for order_id, order in zip(ids, customer.orders, strict=True):
-        # Of an id that stands there twice, the first has the items.
+        # If an id is there twice, the first order has the items.
         rows += [
             _row(key, order_id, order, line) for line in _lines(order, items.pop(order_id, []))
         ]
@@ -48,7 +47,7 @@ def line_rows(key: str, customer: Customer) -> list[Row]:
 
 
 def ticket_row(key: str, ticket: Ticket) -> Row:
-    """Row of a ticket, in the order of source.request.TICKET_COLUMNS."""
+    """Row of a ticket, in the order of sources.request.TICKET_COLUMNS."""
     is_reopened = None if ticket.reopened is None else str(ticket.reopened).lower()
     return (
         key,
@@ -67,18 +66,18 @@ def unknown_order(customer: Customer) -> Refused | None:
     known = {order.order_id for order in customer.orders}
     for index, item in enumerate(customer.items):
         if item.order_id is not None and item.order_id not in known:
-            return Refused(f"items.{index}.order_id", "is the order_id of none of the orders")
+            return Refused(f"items.{index}.order_id", "is not the order_id of any order")
     return None
 
 
 def instant(text: str) -> datetime:
-    """When that is; a wall clock is taken for UTC, which is near enough to find the newest."""
+    """The moment; a wall clock is read as UTC, which is close enough to find the newest order."""
     found = datetime.fromisoformat(text.strip())
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _order_ids(orders: Sequence[Order]) -> list[str]:
-    """An id of each order; one without is an order of its own."""
+    """The id of each order; one without gets an id of its own."""
     taken = {order.order_id for order in orders}
     made = (f"#{number:06}" for number in count(1))
     free = (order_id for order_id in made if order_id not in taken)
@@ -86,7 +85,7 @@ def _order_ids(orders: Sequence[Order]) -> list[str]:
 
 
 def _lines(order: Order, items: Sequence[Item]) -> Iterator[_Line]:
-    """The order's lines: its items, or itself where it has none that it is charged for."""
+    """The order's lines: its items, or the order itself if it has none that were bought."""
     is_return = order.total_price < 0
     shared = [item for item in items if is_return or not is_returned(item)]
     yield from (
@@ -117,7 +116,7 @@ def _own_amount(item: Item) -> Decimal:
 
 
 def _worth(items: Sequence[Item]) -> list[Decimal | None]:
-    """What each item weighs in its order: its price, or its units where some have no price."""
+    """The weight of each item in its order: its price, or its units if some have no price."""
     has_prices = all(item.price is not None for item in items if item.total_price is None)
     return [
         abs(item.quantity) * (item.price if has_prices and item.price is not None else 1)
@@ -128,7 +127,7 @@ def _worth(items: Sequence[Item]) -> list[Decimal | None]:
 def _shared(
     total: Decimal | None, own: Sequence[Decimal | None], weights: Sequence[Decimal | None]
 ) -> list[Decimal | None]:
-    """Each item's own amount, or its share of what the others leave of the order's."""
+    """Each item's own amount, or its share of what the others leave of the order's amount."""
     open_ones = [index for index, amount in enumerate(own) if amount is None]
     if total is None or not open_ones:
         return list(own)

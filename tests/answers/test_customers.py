@@ -149,5 +149,5 @@ def test_a_cursor_ends_with_its_run(database: Connection) -> None:
     assert page
     assert page["next"]
     shop.publish(some, MARCH, is_repeated=True)
-    with pytest.raises(OutdatedCursorError, match="of run 1, and run 2 is in force now"):
+    with pytest.raises(OutdatedCursorError, match="run 1, and run 2 is the current one"):
         answers.list_customers(database, "default", VALUE, "mid_tier", limit=2, after=page["next"])

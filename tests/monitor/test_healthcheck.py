@@ -253,5 +253,5 @@ def test_what_is_told_holds_no_password_address_or_value() -> None:
     )
     assert told == "postgresql://me:***@db/x and password=*** den, (***)"
     assert redacted(StageError("load", "Error: 'anna' is odd (x)")) == "The stage load failed."
-    assert redacted(RuntimeError("anna")) == "unforeseen RuntimeError"
+    assert redacted(RuntimeError("anna")) == "unexpected RuntimeError"
     assert len(redacted(InputError("x" * 9999))) == 500

@@ -213,5 +213,5 @@ def test_items_without_an_order_are_noted(served: Served) -> None:
         {"quantity": Decimal(2), "product_id": "q"},
     ]
     answer = _assigned(served, orders=orders, items=items)
-    assert answer.notes == ("2 items name no order and are taken as bought with the newest one.",)
+    assert answer.notes == ("2 items name no order and are counted with the newest one.",)
     assert not _assigned(served, orders=orders[:1], items=items).notes

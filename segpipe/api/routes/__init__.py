@@ -1,4 +1,4 @@
-"""The endpoints, by what they answer about."""
+"""The endpoints, by topic."""
 
 from segpipe.api.routes.assigning import router as assigning
 from segpipe.api.routes.customers import router as customers

@@ -1,4 +1,4 @@
-"""Customers whom the request tells of: assigned by the model in force, and stored if asked."""
+"""Customers of the request, assigned by the current run's model, and stored on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from segpipe.answers import RunReplacedError, persist
 from segpipe.answers.profile import confidence
 from segpipe.api.access_log import request_info_of
-from segpipe.api.body import MANY, ONE, admitted, read_body
+from segpipe.api.body import MANY, ONE, read_body, validated
 from segpipe.api.dependencies import error_responses, state_of
 from segpipe.api.errors import RUN_CHANGED, problem, unavailable
 from segpipe.api.examples import BATCH, CUSTOMER, MINIMAL
@@ -32,26 +32,24 @@ from segpipe.realtime.batching import Snapshot
 
 router = APIRouter(tags=["assign"])
 NDJSON = "application/x-ndjson"
-_SHORT = 50_000  # bytes, whose schema is checked in a millisecond or two
-_MOST_BATCHES = 4  # a worker, of up to 16 MB
+_SHORT = 50_000  # bytes, validated in a millisecond or two
+_MOST_BATCHES = 4  # in a worker, of up to 16 MB each
 _LINES = {
-    "description": "One line of JSON a customer, in the order of the request.",
+    "description": "One line of JSON for each customer, in the order of the request.",
     "content": {NDJSON: {"schema": {"$ref": "#/components/schemas/AssignedProfile"}}},
 }
 
 
-async def may_persist(  # else it would wait for a thread, and for its turn again
+async def may_persist(  # async: a plain function would wait for a thread
     request: Request,
     persist: Annotated[
         bool, Query(description="Store the profile; needs a key of scope write.")
     ] = False,
 ) -> bool:
-    """Whether to store what is answered. Raises 403 where the key may not."""
+    """Whether to store the profile. Raises 403 if the key may not."""
     key = request_info_of(request.scope).key
     if persist and (key is None or key.scope != "write"):
-        raise HTTPException(
-            403, "?persist=true needs a key of scope write; this one may only read."
-        )
+        raise HTTPException(403, "This key is read-only; ?persist=true needs a key of scope write.")
     return persist
 
 
@@ -65,10 +63,10 @@ Persist = Annotated[bool, Depends(may_persist)]
     openapi_extra=request_body(CustomerIn, full=CUSTOMER, minimal=MINIMAL),
     summary="Assign one customer",
 )
-async def assign(request: Request, *, is_kept: Persist) -> Response:
-    """The segments of the customer that the body tells of, by the model in force.
+async def assign(request: Request, *, is_stored: Persist) -> Response:
+    """The segments of the customer in the body, by the current run's model.
 
-    Axes whose inputs the body lacks say `unavailable`; a customer needs no more than orders.
+    Axes whose inputs the body lacks are `unavailable`; only the orders are required.
     """
     state = state_of(request)
     content = await read_body(request, ONE)
@@ -78,10 +76,10 @@ async def assign(request: Request, *, is_kept: Persist) -> Response:
         customer = await run_in_threadpool(_customer, content)
     snapshot, [found] = await _assigned(state, [customer])
     if isinstance(found, Refused):
-        return problem(422, [_wrong(found)])
-    if is_kept:
+        return problem(422, [_error_item(found)])
+    if is_stored:
         await run_in_threadpool(_store, state, snapshot, [found])
-    return JSONResponse(_answer(state, snapshot, found, is_kept=is_kept))
+    return JSONResponse(_answer(state, snapshot, found, is_stored=is_stored))
 
 
 @router.post(
@@ -91,44 +89,44 @@ async def assign(request: Request, *, is_kept: Persist) -> Response:
     openapi_extra=request_body(BatchIn, two=BATCH),
     summary="Assign up to 1,000 customers",
 )
-async def assign_batch(request: Request, *, is_kept: Persist) -> Response:
-    """A line for each customer, all by one run; 422 where one of them cannot be assigned.
+async def assign_batch(request: Request, *, is_stored: Persist) -> Response:
+    """A line for each customer, all by one run; 422 if one of them cannot be assigned.
 
-    What is stored before an error stays; sending the batch again stores nobody twice.
+    Customers stored before an error stay; sending the batch again stores nobody twice.
     """
     state = state_of(request)
     if state.n_batches >= _MOST_BATCHES:
-        raise unavailable("Other batches are at work; try again soon.")
+        raise unavailable("Too many batches are being assigned; try again in a second.")
     state.n_batches += 1
     try:
-        return await _batch(state, await read_body(request, MANY), is_kept=is_kept)
+        return await _batch(state, await read_body(request, MANY), is_stored=is_stored)
     finally:
         state.n_batches -= 1
 
 
-async def _batch(state: WorkerState, content: bytes, *, is_kept: bool) -> Response:
+async def _batch(state: WorkerState, content: bytes, *, is_stored: bool) -> Response:
     customers = await run_in_threadpool(_customers, content)
     snapshot, found = await _assigned(state, customers)
     wrong = [
-        _wrong(one, "customers", index)
+        _error_item(one, "customers", index)
         for index, one in enumerate(found)
         if isinstance(one, Refused)
     ]
     if wrong:
         return problem(422, wrong[:100])
     assigned = [one for one in found if isinstance(one, Assigned)]
-    if is_kept:
+    if is_stored:
         await run_in_threadpool(_store, state, snapshot, assigned)
-    lines = await run_in_threadpool(_lines, state, snapshot, assigned, is_kept=is_kept)
+    lines = await run_in_threadpool(_lines, state, snapshot, assigned, is_stored=is_stored)
     return Response(lines, media_type=NDJSON)
 
 
 def _customer(content: bytes) -> Customer:
-    return customer_of(admitted(CustomerIn, content).model_dump(exclude_unset=True))
+    return customer_of(validated(CustomerIn, content).model_dump(exclude_unset=True))
 
 
 def _customers(content: bytes) -> list[Customer]:
-    batch = admitted(BatchIn, content)
+    batch = validated(BatchIn, content)
     documents = [one.model_dump(exclude_unset=True) for one in batch.customers]
     for document in documents:
         document["as_of"] = document.get("as_of") or batch.as_of
@@ -138,11 +136,11 @@ def _customers(content: bytes) -> list[Customer]:
 async def _assigned(
     state: WorkerState, customers: Sequence[Customer]
 ) -> tuple[Snapshot, list[Assigned | Refused]]:
-    """All of them by one snapshot, as soon as it is their turn."""
+    """The snapshot and its answers for all of them, once it is their turn."""
     state.snapshot()
     snapshot, waiting = state.queue.put(customers)
     if snapshot is None or snapshot.model is None:
-        raise unavailable("The run in force kept no model; run `segpipe run` again.")
+        raise unavailable("The current run kept no model; run `segpipe run` again.")
     parts = await asyncio.gather(*(asyncio.wrap_future(part) for part in waiting))
     answers = [one for part in parts for one in part]
     state.metrics.assigned.inc(sum(isinstance(one, Assigned) for one in answers))
@@ -166,9 +164,9 @@ def _persist(store_id: str, run_id: int, one: Assigned, connection: Connection) 
 
 
 def _answer(
-    state: WorkerState, snapshot: Snapshot, found: Assigned, *, is_kept: bool
+    state: WorkerState, snapshot: Snapshot, found: Assigned, *, is_stored: bool
 ) -> dict[str, Any]:
-    """The same keys as a lookup, and what is to be known of an assignment."""
+    """The keys of a lookup, and those of an assignment."""
     return {
         "customer_id": found.customer_id,
         "store_id": state.settings.store_id,
@@ -179,7 +177,7 @@ def _answer(
         "confidence": confidence(found.membership_strengths),
         "metrics": found.metrics,
         "run": snapshot.run.document(),
-        "written_by_run_id": snapshot.run.run_id if is_kept else None,
+        "written_by_run_id": snapshot.run.run_id if is_stored else None,
         "previous_segments": {},
         "segment_since": {},
         "first_seen_on": None,
@@ -188,20 +186,20 @@ def _answer(
         "unavailable": plain_values(found.unavailable),
         "filled": plain_values(found.filled),
         "notes": plain_values(found.notes),
-        "persisted": is_kept,
+        "persisted": is_stored,
     }
 
 
 def _lines(
-    state: WorkerState, snapshot: Snapshot, found: Sequence[Assigned], *, is_kept: bool
+    state: WorkerState, snapshot: Snapshot, found: Sequence[Assigned], *, is_stored: bool
 ) -> bytes:
-    lines = (_answer(state, snapshot, one, is_kept=is_kept) for one in found)
+    lines = (_answer(state, snapshot, one, is_stored=is_stored) for one in found)
     return "".join(
         json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
         for line in lines
     ).encode()
 
 
-def _wrong(refused: Refused, *before: str | int) -> dict[str, Any]:
+def _error_item(refused: Refused, *before: str | int) -> dict[str, Any]:
     parts = [int(part) if part.isdecimal() else part for part in refused.field.split(".")]
     return {"loc": ["body", *before, *parts], "msg": refused.message, "type": "refused"}

@@ -1,4 +1,4 @@
-"""One published customer: their profile, and why they have it."""
+"""One published customer: the profile, and the reasons for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def explain(request: Request, customer_id: CustomerId, axes: Axes = None) -> JSO
     summary="The segments of a customer",
 )
 def lookup(request: Request, customer_id: CustomerId) -> JSONResponse:
-    """The published profile of a customer, with the run in force."""
+    """The published profile of a customer, with the current run."""
     state = state_of(request)
     store_id = state.settings.store_id
     found = state.query(lambda connection: read_profile(connection, store_id, customer_id))

@@ -1,4 +1,4 @@
-"""How the service is: alive, ready, its figures, and what it can be asked."""
+"""The service itself: health, readiness, metrics and documentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["operations"])
 @router.head("/health", include_in_schema=False)  # as some proxies ask
 @router.get("/health", response_model=Health, summary="The process answers")
 async def health() -> JSONResponse:
-    """Without a key, and without the database."""
+    """Needs neither a key nor the database."""
     return JSONResponse({"status": "ok", "service": "segpipe"})
 
 
@@ -29,7 +29,7 @@ async def health() -> JSONResponse:
     "/ready", response_model=Ready, responses=error_responses(), summary="The database answers"
 )
 def ready(request: Request) -> JSONResponse:
-    """The run in force and its age; 503 where the database is away or no run is published."""
+    """The current run and its age; 503 if the database is away or no run is published."""
     state = state_of(request)
     run = state.query(lambda connection: current_run(connection, state.settings.store_id))
     if run is None:
@@ -45,10 +45,10 @@ def ready(request: Request) -> JSONResponse:
         200: {"description": "Prometheus' text.", "content": {"text/plain": {}}},
         **error_responses(),
     },
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
 )
 async def metrics(request: Request) -> Response:
-    """Requests, latencies, customers assigned, and how the service stands."""
+    """Requests, latencies, customers assigned, the current run and the database's state."""
     text = await run_in_threadpool(state_of(request).metrics.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
@@ -61,6 +61,6 @@ async def document(request: Request) -> JSONResponse:
 
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
-    """The same for people."""
+    """The OpenAPI document as a page."""
     policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return HTMLResponse(docs_page(request.app.openapi()), headers=policy)

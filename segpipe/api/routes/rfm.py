@@ -1,4 +1,4 @@
-"""Recency, frequency and monetary value, where the run in force has the axis `rfm`."""
+"""Recency, frequency and monetary value, if the current run has the axis `rfm`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
-from segpipe.api.body import ONE, admitted, read_body
+from segpipe.api.body import ONE, read_body, validated
 from segpipe.api.dependencies import error_responses, no_customer, state_of
 from segpipe.api.errors import RUN_CHANGED, unavailable
 from segpipe.api.examples import RFM, RFM_CUSTOMER
@@ -24,11 +24,11 @@ router = APIRouter(tags=["rfm"])
 
 
 async def _figures(request: Request) -> RfmIn:
-    return admitted(RfmIn, await read_body(request, ONE))
+    return validated(RfmIn, await read_body(request, ONE))
 
 
 async def _customer(request: Request) -> RfmCustomerIn:
-    return admitted(RfmCustomerIn, await read_body(request, ONE))
+    return validated(RfmCustomerIn, await read_body(request, ONE))
 
 
 @router.post(
@@ -36,10 +36,10 @@ async def _customer(request: Request) -> RfmCustomerIn:
     response_model=RfmOut,
     responses=error_responses(404, 408, 413),
     openapi_extra=request_body(RfmIn, figures=RFM),
-    summary="The segment of three figures",
+    summary="The RFM segment of three values",
 )
 def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONResponse:
-    """The RFM segment of these figures, with the figures of all who are in it."""
+    """The RFM segment of these values, with the statistics of the segment."""
     figures = (body.recency, body.frequency, body.monetary)
     return _answered(state_of(request), lambda model: assign_rfm(model, *figures))
 
@@ -52,7 +52,7 @@ def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONR
     summary="The RFM segment of a customer",
 )
 def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)]) -> JSONResponse:
-    """The RFM segment of a published customer, with the figures of all who are in it."""
+    """The RFM segment of a published customer, with the statistics of the segment."""
     state = state_of(request)
     store_id, customer_id = state.settings.store_id, body.customer_id
 
@@ -66,11 +66,11 @@ def customer(request: Request, body: Annotated[RfmCustomerIn, Depends(_customer)
 
 
 def _answered(state: WorkerState, find: Callable[[Model], dict[str, Any]]) -> JSONResponse:
-    """What is found by the model in force, once more where another run came in force meanwhile."""
+    """The answer by the current model; found again if another run is published meanwhile."""
     for _ in range(2):
         snapshot = state.snapshot()
         if snapshot.model is None:
-            raise HTTPException(404, "The run in force kept no model; run `segpipe run` again.")
+            raise HTTPException(404, "The current run kept no model; run `segpipe run` again.")
         try:
             found = find(snapshot.model)
         except NoRfmError as error:
@@ -85,7 +85,7 @@ def _answered(state: WorkerState, find: Callable[[Model], dict[str, Any]]) -> JS
 def _with_stats(
     state: WorkerState, snapshot: Snapshot, found: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The answer with its segment's figures and the run; None where another run is in force."""
+    """The answer with its segment's statistics and the run; None if another run is current."""
     run_id = snapshot.run.run_id
     if found.get("run", {}).get("run_id", run_id) != run_id:
         return None

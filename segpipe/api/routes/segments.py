@@ -1,4 +1,4 @@
-"""The segments of the run in force, who is in them, and the runs."""
+"""The segments of the current run, their customers, and the runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Order = Literal[
 ]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
-RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the run in force.")]
+RunId = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Else the current run.")]
 
 
 @router.get(
@@ -66,7 +66,7 @@ def axes(request: Request) -> JSONResponse:
     "/segments/transitions",
     response_model=TransitionsOut,
     responses=error_responses(404),
-    summary="Who moved between segments",
+    summary="Customers who moved between segments",
 )
 def transitions(request: Request, run_id: RunId = None, axes: Axes = None) -> JSONResponse:
     """How many customers moved from segment to segment with a run, and why."""
@@ -93,7 +93,7 @@ def customers(
     limit: Limit = 100,
     after: Cursor = None,
 ) -> JSONResponse:
-    """A page of customers; 409 where another run came in force between two pages."""
+    """A page of customers; 409 if another run was published between two pages."""
     state = state_of(request)
     store_id = state.settings.store_id
     if after is not None:
@@ -115,6 +115,6 @@ def customers(
 
 @router.get("/runs", response_model=RunsOut, responses=error_responses(), summary="The runs")
 def runs(request: Request, limit: Limit = 20) -> JSONResponse:
-    """The newest runs of the store, also those that failed, and the one in force."""
+    """The newest runs of the store, also those that failed, and the current one."""
     state = state_of(request)
     return JSONResponse(state.query(lambda c: list_runs(c, state.settings.store_id, limit)))
