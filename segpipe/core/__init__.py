@@ -1,1 +1,1 @@
-"""What every room stands on: it knows no engine, no database and no web."""
+"""What every package uses; it imports no engine, no database and no web framework."""

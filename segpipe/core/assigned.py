@@ -1,4 +1,4 @@
-"""What real time gives of one customer: segments and figures, or why there are none."""
+"""The answer of real time for one customer: segments and figures, or why there are none."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Assigned:
-    """A customer's segments and figures, by the model that `assign_customers` was given."""
+    """A customer's segments and figures by one model."""
 
     customer_id: str
     as_of: date
     segment_memberships: dict[str, str]
     membership_strengths: dict[str, float]  # 0 to 1, to four decimals as they are published
     metrics: dict[str, float | int]
-    unavailable: dict[str, tuple[str, ...]]  # axis → inputs that the body lacks for it
-    filled: dict[str, tuple[str, ...]]  # axis → measures in whose place the shop's median stands
+    unavailable: dict[str, tuple[str, ...]]  # axis → inputs that the request lacks
+    filled: dict[str, tuple[str, ...]]  # axis → measures that were filled with the shop's median
     notes: tuple[str, ...]
-    measures: dict[str, float | None] = field(repr=False)  # those that the model needs
+    measures: dict[str, float | None] = field(repr=False)  # that the model needs

@@ -1,58 +1,58 @@
-"""One root error, so that the command line knows what is meant for the user.
+"""The errors that segpipe raises on purpose, under one root, with their exit statuses.
 
-Takes a message that says what was found, what was expected and what to do; gives an exit status.
+A message says what was found, what was expected and what to do.
 """
 
 from __future__ import annotations
 
 
 class SegpipeError(Exception):
-    """Root of every error that segpipe raises on purpose; its text is one plain sentence or two."""
+    """Root of the errors whose message is meant for the user."""
 
     exit_status = 1
 
 
 class InputError(SegpipeError, ValueError):
-    """What the user handed in cannot be used: a file, a column, a setting, an option."""
+    """A file, column, setting or option of the user cannot be used."""
 
     exit_status = 2
 
 
 class DatabaseError(SegpipeError):
-    """PostgreSQL could not be reached, or refused what segpipe asked."""
+    """PostgreSQL could not be reached, or refused a statement."""
 
     exit_status = 2
 
 
 class ServiceError(SegpipeError):
-    """The service could not be reached, or refused what it was asked."""
+    """The service could not be reached, or refused a request."""
 
     exit_status = 2
 
 
 class GateError(SegpipeError):
-    """A run would publish what looks wrong; nothing was published."""
+    """A run was refused because its result looks wrong; nothing was published."""
 
     exit_status = 3
 
 
 class BusyError(SegpipeError):
-    """Another run holds the store, and waiting was not wanted."""
+    """Another run of the store is at work, and --no-wait was given."""
 
     exit_status = 75
 
 
 class MissingExtraError(SegpipeError):
-    """An optional part was asked for whose extra is not installed."""
+    """An optional part was used whose extra is not installed."""
 
     exit_status = 2
 
 
 class StageError(SegpipeError):
-    """A stage failed for a reason that segpipe did not foresee."""
+    """A stage failed for an unexpected reason."""
 
     def __init__(self, stage: str, reason: str) -> None:
         super().__init__(
-            f"The stage {stage} failed ({reason}). The previous run stays in force;"
-            " mend the cause and run again."
+            f"The stage {stage} failed ({reason}). The last published run stays current;"
+            " fix the cause and run again."
         )

@@ -1,4 +1,4 @@
-"""Customers who asked to be forgotten: a salt and hashes, never ids."""
+"""Customers who asked to be forgotten, as salted hashes of their ids."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain_values(value: Any) -> Any:  # noqa: ANN401 - any value of a record or a row
-    """The value, with those inside it, as JSON knows it.
+    """The value, and those within it, with the types of JSON.
 
     Dates are ISO texts, times with a zone in UTC with a Z, sets are sorted, paths are texts.
     """

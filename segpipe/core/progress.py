@@ -21,7 +21,7 @@ LOG = logging.getLogger("segpipe")
 
 
 class Progress(Protocol):
-    """What a stage tells while it works."""
+    """What a stage reports while it works."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""
@@ -30,14 +30,14 @@ class Progress(Protocol):
         """A part of the stage is done."""
 
     def advance(self, done: int, total: int) -> None:
-        """`done` of `total` customers have passed."""
+        """`done` of `total` customers are processed."""
 
-    def notify(self, told: str) -> None:
-        """Something that the user should know now, such as what is waited for."""
+    def notify(self, message: str) -> None:
+        """Show a message at once, such as why the run waits."""
 
 
 class Quiet:
-    """Tells nothing."""
+    """Reports nothing."""
 
     def stage(self, name: str) -> None:
         """Nothing."""
@@ -48,12 +48,12 @@ class Quiet:
     def advance(self, done: int, total: int) -> None:
         """Nothing."""
 
-    def notify(self, told: str) -> None:
+    def notify(self, message: str) -> None:
         """Nothing."""
 
 
 class PlainLines:
-    """One log line a stage, and one each tenth of the customers."""
+    """A log line per stage, and per tenth of the customers."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -65,7 +65,7 @@ class PlainLines:
         LOG.info("%s: started", name)
 
     def step(self, done: str) -> None:
-        """Log what was done, for those who ask for details."""
+        """Log the part, at debug level."""
         LOG.debug("%s: %s", self._stage, done)
 
     def advance(self, done: int, total: int) -> None:
@@ -75,13 +75,13 @@ class PlainLines:
             self._tenth = tenth
             LOG.info("%s: %s of %s customers", self._stage, f"{done:,}", f"{total:,}")
 
-    def notify(self, told: str) -> None:
+    def notify(self, message: str) -> None:
         """Log it."""
-        LOG.warning("%s", told)
+        LOG.warning("%s", message)
 
 
 class Bars:
-    """A live line on the terminal: stage, what was done last, a bar where the total is known."""
+    """A live line on the terminal: stage, its last part, and a bar where the total is known."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -92,37 +92,39 @@ class Bars:
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=30),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[status]}"),
             console=Console(stderr=True),
         )
         self._task: TaskID | None = None
 
     def stage(self, name: str) -> None:
-        """Fill the bar of the stage before, and begin a new one."""
+        """Fill the bar of the last stage, and start a new one."""
         if self._task is not None:
             task = self.rich.tasks[self._task]
-            self.rich.update(self._task, total=task.total or 1, completed=task.total or 1, said="")
-        self._task = self.rich.add_task(name, total=None, said="")
+            self.rich.update(
+                self._task, total=task.total or 1, completed=task.total or 1, status=""
+            )
+        self._task = self.rich.add_task(name, total=None, status="")
 
     def step(self, done: str) -> None:
-        """Show what was done last."""
+        """Show the part."""
         if self._task is not None:
-            self.rich.update(self._task, said=done)
+            self.rich.update(self._task, status=done)
 
     def advance(self, done: int, total: int) -> None:
         """Move the bar."""
         if self._task is not None:
-            said = f"{done:,} of {total:,} customers"
-            self.rich.update(self._task, total=total, completed=done, said=said)
+            status = f"{done:,} of {total:,} customers"
+            self.rich.update(self._task, total=total, completed=done, status=status)
 
-    def notify(self, told: str) -> None:
+    def notify(self, message: str) -> None:
         """Print it above the bars."""
-        self.rich.console.print(told, markup=False, highlight=False)
+        self.rich.console.print(message, markup=False, highlight=False)
 
 
 @contextmanager
 def open_progress(*, is_quiet: bool) -> Iterator[Progress]:
-    """The progress that suits standard error."""
+    """The progress that fits standard error."""
     if is_quiet:
         yield Quiet()
     elif sys.stderr.isatty():
@@ -138,11 +140,11 @@ def open_progress(*, is_quiet: bool) -> Iterator[Progress]:
 
 
 class StageClock:
-    """Times the stages, tells the progress of each, and knows which one is at work."""
+    """Times the stages, reports their progress, and knows the current one."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.on_stage: Callable[[str], None] | None = None  # who else is to know of each stage
+        self.on_stage: Callable[[str], None] | None = None  # called at the start of each stage
         self.current = "settings"
         self.timed: list[StageInfo] = []
 

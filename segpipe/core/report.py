@@ -1,4 +1,4 @@
-"""What each stage says of itself; together the RunReport that is printed, stored and tested.
+"""The report of each stage; together the RunReport that is printed, stored and tested.
 
 Every number in it was computed in the run that it describes.
 """
@@ -12,19 +12,19 @@ from typing import Any
 
 from segpipe.core.plain import plain_values
 
-_EVENTS = {  # kind of a segment's event → what is told, and with the others' names
+_EVENTS = {  # kind of an event of a segment → its sentence, and an addition with the others' names
     "kept": ("{segment} is as before", ""),
-    "renamed": ("{segment} has a new name", ", before: {others}"),
+    "renamed": ("{segment} has a new name", ", formerly {others}"),
     "born": ("{segment} is new", ", from {others}"),
     "split": ("{segment} split off", " from {others}"),
-    "merged": ("{segment} went", " into {others}"),
-    "died": ("{segment} is gone", ", to {others}"),
+    "merged": ("{segment} merged", " into {others}"),
+    "died": ("{segment} is gone", ", its customers are in {others}"),
 }
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What was read; `n_rows_read` counts every data row, rejected and guests included."""
+    """What was read; `n_rows_read` counts every data row, rejected ones and guests included."""
 
     preset: str
     paths: tuple[str, ...]
@@ -35,19 +35,19 @@ class SourceInfo:
     reject_reasons: dict[str, int]  # reason without its value → rows
     n_guest_lines: int
     n_return_lines: int
-    n_shared_orders: int  # order ids seen under more than one customer
+    n_shared_orders: int  # order ids of more than one customer
     currency: str | None
     inputs: frozenset[str]  # of schema.INPUTS
     first_ordered_at: datetime | None
     last_ordered_at: datetime | None
     n_tickets: int = 0
     notes: tuple[str, ...] = ()  # plain sentences: guessed order ids, duplicate files …
-    over_limit: tuple[str, ...] = ()  # sentences: more rejects than allowed, where it was forced
+    over_limit: tuple[str, ...] = ()  # sentences: more rejects than allowed, in a forced run
 
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """What the feature stage made of the order lines."""
+    """The result of the feature stage."""
 
     as_of: date
     n_customers: int
@@ -85,52 +85,56 @@ class SampleInfo:
 
 @dataclass(frozen=True)
 class CandidateInfo:
-    """One K that was tried. silhouette is weighted and averaged per cluster."""
+    """One K that was tried; the silhouette is weighted and averaged over clusters."""
 
     n_clusters: int
     silhouette: float
     smallest_share: float
     reproducibility: float | None  # None: too few customers to split
-    passed_over: str | None  # the reason, None for an eligible candidate
+    passed_over: str | None  # why it was rejected, None for an eligible candidate
     null_silhouette: float | None = None  # of structureless data of the same shape; chosen K only
 
 
 @dataclass(frozen=True)
 class AgreementInfo:
-    """What a refit of the axis on the whole eligible population would change."""
+    """What changes when the axis is fitted on the whole eligible population."""
 
     method: str  # refit: from the sample's centroids; full: from scratch
     n_customers: int
-    share: float  # of them who would keep their segment
+    share: float  # of them who keep their segment
     adjusted_rand: float
-    centroid_shift: float  # the farthest centroid's way, in standard deviations
-    sample_size_wanted: int | None  # where the share falls short of what is asked
+    centroid_shift: float  # largest move of a centroid, in standard deviations
+    sample_size_wanted: int | None  # where the share is below the setting
     is_refined: bool = False  # the refitted centroids are the ones that are published
 
 
 @dataclass(frozen=True)
 class SegmentEvent:
-    """What became of a segment since the store's previous run."""
+    """What happened to a segment since the store's previous run."""
 
     kind: str  # kept, renamed, born, died, split, merged
-    segment: str  # its name now; of a segment that died, its last one
+    segment: str  # its name now; its last one where it is gone
     segment_id: int
-    others: tuple[str, ...] = ()  # former name; parents of a birth; parts of a split or merger
-    # Jaccard index of its customers under both models; of a birth, split, merger or end the
-    # largest share of them that is, or was, in one other.
+    others: tuple[
+        str, ...
+    ] = ()  # former name; origins of a new segment; parts of a split or merger
+    # Jaccard index of its customers under both models; for a new, split, merged or gone segment,
+    # the largest share of its customers in one other segment.
     overlap: float | None = None
 
     @property
     def sentence(self) -> str:
-        """A sentence without its full stop."""
-        said, more = _EVENTS[self.kind]
+        """The event in words, without a full stop."""
+        sentence, addition = _EVENTS[self.kind]
         others = " and ".join(self.others)
-        return (said + more if others else said).format(segment=self.segment, others=others)
+        return (sentence + addition if others else sentence).format(
+            segment=self.segment, others=others
+        )
 
 
 @dataclass(frozen=True)
 class AxisInfo:
-    """What one axis came to; `shares` are counted over the whole population, states included."""
+    """The result of one axis; `shares` are of the whole population, states included."""
 
     name: str
     group: str
@@ -140,21 +144,23 @@ class AxisInfo:
     silhouette: float | None
     candidates: tuple[CandidateInfo, ...] = ()
     dropped_features: tuple[str, ...] = ()
-    n_filled: dict[str, int] = field(default_factory=dict)  # measure → customers given the median
+    n_filled: dict[str, int] = field(
+        default_factory=dict
+    )  # measure → customers filled with the median
     shares: dict[str, float] = field(default_factory=dict)
-    choice: str | None = None  # why this K won, a sentence
+    choice: str | None = None  # why this K was chosen, a sentence
     agreement: AgreementInfo | None = None
     events: tuple[SegmentEvent, ...] = ()  # empty: the store's first run
 
 
 @dataclass(frozen=True)
 class TransitionInfo:
-    """Customers who went from one segment to another since the previous run."""
+    """Customers who moved from one segment to another since the previous run."""
 
     axis: str
     from_segment: str
     to_segment: str
-    cause: str  # behaviour, time, model
+    cause: str  # of schema.CAUSES
     n_customers: int
     lifetime_value: float
 
@@ -171,8 +177,8 @@ class LoadInfo:
     n_updated: int
     n_absent_kept: int
     n_absent_deleted: int
-    n_unchanged: int = 0  # known customers whose row was left as it is
-    previous_run_id: int | None = None  # that the transitions start from
+    n_unchanged: int = 0  # known customers whose row did not change
+    previous_run_id: int | None = None  # from which the transitions are
     transitions: tuple[TransitionInfo, ...] = ()  # without those who stayed
     notes: tuple[str, ...] = ()  # plain sentences: why rows were updated in place …
 
@@ -187,7 +193,7 @@ class StageInfo:
 
 @dataclass(frozen=True)
 class AxisScatter:
-    """Some customers of the sample on the two features that tell an axis's segments best apart."""
+    """Some customers of the sample, on the two features that separate an axis's segments best."""
 
     x: str  # measure
     y: str | None  # None: the axis has one feature
@@ -196,7 +202,7 @@ class AxisScatter:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """What the page shows beyond the report; not part of its text or JSON."""
+    """What the page shows in addition to the report; not part of its text or JSON."""
 
     model: dict[str, Any]  # the model document
     scatter: dict[str, Any]  # axis → plain values of its AxisScatter

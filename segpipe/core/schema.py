@@ -1,7 +1,7 @@
 """The tables that cross a stage: their grain and their columns.
 
-Everything that one stage hands to the next is named here, so that a stage can be read without
-its neighbours. Amounts are decimals in the shop's currency: sums are exact in any order.
+Everything that one stage passes to the next is named here, so that a stage can be read on its own.
+Amounts are decimals in the shop's currency, so that sums are exact in any order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STRENGTH_STEPS = 10_000  # a strength is published to four decimals
 
 @dataclass(frozen=True)
 class Table:
-    """A named table: one row a `grain`, columns as name → engine type."""
+    """A named table: one row per `grain`, columns as name → engine type."""
 
     name: str
     grain: str
@@ -57,7 +57,7 @@ TICKETS = Table(
     },
 )
 
-# Optional inputs that an axis or a feature may need; the source stage says which are there.
+# Optional inputs that an axis or a feature may need; the source stage reports which are present.
 INPUTS = ("discount", "refund", "product", "category", "channel", "time_of_day", "tickets")
 
 METRICS = {
@@ -71,7 +71,7 @@ METRICS = {
 
 CUSTOMER_FEATURES = Table(
     name="customer_features",
-    grain="customer with at least one order; besides these columns, one DOUBLE a measure",
+    grain="customer with at least one order; these columns, and one DOUBLE per measure",
     columns={"customer_id": "VARCHAR", **METRICS},
 )
 
@@ -79,30 +79,30 @@ CUSTOMER_FEATURES = Table(
 def strength_column(axis: str) -> str:
     """Column of a membership batch that holds the strengths of `axis`.
 
-    A membership batch (one row a customer) has customer_id, the METRICS, and for each axis a
-    dictionary-encoded column of segment names under the axis's name and this one of doubles 0 to 1.
+    A membership batch (one row per customer) has customer_id, the METRICS, and for each axis two
+    columns: segment names, dictionary-encoded, under the axis's name, and this one, from 0 to 1.
     """
     return f"{axis}_strength"
 
 
-HAS_NEW_TICKET = "has_new_ticket"  # whether the customer has asked since the previous run
+HAS_NEW_TICKET = "has_new_ticket"  # whether the customer has a new ticket since the previous run
 
 
 def rescored_column(axis: str) -> str:
-    """Column of a membership batch with what the previous run's model says of the same measures.
+    """Column of a membership batch with the segments by the previous run's model.
 
-    Dictionary-encoded names of that model. It is there on the axes to which that model can be
-    applied, and with it HAS_NEW_TICKET; without a previous run neither is.
+    Dictionary-encoded names. The batch has it, and HAS_NEW_TICKET, for the axes to which that model
+    can be applied; without a previous run, it has neither.
     """
     return f"{axis}_rescored"
 
 
-BEHAVIOUR, TIME, MODEL = CAUSES = ("behaviour", "time", "model")
+BEHAVIOUR, TIME, MODEL = CAUSES = ("behaviour", "time", "model")  # of a transition
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Figures of the population that a single customer's measures are held against."""
+    """Figures of the population with which a customer's measures are compared."""
 
     as_of: date  # when they were learnt
     category_prices: dict[str, float]  # category → median unit price

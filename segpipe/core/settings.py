@@ -1,7 +1,7 @@
-"""Frozen settings, one record a stage, from options and a TOML file.
+"""Frozen settings, one record per stage, from options and a TOML file.
 
-Takes a TOML table a stage (`[source]`, `[sample]` …); gives RunSettings. An unknown key is
-refused with the known ones listed, so that a typing error never runs with a default.
+Takes a TOML table per stage (`[source]`, `[sample]` …); gives RunSettings. An unknown key is an
+error, so that a mistyped key never leaves a default in place.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class SourceSettings:
 
     paths: tuple[str, ...] = ()
     preset: str | None = None  # recognised by the header when None
-    preset_paths: tuple[Path, ...] = ()  # a user's own mappings
+    preset_paths: tuple[Path, ...] = ()  # the user's own mappings
     timezone: str = "UTC"  # of timestamps without an offset, and of weekday and hour
     tickets_path: Path | None = None
     max_reject_share: float = 0.05
-    rejects_path: Path | None = None  # default: beside the first input file
+    rejects_path: Path | None = None  # default: next to the first input file
 
     def __post_init__(self) -> None:
         _within("source.max_reject_share", self.max_reject_share, 0.0, 1.0)
@@ -52,7 +52,9 @@ class EngineSettings:
         if self.threads is not None:
             _within("engine.threads", self.threads, 1, 1024)
         if self.spill_path is not None and not self.spill_path.is_dir():
-            raise InputError(f"engine.spill_path {self.spill_path} is no folder; make it first.")
+            raise InputError(
+                f"engine.spill_path {self.spill_path} is not a folder; create it first."
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class SampleSettings:
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """How K is searched and which partitions are passed over."""
+    """How K is searched and which partitions are rejected."""
 
     min_k: int = 2
     max_k: int = 6
@@ -86,11 +88,11 @@ class ClusterSettings:
     min_reproducibility: float = 0.65  # adjusted Rand index of two halves; Steinley (2004)
     min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
     clustered_silhouette: float = 0.5  # and a reasonable structure from here
-    min_excess_silhouette: float = 0.15  # over structureless data of the same covariance
-    usual_k_lag: float = 0.05  # of silhouette, that the previous run's K may lie behind the best
+    min_excess_silhouette: float = 0.15  # above structureless data of the same covariance
+    usual_k_lag: float = 0.05  # of silhouette by which the previous run's K may be below the best
     refine: bool = True  # publish the centroids refitted on the whole population
-    audit: str = "refit"  # or full: a fit of everybody from scratch is what the sample is held to
-    min_agreement: float = 0.97  # of an axis; below it the report says what sample would do
+    audit: str = "refit"  # or full: compare the sample with a fit of everybody from scratch
+    min_agreement: float = 0.97  # per axis; below it the report says what sample size would do
 
     def __post_init__(self) -> None:
         _within("cluster.min_k", self.min_k, 2, 20)
@@ -118,12 +120,12 @@ class AssignSettings:
 
 @dataclass(frozen=True)
 class GateSettings:
-    """When a run is refused before it is published; each but the age is held against the last run.
+    """When a run is refused before it is published; all but the age compare with the last run.
 
-    Beside these, source.max_reject_share and, where agreement fell, cluster.min_agreement.
+    Also source.max_reject_share and, where agreement fell, cluster.min_agreement.
     """
 
-    require_newer_orders: bool = True  # an export no newer than the last one is stale
+    require_newer_orders: bool = True  # the same export again, or an older one, is refused
     max_order_age_days: int | None = None  # of the newest order, by the clock; None: any
     max_row_drop_share: float = 0.2  # rows read, below the last run's
     allow_lost_structure: bool = False  # an axis that was clustered or weak may lose it
@@ -144,9 +146,9 @@ class LoadSettings:
     database_url: str | None = None  # None: DATABASE_URL, else the embedded PostgreSQL
     store_id: str = "default"
     absent: str = "keep"  # customers who are not in the new file: keep or delete
-    keep_runs: int = 2  # earlier runs kept for a rollback, beside the one in force
-    wait: bool = True  # for a run of the same store that is at work
-    attempts: int = 4  # to publish, where the connection is lost or another session is in the way
+    keep_runs: int = 2  # earlier runs kept for a rollback, in addition to the current one
+    wait: bool = True  # for another run of the same store to finish
+    attempts: int = 4  # to publish, when the connection is lost or another session is in the way
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.store_id) <= 100:
@@ -172,12 +174,12 @@ class RunSettings:
     model_path: Path | None = None  # assign with this model, discover nothing
     model_out_path: Path | None = None
     is_dry_run: bool = False
-    is_forced: bool = False  # publish whatever the gates say
-    is_resumed: bool = False  # go on after a failure in load, where the input is the same
+    is_forced: bool = False  # publish even if the gates refuse
+    is_resumed: bool = False  # continue after a failure in load, if the input is the same
 
 
 def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunSettings:
-    """Give the settings of a TOML file, overridden by options.
+    """The settings of a TOML file, overridden by options.
 
     Options are stage → key → value; None means not given. Raises InputError for a file that
     cannot be read, an unknown stage or key, or a value out of range.

@@ -90,7 +90,7 @@ def counted(n: int, word: str) -> str:
 
 
 def percent(share: float) -> str:
-    """7.6%, 26%; never 0% of somebody, nor 100% of less than all."""
+    """7.6%, 26%; never 0% for a few, nor 100% for less than all."""
     if 0 < share < 0.001:
         return "<0.1%"
     if 0.995 <= share < 1:

@@ -1,4 +1,4 @@
-"""Settings: a typing error is told, and never runs with a default."""
+"""Settings: a mistyped key or value is an error, never a default."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def toml(tmp_path: Path) -> Path:
     return tmp_path / "settings.toml"
 
 
-def test_without_a_file_and_options_everything_is_at_its_default() -> None:
+def test_without_file_and_options_every_setting_has_its_default() -> None:
     assert load_settings(None, {}) == RunSettings()
 
 
-def test_a_file_is_read_and_options_win_over_it(toml: Path) -> None:
+def test_options_override_the_file(toml: Path) -> None:
     toml.write_text(
         """
         [source]
@@ -59,7 +59,7 @@ def test_a_file_is_read_and_options_win_over_it(toml: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[sample]\nsise = 3", r"'sise' is not a key of \[sample\]; known: size, seed\."),
         ("[simple]\nsize = 3", "'simple' is not a known key; known: source, engine, "),
@@ -82,13 +82,13 @@ def test_a_file_is_read_and_options_win_over_it(toml: Path) -> None:
         ("[load]\nabsent = 'drop'", "expected 'keep' or 'delete'"),
     ],
 )
-def test_a_wrong_file_is_told_in_words(toml: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_an_error_that_says_why(toml: Path, text: str, message: str) -> None:
     toml.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         load_settings(toml, {})
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told(toml: Path) -> None:
+def test_a_missing_or_binary_file_is_an_error(toml: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_settings(toml, {})
     toml.write_bytes(b"\xff\xfe\x00")
@@ -96,7 +96,7 @@ def test_a_file_that_is_not_there_or_not_text_is_told(toml: Path) -> None:
         load_settings(toml, {})
 
 
-def test_options_are_checked_as_the_file_is() -> None:
+def test_options_are_checked_like_the_file() -> None:
     with pytest.raises(InputError, match=r"seed is -1; expected 0 to 4294967295"):
         load_settings(None, {"sample": {"seed": -1}})
 
@@ -107,7 +107,7 @@ def test_a_store_id_has_1_to_100_characters(length: int) -> None:
         LoadSettings(store_id="s" * length)
 
 
-def test_settings_are_frozen_and_checked_wherever_they_are_made() -> None:
+def test_settings_are_checked_wherever_they_are_made() -> None:
     with pytest.raises(InputError, match="max_reject_share is 2"):
         SourceSettings(max_reject_share=2)
     with pytest.raises(InputError, match="restarts is 0"):

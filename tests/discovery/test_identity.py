@@ -182,10 +182,10 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
         ("born", ["old"], "new_one is new, from old"),
         ("born", [], "new_one is new"),
         ("split", ["old"], "new_one split off from old"),
-        ("merged", ["big"], "new_one went into big"),
+        ("merged", ["big"], "new_one merged into big"),
         ("died", [], "new_one is gone"),
-        ("died", ["a", "b"], "new_one is gone, to a and b"),
-        ("renamed", ["old"], "new_one has a new name, before: old"),
+        ("died", ["a", "b"], "new_one is gone, its customers are in a and b"),
+        ("renamed", ["old"], "new_one has a new name, formerly old"),
     ],
 )
 def test_an_event_is_a_sentence(kind: str, others: list[str], found_events: str) -> None:

@@ -187,8 +187,8 @@ def test_changes_since_the_previous_run_come_with_money_and_cause(value: Element
         ["whale", "low_value", "2", "", "90", "2 by time"],
     ]
     assert "1 segment kept its name." in value.text
-    assert "whale has a new name, before: high_value." in value.text
-    assert "modest is gone, to low_value and whale." in value.text
+    assert "whale has a new name, formerly high_value." in value.text
+    assert "modest is gone, its customers are in low_value and whale." in value.text
     assert "Since run 6" in value.text
 
 
