@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,14 +18,14 @@ from typing import Any
 
 from segpipe import __version__
 from segpipe.axes.catalogue import axis_path
-from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
 from segpipe.core.schema import CUSTOMER_FEATURES, TICKETS
-from segpipe.core.settings import RunSettings, home_path
+from segpipe.core.settings import RunSettings
 from segpipe.engines.base import CustomerTable, EngineError
 from segpipe.model.assign import needed_measures
 from segpipe.model.compare import rescored_axes
 from segpipe.model.document import Model, measures_of, model_of
+from segpipe.pipeline.checkpoint_folder import checkpoint_folder, discard
 from segpipe.pipeline.context import Discovered
 from segpipe.pipeline.memberships import assignment_columns
 from segpipe.runs import PublishedRun
@@ -79,7 +77,7 @@ def save(
 
     Of the features, what assignment with this model and the `former` one looks at is kept.
     """
-    folder = _folder(store_id)
+    folder = checkpoint_folder(store_id)
     try:
         discard(store_id)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,7 +100,7 @@ def save(
 
 def find(store_id: str, origin: Origin) -> Discovered | str:
     """What was kept, if it is of this origin; otherwise why it cannot be used, as a clause."""
-    folder = _folder(store_id)
+    folder = checkpoint_folder(store_id)
     try:
         document = json.loads((folder / _RUN_FILE).read_text(encoding="utf-8"))
         if reason := _difference(Origin(**document["run"].pop("origin")), origin):
@@ -120,36 +118,11 @@ def find(store_id: str, origin: Origin) -> Discovered | str:
 
 def restore(customers: CustomerTable, store_id: str, found: Discovered) -> None:
     """Create in the engine the tables of what `find` gave."""
-    folder = _folder(store_id)
+    folder = checkpoint_folder(store_id)
     tables = [CUSTOMER_FEATURES.name]
     if "tickets" in found.model.inputs:
         tables.append(TICKETS.name)
     customers.restore([_file(folder, table) for table in tables])
-
-
-def discard(store_id: str) -> None:
-    """Remove what is kept of the store, and the folders around it if they are then empty."""
-    folder = _folder(store_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):
-        folder.parent.rmdir()
-        folder.parent.parent.rmdir()
-
-
-def erase_customer(store_id: str, customer_id: str) -> None:
-    """Remove the customer from what is kept, by removing all of it.
-
-    Raises InputError where that fails.
-    """
-    discard(store_id)
-    folder = _folder(store_id)
-    if folder.exists():
-        msg = f"{folder} may hold figures of customer {customer_id!r} and cannot be removed;"
-        raise InputError(f"{msg} remove it, or run this as its owner.")
-
-
-def _folder(store_id: str) -> Path:
-    return home_path() / "resume" / hashlib.sha256(store_id.encode()).hexdigest()[:32]
 
 
 def _file(folder: Path, table: str) -> Path:

@@ -21,7 +21,7 @@ from segpipe.core.settings import RunSettings
 from segpipe.engines.base import EngineError, EngineMemoryError
 from segpipe.model.assign import Tally
 from segpipe.model.document import read_model, write_model
-from segpipe.pipeline import checkpoint, stages
+from segpipe.pipeline import checkpoint_folder, stages
 from segpipe.pipeline.context import Discovered, RunContext
 from segpipe.pipeline.engine import open_run_engine
 from segpipe.pipeline.publish_step import count_everybody, early_gate_reasons, publish_run
@@ -95,7 +95,7 @@ def _publish(run: RunContext, session: RunSession, found: Discovered) -> RunRepo
     overridden = early_gate_reasons(run, session, found, datetime.now(UTC).date())
     with run.clock("load"):
         load, tally = publish_run(run, session, found, overridden)
-        checkpoint.discard(run.settings.load.store_id)
+        checkpoint_folder.discard(run.settings.load.store_id)
     load = replace(load, notes=(*found.notes, *run.notes, *load.notes))
     report = _report(run, found, tally, load)
     note = _store_report(run, session, report, found)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from segpipe.core.errors import DatabaseError, InputError
 from segpipe.core.settings import home_path
 from segpipe.export import ErasedFile, erase_from_exports, folders_of, hold_exports
-from segpipe.pipeline import checkpoint
+from segpipe.pipeline import checkpoint_folder
 from segpipe.postgres import Connection, ServerError, plain_errors, sql
 from segpipe.runs import hold_store, stores_of
 from segpipe.runs.current_run import CURRENT_RUN
@@ -176,7 +176,7 @@ def _erase_files(connection: Connection, store_id: str, customer_id: str) -> tup
 def _discard_unfinished(store_id: str, customer_id: str) -> tuple[str, ...]:
     """Remove what a failed run keeps for --resume; gives a sentence if that fails."""
     try:
-        checkpoint.erase_customer(store_id, customer_id)
+        checkpoint_folder.erase_customer(store_id, customer_id)
     except InputError as error:
         return (str(error),)
     return ()

@@ -35,13 +35,12 @@ from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.pipeline.checkpoint import (
     Origin,
-    discard,
-    erase_customer,
     find,
     origin_of,
     restore,
     save,
 )
+from segpipe.pipeline.checkpoint_folder import discard, erase_customer
 from segpipe.pipeline.context import Discovered
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
 from segpipe.pipeline.summary import discovered_axes, scatter_points
@@ -234,7 +233,7 @@ def test_erasing_a_customer_removes_all_that_is_kept(
     erase_customer(STORE, "c001")
     kept.save()
     monkeypatch.setattr(
-        "segpipe.pipeline.checkpoint.shutil.rmtree", lambda *_, **__: None
+        "segpipe.pipeline.checkpoint_folder.shutil.rmtree", lambda *_, **__: None
     )  # as if not allowed
     with pytest.raises(InputError, match=r"may hold figures of customer 'c001'.*remove it"):
         erase_customer(STORE, "c001")

@@ -18,7 +18,7 @@ import yaml
 from segpipe import postgres, publishing, runs
 from segpipe.core.errors import DatabaseError
 from segpipe.export import FORMATS, export
-from segpipe.pipeline import checkpoint
+from segpipe.pipeline.checkpoint_folder import checkpoint_folder
 from segpipe.postgres import Connection, sql
 from segpipe.privacy import ErasureReport, erase_customer
 from segpipe.runs.forgotten import forgotten_hashes
@@ -276,7 +276,7 @@ def test_what_is_kept_for_resume_goes(
     database: Connection, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "home"))
-    folder = checkpoint._folder("default")  # noqa: SLF001 - where it is, is resume's own
+    folder = checkpoint_folder("default")
     folder.mkdir(parents=True)
     (folder / "customer_features.parquet").write_text("a")
     _publish(database, rows, ["a"])
