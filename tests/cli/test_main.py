@@ -143,7 +143,7 @@ def test_an_unexpected_error_is_one_line_and_status_1(
     outcome = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet")
     assert outcome.status == 1
     assert "stage sample failed (ZeroDivisionError: a bug)" in outcome.err
-    assert "previous run stays in force" in outcome.err
+    assert "last published run stays current" in outcome.err
     assert "Traceback" not in outcome.err
 
 

@@ -114,7 +114,7 @@ def eligibility(axis: Axis, inputs: frozenset[str]) -> str:
     return " AND ".join(bounds) or "true"
 
 
-def test_every_planted_class_is_found_by_k_means_on_the_axis_own_features(shop: Shop) -> None:
+def test_k_means_finds_every_planted_class_on_the_features_of_its_axis(shop: Shop) -> None:
     found = {}
     for axis in axes_for(frozenset(shop.inputs)):
         if axis.name not in shop.info.planted:
@@ -133,7 +133,7 @@ def test_every_planted_class_is_found_by_k_means_on_the_axis_own_features(shop: 
     assert {name: round(score, 3) for name, score in found.items() if score < 0.9} == {}
 
 
-def test_named_states_are_those_of_the_customers_who_are_not_eligible(shop: Shop) -> None:
+def test_states_are_given_to_the_customers_who_are_not_eligible(shop: Shop) -> None:
     for axis in axes_for(frozenset(shop.inputs)):
         for rule in axis.eligibility:
             if axis.name in shop.info.planted and shop.inputs.issuperset(rule.needs):
@@ -146,7 +146,7 @@ def test_named_states_are_those_of_the_customers_who_are_not_eligible(shop: Shop
                 assert shop.one(f"SELECT count(*) FROM truth WHERE {axis.name} = '{rule.state}'")
 
 
-def test_info_counts_what_the_file_holds(shop: Shop) -> None:
+def test_the_info_counts_the_lines_of_the_file(shop: Shop) -> None:
     counted = shop.engine.execute(
         "SELECT count(DISTINCT Customer_ID), count(DISTINCT Order_ID), count(*), "
         "count(*) FILTER (Customer_ID IS NULL), count(*) FILTER (QTY < 0) FROM export"

@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
         assert a != c
 
 
-def test_tickets_leave_the_order_lines_as_they_are(tmp_path: Path) -> None:
+def test_order_lines_are_the_same_with_tickets(tmp_path: Path) -> None:
     generate_order_lines(tmp_path / "a.csv", 100)
     generate_order_lines(tmp_path / "b.csv", 100, tickets_path=tmp_path / "tickets.csv")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
@@ -72,12 +72,12 @@ def test_several_blocks_have_distinct_customers_and_orders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("segpipe.datasets.synthetic.build.BLOCK_CUSTOMERS", 40)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     info = generate_order_lines(
         tmp_path / "lines.parquet",
         100,
         truth_path=tmp_path / "truth.parquet",
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: reported.append((done, total)),
     )
     rows = pyarrow.parquet.read_table(tmp_path / "lines.parquet")
     assert rows["Order_ID"].combine_chunks().unique().__len__() == info.orders
@@ -85,7 +85,7 @@ def test_several_blocks_have_distinct_customers_and_orders(
     truth = pyarrow.parquet.read_table(tmp_path / "truth.parquet")
     assert truth.num_rows == 100
     assert set(truth["customer_id"].to_pylist()) == set(rows["Customer_ID"].drop_null().to_pylist())
-    assert told == [(40, 100), (80, 100), (100, 100)]
+    assert reported == [(40, 100), (80, 100), (100, 100)]
 
 
 def test_one_customer_is_enough(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_axis_without_structure_is_left_out_of_the_truth(axis: str, tmp_path:
     assert tuple(names) == ("customer_id", *info.planted)
 
 
-def test_axes_that_measure_the_same_lose_their_structure_together() -> None:
+def test_axes_of_one_trait_lose_their_structure_together() -> None:
     left = planted_axes(frozenset({"repurchase_behavior", "customer_maturity"}))
     gone = {"category_exploration", "repurchase_behavior", "product_knowledge"}
     gone |= {"purchase_frequency", "customer_maturity"}
@@ -156,7 +156,7 @@ def test_channels_without_structure_have_no_class_of_single_channel_buyers(tmp_p
         ({"unstructured": frozenset({"rfm"})}, "'rfm' is not an axis that can be planted; known: "),
     ],
 )
-def test_arguments_that_cannot_be_used_are_refused(
+def test_invalid_arguments_are_an_error(
     options: dict[str, object], words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
@@ -168,7 +168,7 @@ def test_arguments_that_cannot_be_used_are_refused(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_that_leaves_no_file_behind(tmp_path: Path) -> None:
     program = (
         "import resource, sys; from pathlib import Path; "
         "from segpipe.core.errors import InputError;"

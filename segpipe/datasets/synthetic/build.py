@@ -1,7 +1,7 @@
-"""Synthetic order lines of any size by a seed: traits, then orders, then lines, block by block.
+"""Synthetic order lines of any size from a seed: traits, then orders, then lines, by block.
 
-Takes file names, a number of customers and a seed; writes the export, and where asked tickets and
-the planted truth; gives a GenerateInfo. A block's randomness is its own, so memory is bounded.
+Takes file names, a number of customers and a seed; writes the export and, on request, tickets and
+the planted truth; gives a GenerateInfo. Each block has its own seed, so memory is bounded.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def generate_order_lines(
 ) -> GenerateInfo:
     """Write order lines in the columns of the preset `product_sales_order`; same seed, same bytes.
 
-    Axes in `unstructured` get one continuous distribution in place of classes. History is two
-    years to the end of `until`; the classes are tuned for the default and stay apart where
-    `until` lies from May to October. `progress` is told customers done and in all.
-    Raises InputError for an argument that cannot be used and a file that cannot be written.
+    Axes in `unstructured` get one continuous distribution instead of classes. The history is the
+    two years up to the end of `until`; the classes are tuned for the default and stay separate
+    where `until` is from May to October. `progress` is called with customers done and in total.
+    Raises InputError for an invalid argument and a file that cannot be written.
     """
     loose = without_structure(unstructured)
     paths = [p for p in (path, tickets_path, truth_path) if p is not None]
@@ -96,7 +96,7 @@ def _check(paths: list[Path], n_customers: int, seed: int) -> None:
 
 @dataclass(frozen=True)
 class _Block:
-    """Customers first to first + n of the whole."""
+    """Customers `first` to `first + n` of all."""
 
     first: int
     n: int
@@ -178,7 +178,7 @@ def _line_table(lines: Lines, ids: pa.Array, n_guests: int, n_orders_before: int
 
 
 def _money(cents: Ints) -> pa.Array:
-    """Cents as decimals with two places: the low half of 128 bits, then the sign's half."""
+    """Cents as decimals with two places: of 128 bits the low half, then the half of the sign."""
     halves = np.stack((cents, cents >> 63), axis=1).astype("<i8")
     return pa.Array.from_buffers(
         pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(np.ascontiguousarray(halves))]

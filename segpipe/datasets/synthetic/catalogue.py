@@ -1,7 +1,7 @@
 """The made-up shop: departments in four price tiers, and the products of each.
 
-A product is known by its department and a number; its list price follows from both. Numbers up to
-N_USUAL rise in price around the department's median, the others are rare luxuries.
+A product has a department and a number, which determine its list price. Prices rise with the number
+up to N_USUAL, around the department's median; the other products are rare luxuries.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ import pyarrow as pa
 
 from segpipe.core.arrays import Ints
 
-RANGES = ("Basics", "Home", "Studio", "Atelier")  # one a tier
-TIER_PRICES = (2.5, 17.0, 115.0, 780.0)  # e^1.9 apart, so that order values of tiers stay apart
+RANGES = ("Basics", "Home", "Studio", "Atelier")  # one per tier
+TIER_PRICES = (
+    2.5,
+    17.0,
+    115.0,
+    780.0,
+)  # e^1.9 apart, so that order values do not overlap
 DEPARTMENTS = (
     "Kitchen", "Garden", "Bath", "Bedroom", "Office", "Lighting", "Textiles", "Tools",
     "Toys", "Sports", "Travel", "Pets", "Beauty", "Crafts", "Music", "Books",
@@ -27,7 +32,7 @@ N_USUAL = 240
 N_LUXURIES = 20
 N_PRODUCTS = N_USUAL + N_LUXURIES  # of each category
 PRICE_SLOPE = 0.45  # log price from the middle number to either end
-LUXURY_FACTOR = 9.5  # one such line lifts an order of three above twice the mean of four orders
+LUXURY_FACTOR = 9.5  # with such a line, an order of three is above twice the mean of four orders
 
 
 @cache

@@ -21,11 +21,11 @@ from segpipe.datasets.synthetic.catalogue import (
 from segpipe.datasets.synthetic.orders import Orders
 from segpipe.datasets.synthetic.traits import Traits
 
-_WINDOW = 41  # a customer's products of a category lie so near each other in number, and in price
+_WINDOW = 41  # range of numbers, and so of prices, of a customer's products in a category
 _WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ
-_TASTE_MIDDLE = np.array([30, 120, 210, 120])  # product number that is paid for: cheap, usual, dear
+_TASTE_MIDDLE = np.array([30, 120, 210, 120])  # product number, by taste
 _REFUND_SHARE = 0.6  # of a refunded line
-_RETURN_LINE_SHARE = 0.15  # of the refunds without a discount: sent back as a line of its own
+_RETURN_LINE_SHARE = 0.15  # of the refunds without a discount: returned as a separate line
 _RETURN_DELAY_SECONDS = (2 * 86_400, 20 * 86_400)
 
 
@@ -47,7 +47,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class _Draft:
-    """What the products and quantities of lines are drawn from."""
+    """What determines the products and quantities of lines."""
 
     rng: np.random.Generator
     traits: Traits
@@ -68,7 +68,7 @@ class _Draft:
 def make_lines(
     rng: np.random.Generator, traits: Traits, orders: Orders, end: int, loose: frozenset[str]
 ) -> Lines:
-    """Give the lines of all orders, and return lines no later than `end` (seconds since 1970)."""
+    """The lines of all orders, and return lines no later than `end` (seconds since 1970)."""
     order = np.arange(len(orders.n_lines)).repeat(orders.n_lines)
     first_of_order = np.cumsum(orders.n_lines) - orders.n_lines
     place = np.arange(len(order)) - first_of_order[order]  # within the order
@@ -149,7 +149,7 @@ def _choice(assortment: Ints, line: Ints) -> tuple[Ints, Ints]:
 
 
 def _loose_choice(draft: _Draft) -> tuple[Ints, Ints]:
-    """Everybody repeats some products over some departments, more or less of each."""
+    """Without structure: everybody repeats some products in some departments, more or less."""
     rng, n = draft.rng, draft.n_customers
     n_departments = np.clip(np.rint(4 * np.exp(0.3 * rng.standard_normal(n))), 2, 9)
     n_known = np.clip(np.rint(9 * np.exp(0.3 * rng.standard_normal(n))), 4, 24)
@@ -158,7 +158,7 @@ def _loose_choice(draft: _Draft) -> tuple[Ints, Ints]:
 
 
 def _quantities(draft: _Draft) -> Ints:
-    """Deal hunters stock up, and a single order is a full one, so that tiers stay apart."""
+    """Deal hunters buy more, and a single order is large, so that tiers do not overlap."""
     rng, traits = draft.rng, draft.traits
     if "purchase_value" in draft.loose:
         drawn = np.rint(9 * np.exp(0.7 * rng.standard_normal(draft.n_customers)))

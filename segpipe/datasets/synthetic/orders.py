@@ -23,15 +23,15 @@ _HISTORY_DAYS = 725
 _GAP_STEP = np.array([-0.45, 0.0, 0.45, 0.0])  # log gap from one to the next
 _LINES_STEP = np.array([0.45, 0.0, -0.45, 0.0])  # lines from one order to the next
 _RECENCY_GAPS = np.array([0.8, 1.0, 1.4, 1.0])  # recency in mean gaps
-_BEND = 0.9  # of steady gaps, longest in the middle or at the ends: as uneven as those of a trend
+_BEND = 0.9  # of steady gaps, longest in the middle or at the ends: as uneven as gaps with a trend
 _MEAN_LINES, _FEWEST_LINES, _MOST_LINES = 3, 2, 4
 _HOLIDAY_MARGIN_DAYS = 110  # from the last holiday order to the end: nobody is overdue by less
 _LONG_AGO_DAYS = 400.0
-_LAST_DAY_SHARE = 0.03  # of one-time buyers: so that the newest order is on the last day
+_LAST_DAY_SHARE = 0.03  # of one-time buyers, so that the newest order is on the last day
 _WEEKEND = 0  # slots 0 to 2 are weekend, daytime and evening
 _FIRST_HOUR = np.array([10, 9, 18])
 _N_HOURS = np.array([7, 8, 4])
-_SLOT_PURITY = 0.97  # of orders that keep to the customer's slot
+_SLOT_PURITY = 0.97  # of orders in the customer's slot
 _CHANNEL_PURITY = 0.99
 _DISCOUNT_SHARES = np.array([0.0, 0.05, 0.15, 0.35])  # by price trait
 _EPOCH = date(1970, 1, 1)
@@ -54,7 +54,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class _Draft:
-    """What every column is drawn from."""
+    """What determines every column."""
 
     rng: np.random.Generator
     traits: Traits
@@ -75,14 +75,14 @@ class _Draft:
 
     @property
     def n_orders(self) -> Ints:
-        """Orders of the customer, one value an order."""
+        """Number of orders of the customer, one value per order."""
         return self.traits.n_orders[self.customer]
 
 
 def make_orders(
     rng: np.random.Generator, traits: Traits, until: date, loose: frozenset[str]
 ) -> Orders:
-    """Give all orders of the customers, each customer's in the order of time but for a few days."""
+    """All orders of the customers, those of each customer sorted by time up to a few days."""
     first = np.cumsum(traits.n_orders) - traits.n_orders
     customer = np.arange(len(first)).repeat(traits.n_orders)
     draft = _Draft(
@@ -124,7 +124,7 @@ def _times(draft: _Draft, gap_step: Floats) -> Ints:
     slot = _slots(draft)
     hour = _FIRST_HOUR[slot] + draft.rng.integers(0, _N_HOURS[slot])
     seconds = hour * 3600 + draft.rng.integers(0, 3600, draft.n)
-    # a holiday shopper's few weeks are too short to move orders about in
+    # the few weeks of a holiday shopper are too short to move orders
     is_holiday = (draft.traits.cadence == t.HOLIDAY)[draft.customer]
     day = np.where(is_holiday, day, _on_slot_day(day, slot, draft.end_day))
     at: Ints = day * _DAY_SECONDS + seconds
@@ -132,7 +132,7 @@ def _times(draft: _Draft, gap_step: Floats) -> Ints:
 
 
 def _share_of_span(draft: _Draft, gap_step: Floats) -> Floats:
-    """Where in the customer's span the order lies, 0 to 1: gaps grow, shrink or do neither."""
+    """Position of the order in the customer's span, 0 to 1: gaps grow, shrink or are steady."""
     customer, traits = draft.customer, draft.traits
     centred = draft.number - draft.n_orders / 2  # of the gap before this order, in gaps
     bend = np.where(draft.rng.random(draft.n_customers) < 0.5, _BEND, -_BEND)
@@ -149,7 +149,7 @@ def _share_of_span(draft: _Draft, gap_step: Floats) -> Floats:
 
 
 def _span_and_recency(draft: _Draft) -> tuple[Floats, Floats]:
-    """Days from first to last order, and from the last order to the end; one value a customer."""
+    """Days from first to last order, and from the last order to the end; one value per customer."""
     rng, traits, n = draft.rng, draft.traits, draft.n_customers
     if "purchase_frequency" in draft.loose:
         span = np.clip(170 * np.exp(0.5 * rng.standard_normal(n)), 30, 480)
@@ -172,7 +172,7 @@ def _span_and_recency(draft: _Draft) -> tuple[Floats, Floats]:
 
 
 def _days_since_holidays(until: date) -> int:
-    """Days from the last 28 December that lies well before the end."""
+    """Days from the last 28 December that is well before the end."""
     newest = date(until.year - 1, 12, 28)
     if (until - newest).days < _HOLIDAY_MARGIN_DAYS:
         newest = date(until.year - 2, 12, 28)
@@ -189,7 +189,7 @@ def _slots(draft: _Draft) -> Ints:
 
 
 def _on_slot_day(day: Ints, slot: Ints, end_day: int) -> Ints:
-    """The nearest weekend day or working day that the slot asks for, not after the end."""
+    """The nearest day of the slot, at the weekend or not, no later than the end."""
     weekday = (day + 3) % 7  # 1 January 1970 was a Thursday
     to_weekend = np.array([-1, -2, -3, 2, 1, 0, 0])[weekday]
     to_workday = np.array([0, 0, 0, 0, 0, -1, 1])[weekday]
@@ -206,12 +206,12 @@ def _channels(draft: _Draft) -> Ints:
 
 
 def _mostly(draft: _Draft, own: Ints, purity: float) -> Ints:
-    """`own` but for a few strays over codes 0 to 2."""
+    """`own`, with a few values replaced by random codes 0 to 2."""
     return np.where(draft.rng.random(draft.n) < purity, own, draft.rng.integers(0, 3, draft.n))
 
 
 def _mixed(draft: _Draft) -> Ints:
-    """Codes 0 to 2 by shares of the customer's own that are all of one kind."""
+    """Codes 0 to 2 by shares of each customer, which follow one distribution."""
     weights = draft.rng.gamma(6.0, size=(draft.n_customers, 3))
     bounds = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
     drawn = draft.rng.random(draft.n)[:, None]
@@ -230,7 +230,7 @@ def _line_counts(draft: _Draft, lines_step: Floats) -> Ints:
 
 
 def _discounts(draft: _Draft) -> Floats:
-    """Share taken off each line of the order."""
+    """Discount on each line of the order, as a share."""
     rng, n_orders, customer = draft.rng, draft.traits.n_orders, draft.customer
     if "price_sensitivity" in draft.loose:
         often = rng.beta(4.0, 4.0, draft.n_customers)[customer]
@@ -246,7 +246,7 @@ def _discounts(draft: _Draft) -> Floats:
 
 
 def _refunds(draft: _Draft) -> Ints:
-    """Lines of the order that are refunded, in part or whole."""
+    """Number of lines of the order with a refund, partial or full."""
     n_orders = draft.traits.n_orders
     if "return_behavior" in draft.loose:
         often = draft.rng.beta(4.0, 5.0, draft.n_customers)
@@ -259,7 +259,7 @@ def _refunds(draft: _Draft) -> Ints:
 
 
 def _is_among(draft: _Draft, counts: Ints) -> Flags:
-    """Whether the order is one of so many of its customer's, drawn at random."""
+    """Whether the order is among that many of its customer, drawn at random."""
     shuffled = np.lexsort((draft.rng.random(draft.n), draft.customer))
     rank = np.empty_like(draft.number)
     rank[shuffled] = draft.number

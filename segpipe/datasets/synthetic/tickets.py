@@ -28,7 +28,7 @@ _DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class TicketSpan:
-    """Who may write, and until when (seconds since 1970)."""
+    """Whose tickets, and until when (seconds since 1970)."""
 
     customer_ids: pa.Array
     end: int
@@ -41,7 +41,7 @@ def make_tickets(
     span: TicketSpan,
     loose: frozenset[str],
 ) -> pa.Table:
-    """Give the tickets of all customers who have at least two orders."""
+    """The tickets of all customers with at least two orders."""
     n_orders = traits.n_orders
     is_loose = "problem_complexity_profile" in loose
     per_order = _level(rng, traits, _PER_ORDER, is_loose)
@@ -67,14 +67,14 @@ def make_tickets(
             "message_count": pa.array(np.rint(messages).astype(np.int64)),
             "satisfaction": pa.array(satisfaction),
             "priority": pa.array(_PRIORITIES).take(pa.array(traits.trouble[customer])),
-            # as a running count, so that customers with few tickets show the same share
+            # as a running count, so that customers with few tickets have the same share
             "reopened": pa.array(np.floor((nth + 1) * reopened) > np.floor(nth * reopened)),
         }
     )
 
 
 def _level(rng: np.random.Generator, traits: Traits, by_trouble: Floats, is_loose: bool) -> Floats:
-    """A value a customer: of the customer's trouble, or drawn on its own from one distribution."""
+    """A value per customer: by the customer's trouble, or drawn from one distribution."""
     if is_loose:
         drawn = np.clip(rng.normal(1.0, 0.3, len(traits.trouble)), 0.0, 2.0)
         return np.interp(drawn, range(3), by_trouble)

@@ -1,7 +1,7 @@
-"""Latent classes: what each made-up customer is like, before the first order exists.
+"""Latent classes: what each made-up customer is like, before there is an order.
 
-Takes a random generator and the axes to leave without structure; gives Traits, one code a customer
-and trait. A trait drives one axis, or several where they measure the same thing (see truth).
+Takes a random generator and the axes to leave without structure; gives Traits, one code per
+customer and trait. A trait drives one axis, or several that measure the same thing (see truth).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from segpipe.core.arrays import Ints
 
-# Life stands for orders, span and recency together.
+# Life is the number of orders, their span and recency together.
 ONE_TIME, FAST, MEDIUM, SLOW, STOPPED, ONE_TIME_LONG_AGO = range(6)
 GROWING, STEADY, DECLINING, LAPSED = range(4)
 ALL_YEAR, WEEKEND, DAYTIME, EVENING, HOLIDAY = range(5)
-# Assortment stands for products and categories together.
+# Assortment is products and categories together.
 SAME_PRODUCTS, STAPLES_AND_NEW, NEW_IN_ONE, NEW_EVERYWHERE = range(4)
 FULL_PRICE, FEW_DEALS, SOME_DEALS, ALL_DEALS = range(4)
-CHEAP, USUAL, DEAR, SPLURGE = range(4)
+CHEAP, USUAL, EXPENSIVE, SPLURGE = range(4)
 WEB, STORE, PHONE, ALL_CHANNELS = range(4)
 NEVER, ONCE, HALF, ALWAYS = range(4)
 
@@ -38,7 +38,7 @@ _TWO_ORDER_SHARE = 0.06  # of the slow ones: too few orders for the axes that ne
 class Traits:
     """Codes of shape (n_customers,), guests last; a guest is a one-time buyer without an id."""
 
-    n_customers: int  # guests left out
+    n_customers: int  # without guests
     n_orders: Ints
     life: Ints
     trajectory: Ints
@@ -56,7 +56,7 @@ class Traits:
 def draw_traits(
     rng: np.random.Generator, n_customers: int, n_guests: int, loose: frozenset[str]
 ) -> Traits:
-    """Give the traits of `n_customers` and then `n_guests`; axes in `loose` get no classes."""
+    """The traits of `n_customers`, then of `n_guests`; axes in `loose` get no classes."""
     n = n_customers + n_guests
     life = _life(rng, n, loose)
     life[n_customers:] = ONE_TIME
@@ -72,7 +72,7 @@ def draw_traits(
     if "price_sensitivity" in loose:
         price[:], taste[:] = FULL_PRICE, USUAL
     is_splurger = taste == SPLURGE
-    n_orders[is_splurger] |= 1  # an odd number has a middle, where a splurge is no trend of values
+    n_orders[is_splurger] |= 1  # odd: a splurge in the middle makes no trend of order values
     assortment[is_splurger & (assortment == SAME_PRODUCTS)] = STAPLES_AND_NEW  # a splurge is new
     channel = _draw(rng, n, (0.35, 0.25, 0.2))
     channel[(n_orders < 3) & (channel == ALL_CHANNELS)] = WEB
@@ -94,7 +94,7 @@ def draw_traits(
 
 
 def _life(rng: np.random.Generator, n: int, loose: frozenset[str]) -> Ints:
-    """One-time buyers and the stopped are groups in themselves, so they go where none may be."""
+    """Without structure, there are no one-time buyers or stopped ones, which would be groups."""
     life = _draw(rng, n, (0.06, 0.2, 0.33, 0.21, 0.15))
     if loose & {"purchase_frequency", "purchase_cadence", "loyalty_trajectory"}:
         life[life == STOPPED] = MEDIUM
@@ -115,15 +115,17 @@ def _order_counts(rng: np.random.Generator, life: Ints, *, is_loose: bool) -> In
 
 
 def _taste(rng: np.random.Generator, price: Ints, n_orders: Ints) -> Ints:
-    """Follows the price trait, because the share of full-price lines belongs to both axes."""
-    taste = np.where(rng.random(len(price)) < 0.5, DEAR, SPLURGE)
+    """Depends on the price trait, since the share of full-price lines is in both axes."""
+    taste = np.where(rng.random(len(price)) < 0.5, EXPENSIVE, SPLURGE)
     taste[price == ALL_DEALS] = CHEAP
     taste[price == SOME_DEALS] = USUAL
-    taste[(taste == SPLURGE) & (n_orders < 4)] = DEAR  # no order of three is twice their mean
+    taste[(taste == SPLURGE) & (n_orders < 4)] = (
+        EXPENSIVE  # none of three is above twice their mean
+    )
     return taste
 
 
 def _draw(rng: np.random.Generator, n: int, shares: tuple[float, ...]) -> Ints:
-    """Codes 0, 1, …; what the shares leave goes to one more code."""
+    """Codes 0, 1, … with these shares; the rest gets one more code."""
     codes: Ints = np.searchsorted(np.cumsum(shares), rng.random(n), side="right").astype(np.int64)
     return codes

@@ -1,9 +1,9 @@
 """The planted truth: which class, or named state, each customer has on each axis.
 
-Takes Traits and the axes without structure; gives a table, one text column an axis. Axes that
+Takes Traits and the axes without structure; gives a table, one text column per axis. Axes that
 measure the same behaviour share one trait: frequency and maturity (orders, span), category_
 exploration, repurchase and product knowledge (products). Taste follows price (full-price lines),
-and the customers who stopped are the holiday shoppers (no recent month may hold their orders).
+and customers who stopped are the holiday shoppers (they have no orders in recent months).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLANTED_WITH_TICKETS = (*PLANTED_AXES, "problem_complexity_profile")
 _PRODUCT_AXES = frozenset({"category_exploration", "repurchase_behavior", "product_knowledge"})
 _LIFE_AXES = frozenset({"purchase_frequency", "customer_maturity"})
 _PRICE_AXES = frozenset({"price_sensitivity", "value_sophistication"})  # full-price lines
-_COUPLED = {  # an axis without structure → axes that lose theirs with it
+_COUPLED = {  # an axis without structure → the axes that lose theirs with it
     **dict.fromkeys(_PRODUCT_AXES, _PRODUCT_AXES),
     **dict.fromkeys(_LIFE_AXES, _LIFE_AXES),
     **dict.fromkeys(_PRICE_AXES, _PRICE_AXES),
@@ -60,7 +60,7 @@ _TROUBLE = ("self_sufficient", "moderate_complexity", "high_complexity")
 
 
 def without_structure(unstructured: frozenset[str]) -> frozenset[str]:
-    """`unstructured` and the axes that cannot keep their structure without it.
+    """`unstructured`, and the axes that lose their structure with it.
 
     Raises InputError for a name that is not a planted axis.
     """
@@ -83,7 +83,7 @@ def planted_axes(
 def truth_table(
     traits: Traits, customer_ids: pa.Array, axes: tuple[str, ...], *, has_tickets: bool
 ) -> pa.Table:
-    """One row a customer: customer_id, and the class or state on each of `axes`."""
+    """One row per customer: customer_id, and the class or state on each of `axes`."""
     n = traits.n_orders
     contact = _named(_CONTACT, traits.contact, n == 1, "no_contact")
     columns = {

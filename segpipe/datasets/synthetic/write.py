@@ -1,6 +1,6 @@
 """Tables to `.csv`, `.csv.gz` or `.parquet`, batch by batch, complete or not at all.
 
-Takes a path; gives a writer. Rows go to a file beside it that takes the name when all is written.
+Takes a path; gives a writer. Rows go to a temporary file, which is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def check_path(path: Path) -> None:
 
 @contextmanager
 def open_writer(path: Path) -> Iterator[Write]:
-    """Give a function that appends a table; all tables have the first one's schema.
+    """A function that appends a table; all tables have the schema of the first one.
 
-    Raises InputError when the file cannot be written, and leaves nothing behind then.
+    Raises InputError when the file cannot be written, and then leaves no file behind.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -64,14 +64,14 @@ def _disk_errors(path: Path) -> Iterator[None]:
 def _appender(stack: ExitStack, sink: Any, path: Path) -> Write:  # noqa: ANN401 - any binary file
     name = path.name.lower()
     if name.endswith(".gz"):
-        # no name and no time in the header: the same rows are the same bytes
+        # no name and no time in the header, so that the same rows give the same bytes
         sink = stack.enter_context(
             gzip.GzipFile(filename="", mode="wb", fileobj=sink, compresslevel=1, mtime=0)
         )
     opened: list[Any] = []
 
     def append(table: pa.Table) -> None:
-        with _disk_errors(path):  # here too: several writers are open, each around the next
+        with _disk_errors(path):  # here too, for several writers are open, one within another
             if not opened:
                 opened.append(stack.enter_context(_format_writer(sink, table.schema, name)))
             opened[0].write_table(table)
