@@ -1,6 +1,6 @@
-"""The ordered tuple of the 13 axes, and those that join them in one run.
+"""The ordered tuple of the 13 axes, and the axes of one run.
 
-Takes the inputs that are there, and files of a user's own axes or names of shipped ones
+Takes the inputs that are present, and files of the user's own axes or names of shipped ones
 (`config/axes/`); gives the axes of the run.
 """
 
@@ -47,8 +47,8 @@ _MOST_SEGMENTS = 20
 def axes_for(inputs: frozenset[str], paths: Sequence[Path] = ()) -> tuple[Axis, ...]:
     """The 13 axes, those that these inputs add, and those asked for, in this order.
 
-    A path may be the name of a shipped axis. Raises InputError for a file that is no axis, or
-    whose name is taken.
+    A path may be the name of a shipped axis. Raises InputError for a file that is not an axis,
+    or whose name is taken.
     """
     added = tuple(axis for axis in _ON_DEMAND if inputs.issuperset(axis.only_with))
     axes = (*AXES, *added)
@@ -61,17 +61,17 @@ def axes_for(inputs: frozenset[str], paths: Sequence[Path] = ()) -> tuple[Axis, 
 
 
 def shipped_axes() -> dict[str, Path]:
-    """Axes that a run has only where it asks for them by name: name → file."""
+    """Axes that a run has only when asked for by name: name → file."""
     return {path.stem: path for path in sorted(resource("config", "axes").glob("*.toml"))}
 
 
 def axis_path(path: Path) -> Path:
-    """The file that a path stands for: itself where it is one, else the shipped axis so named."""
+    """The file itself where the path is one, else that of the shipped axis of this name."""
     return path if path.is_file() else shipped_axes().get(str(path), path)
 
 
 def read_axis(path: Path) -> Axis:
-    """An axis from a TOML file, or a shipped one by name: Axis's fields, its parts as tables."""
+    """An axis from a TOML file, or a shipped one by name; the keys are the fields of `Axis`."""
     path = axis_path(path)
     if not path.exists():
         hint = did_you_mean(str(path), shipped_axes())
@@ -88,7 +88,7 @@ def _check_counts(axis: Axis) -> None:
     for key, value in (("min_segments", axis.min_segments), ("n_segments", axis.n_segments)):
         if value is not None and not 2 <= value <= _MOST_SEGMENTS:
             msg = f"{key} is {value}; expected a whole number from 2 to {_MOST_SEGMENTS}"
-            raise InputError(f"{msg}, or no such line.")
+            raise InputError(f"{msg}, or no such key.")
 
 
 def _check_measures(axis: Axis) -> None:

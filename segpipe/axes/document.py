@@ -1,4 +1,4 @@
-"""docs/axes.md, made from the axis records; a test holds the file to what this gives."""
+"""The text of docs/axes.md, made from the axis records; a test compares it with the file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _HEAD = """\
 Made from the records in `segpipe/axes/` by `make docs`; do not edit.
 
 Names of axes, segments and states are public: SQL is written against them. Each customer has
-exactly one segment or state on every axis. A *state* is given to those who are not eligible, with
-strength 1. `unavailable` (the input lacks what the axis needs, or no feature varies) and
-`no_structure` (no partition of the eligible customers is reproducible) are given to all of them,
-with strength 0. Where no claim of the vocabulary holds for a segment, its name is composed from its
-two strongest deviations, such as `high_orders_low_recency`.
+exactly one segment or state on every axis. A *state* is for customers who are not eligible, with
+strength 1. Two states are for all eligible customers at once, with strength 0: `unavailable` (the
+input lacks what the axis needs, or no feature varies) and `no_structure` (no partition of the
+eligible customers is reproducible). Where no name's claims hold for a segment, its name is composed
+of its two strongest deviations, such as `high_orders_low_recency`.
 
-Rules that hold everywhere: ratios are missing where their denominator is not above zero; a missing
-feature is given the population-weighted median of the eligible customers; features are transformed,
-clipped to their weighted 1st and 99th percentile, then standardised by weighted mean and deviation.
-`log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A claim compares the segment's weighted
-median with a fixed value, or its middle rank among the eligible customers with a quantile. Dates,
-weekdays and hours are the shop's wall clock; `as_of` counts as a whole day: orders on it are in,
-and an order of the day before is one day old.
+Rules for every axis: ratios are missing where their denominator is not above zero; a missing
+feature is filled with the population-weighted median of the eligible customers; features are
+transformed, clipped to their weighted 1st and 99th percentile, then standardised by weighted mean
+and deviation. `log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A claim compares the
+segment's weighted median with a fixed value, or the median's mid-rank among the eligible customers
+with a quantile. Dates, weekdays and hours are the shop's wall clock; `as_of` counts as a whole day:
+orders of that day are included, and an order of the day before is one day old.
 """
 
 _METRICS = """\
@@ -48,11 +48,11 @@ _METRICS = """\
 _SHIPPED = """\
 ## Axes by name
 
-Not among the 13: a run has them where it asks, by `--axis-file NAME` or `axis_paths = ["NAME"]`
-under `[features]` of a settings file. They are files of `config/axes/`; an axis of your own is such
-a file, and a file of that name in the working folder goes before the shipped one. `n_segments = 5`
-in such a file fixes the number of segments, whatever `--min-k` and `--max-k` say; without it the
-silhouette chooses. A fixed number is kept even where two halves of the sample do not reproduce it:
+These are not among the 13: a run has them only with `--axis-file NAME`, or `axis_paths = ["NAME"]`
+under `[features]` of a settings file. They are files in `config/axes/`. An axis of your own is such
+a file, too; one of the same name in the working folder replaces the shipped one. `n_segments = 5`
+in such a file fixes the number of segments and overrides `--min-k` and `--max-k`; without it the
+silhouette decides. A fixed number is kept even where two halves of the sample do not reproduce it;
 the verdict is then `no structure`, and the report says why.
 """
 

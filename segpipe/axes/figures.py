@@ -1,6 +1,6 @@
 """A figure as a marketer reads it, by the format of its measure.
 
-The text has no word for the unit but `%` and `times`: labels and phrases say days and hours.
+Of units, the text has only `%` and `times`; days and hours are in the labels and phrases.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 from segpipe.axes.record import Measure
 
-_EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # of a phrase: where the figure is 1, and else
+_EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # in a phrase: word for 1, word for other figures
 
 
 def format_value(value: float, measure: Measure) -> str:
@@ -35,13 +35,13 @@ def describe_value(value: float, measure: Measure) -> str:
 
 
 def phrase_for(value: float, measure: Measure) -> str:
-    """The measure's phrase with the word that goes with the figure, which is still `{}`."""
+    """The measure's phrase in singular or plural, with `{}` in place of the figure."""
     number = 1 if format_value(value, measure) == "1" else 2
     return _EITHER.sub(lambda either: either[number], measure.phrase)
 
 
 def _share(value: float) -> str:
-    """Whole per cent where that hides neither a few nor the last few."""
+    """In whole per cent, with a decimal near 0% and 100%."""
     return f"{_number(100 * value, 0 if 0.1 <= value <= 0.99 else 1)}%"
 
 
@@ -69,7 +69,7 @@ def _measured(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """Whole from 100 on, else two figures after the point, or two that are not 0."""
+    """A whole number from 100 on, else one or two decimals, or two significant digits."""
     if abs(value) >= 100:
         return _number(value, 0)
     if 1e-4 <= abs(value) < 0.1:
@@ -78,7 +78,7 @@ def _plain(value: float) -> str:
 
 
 def _number(value: float, decimals: int) -> str:
-    """With thousands separated, and without zeros that say nothing or a minus before 0."""
+    """With thousands separators, without trailing zeros or a minus before 0."""
     text = f"{round(value, decimals) + 0:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -90,13 +90,13 @@ _USUAL_DECIMALS = 2  # cents, hundredths
 
 
 def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0) -> float:
-    """The nearest such figure from the value on, upwards or downwards, with some passed over.
+    """The next figure as it is displayed, at or above the value (or below), after `skipped` others.
 
-    A logarithm is stepped in the ratio that people read; NaN where that would not be above 0.
+    A logarithm goes in steps of the ratio that is displayed; NaN where that would not be above 0.
     """
     is_log = measure.format == "times"
     scale: int = 10 ** _DECIMALS.get(measure.format, _USUAL_DECIMALS)
-    # Six digits more are as much as the inverse of a transform can be trusted with.
+    # The inverse of a transform is exact to about six more digits.
     steps = round((math.exp(value) if is_log else value) * scale, 6)
     stepped = (math.ceil(steps) + skipped if is_rise else math.floor(steps) - skipped) / scale
     if is_log:
@@ -105,7 +105,7 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
 
 
 def format_exact(value: float, measure: Measure) -> str:
-    """The figure with all the digits of its step: 3 (orders), 1,204.50 (amount), 38.4% (share)."""
+    """The figure with all digits of a step: 3 (orders), 1,204.50 (amount), 38.4% (share)."""
     decimals = _DECIMALS.get(measure.format, _USUAL_DECIMALS)
     if measure.format == "times":
         return f"{math.exp(value):,.{decimals}f} times"

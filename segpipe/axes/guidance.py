@@ -1,7 +1,7 @@
-"""What to do about a segment, and what a state is, in words for people.
+"""What to do about a segment, and what a state means.
 
-Takes names of axes and of their segments; gives the words of `config/guidance/`, one file an axis.
-A name that has no words of its own gets the axis's general ones, which lean on the figures.
+Takes names of axes and of their segments; gives the texts of `config/guidance/`, a file per axis.
+A name without a text of its own gets the axis's general one, which refers to the figures.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 from segpipe.axes import Eligibility, Measure
 from segpipe.axes.figures import format_value
 from segpipe.core.resources import resource
+from segpipe.core.text import sentence
 from segpipe.core.toml_records import read_toml
 
-ANY_AXIS = "any_axis"  # the file of what holds on every axis
-COMPOSED = "composed"  # the entry for names that are made of figures
+ANY_AXIS = "any_axis"  # the file with the texts for every axis
+COMPOSED = "composed"  # the entry for names composed of deviations
 _DEVIATION = re.compile(r"(high|low)_(.+?)(?=_(?:high|low)_|$)")
 
 
@@ -33,13 +34,13 @@ def guidance_for(axis: str, name: str) -> dict[str, Any]:
 
 
 def guided_axes() -> list[str]:
-    """Axes that have words of their own, by name."""
+    """Names of the axes with texts of their own."""
     paths = resource("config", "guidance").glob("*.toml")
     return sorted(path.stem for path in paths if path.stem != ANY_AXIS)
 
 
 def guided_names(axis: str) -> list[str]:
-    """Segments and states that have words of their own, without the general entry."""
+    """Names of segments and states with texts of their own, without the general entry."""
     return [name for name in _entries(axis) if name != COMPOSED]
 
 
@@ -52,12 +53,12 @@ def describe_state(
     """What the customers of a state have in common, a sentence."""
     mine = [rule for rule in rules if rule.state == state]
     if mine:
-        return _sentence(", or ".join(_shortfall(rule, measure_of(rule.measure)) for rule in mine))
+        return sentence(", or ".join(_shortfall(rule, measure_of(rule.measure)) for rule in mine))
     if state == "unavailable":
-        return _sentence(f"the axis has no answer: {reason or 'the input lacks what it needs'}")
+        return sentence(f"the axis has no answer: {reason or 'the input lacks what it needs'}")
     if state == "no_structure":
-        return _sentence(f"given where customers fall into no groups{_because(reason)}")
-    return _sentence(f"not eligible on this axis{_because(reason)}")
+        return sentence(f"the customers do not fall into groups{_because(reason)}")
+    return sentence(f"not eligible on this axis{_because(reason)}")
 
 
 @cache
@@ -66,7 +67,7 @@ def _entries(axis: str) -> dict[str, Any]:
 
 
 def _figures_of(name: str) -> str:
-    """The deviations that a composed name is made of: `high_basket_low_orders` in words."""
+    """The deviations in a composed name: basket high, orders low of `high_basket_low_orders`."""
     found: Sequence[tuple[str, str]] = _DEVIATION.findall(name)
     words = [f"{word.replace('_', ' ')} {side}" for side, word in found]
     return ", ".join(words) or "in their description"
@@ -82,7 +83,3 @@ def _shortfall(rule: Eligibility, measure: Measure) -> str:
 
 def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."

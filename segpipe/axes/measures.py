@@ -1,6 +1,6 @@
 """The catalogue of customer measures: the columns of customer_features and what each means.
 
-`features` computes them under these names; axes refer to them; the documents are made from here.
+`features` computes them under these names, axes refer to them, and docs/axes.md lists them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CATALOGUE = (
         "orders_per_month",
         "orders per month",
         "ratio",
-        "n_orders / months of tenure; a month is 30.4375 days, and tenure counts as one at least",
+        "n_orders / months of tenure, at least one; a month is 30.4375 days",
     ),
     (
         "mean_gap_days",
@@ -41,7 +41,7 @@ _CATALOGUE = (
         "recent_order_share",
         "orders in the last 90 days",
         "share",
-        "orders dated within the 90 days that end on as_of / n_orders",
+        "orders within the 90 days up to as_of / n_orders",
     ),
     ("n_categories", "categories", "count", "distinct categories bought"),
     (
@@ -82,7 +82,7 @@ _CATALOGUE = (
     ),
     (
         "month_concentration",
-        "crowding into few months",
+        "concentration on few months",
         "share",
         "sum over calendar months of (orders in the month / n_orders) squared",
     ),
@@ -109,7 +109,7 @@ _CATALOGUE = (
         "orders_per_product",
         "orders per product",
         "ratio",
-        "mean over products of the orders that held it",
+        "mean over products of the number of orders with it",
     ),
     ("n_refunded_lines", "refunded lines", "count", "lines with a refund, and return lines"),
     ("refund_amount_share", "refunds of spending", "share", "refunds / gross"),
@@ -142,13 +142,13 @@ _CATALOGUE = (
         "products_per_order",
         "products per order",
         "ratio",
-        "mean over orders of the distinct products in it",
+        "mean over orders of the distinct products in an order",
     ),
     (
         "categories_per_order",
         "categories per order",
         "ratio",
-        "mean over orders of the distinct categories in it",
+        "mean over orders of the distinct categories in an order",
     ),
     (
         "order_rate_log_ratio",
@@ -156,7 +156,7 @@ _CATALOGUE = (
         "log ratio",
         (
             "ln((orders in the later half of tenure + 0.5) / (in the earlier half + 0.5)); the"
-            " first order, which opens the tenure, is in neither; one on the middle half in each"
+            " first order is in neither half; one exactly in the middle counts half in each"
         ),
     ),
     (
@@ -214,9 +214,9 @@ _CATALOGUE = (
     ("full_price_line_share", "lines without a discount", "share", "of n_lines"),
     ("n_tickets", "support tickets", "count", "tickets created up to as_of"),
     ("tickets_per_order", "tickets per order", "ratio", "n_tickets / n_orders"),
-    ("messages_per_ticket", "messages per ticket", "ratio", "of tickets that tell"),
+    ("messages_per_ticket", "messages per ticket", "ratio", "mean over tickets with a count"),
     ("hours_to_resolve", "hours to resolve", "hours", "mean over tickets resolved up to as_of"),
-    ("reopened_share", "reopened tickets", "share", "of tickets that tell"),
+    ("reopened_share", "reopened tickets", "share", "of tickets where it is known"),
     ("satisfaction_mean", "satisfaction", "1 to 5", "mean over rated tickets"),
     ("ticket_email_share", "tickets by e-mail", "share", "of tickets with a channel"),
     ("ticket_chat_share", "tickets by chat", "share", "of tickets with a channel"),
@@ -224,7 +224,7 @@ _CATALOGUE = (
     ("ticket_self_service_share", "self-service", "share", "of tickets with a channel"),
 )
 
-_FORMATS = {  # unit → how its figures are written
+_FORMATS = {  # unit → format of its figures
     "count": "count",
     "days": "duration",
     "hours": "duration",
@@ -250,6 +250,6 @@ MEASURES: dict[str, Measure] = {
 
 
 def unknown_measure(name: str) -> Measure:
-    """What can be said of a measure that this version does not know, from its name alone."""
+    """A measure that this version does not know, described by its name alone."""
     label = name.replace("_", " ")
     return Measure(name, label, "ratio", "", f"has a figure of {{}} for {label}")

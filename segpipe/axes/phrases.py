@@ -1,7 +1,7 @@
-"""What one customer does, a phrase a measure, with the figure at `{}` as `figures.told` writes it.
+"""What one customer does: a phrase per measure, with the figure of `format_value` at `{}`.
 
 `[order|orders]` is the first word where the figure is 1. Each phrase begins with its verb, so that
-two of them can share it.
+two phrases can share it.
 """
 
 from __future__ import annotations

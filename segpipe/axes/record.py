@@ -1,7 +1,6 @@
 """What an axis is: one record of plain data.
 
-Nothing here computes; the stages read these records. An axis that a user declares in a file is
-the same record.
+The stages read these records. An axis from a user's file is the same record.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Feature:
-    """A measure as an axis uses it; live with all inputs of `needs` and none of `unless`."""
+    """A measure as an axis uses it, given all inputs of `needs` and none of `unless`."""
 
     measure: str
     transform: Transform = "identity"
@@ -36,12 +35,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Who has behaviour to cluster: measure >= at_least; the others are in the named `state`."""
+    """Who is eligible: measure >= at_least; other customers are in the named `state`."""
 
     measure: str
     at_least: float
     state: str
-    needs: tuple[str, ...] = ()  # asked only where these inputs are
+    needs: tuple[str, ...] = ()  # the rule applies only with these inputs
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Prototype:
-    """A name with the place it stands for, in standard deviations of the axis's measures."""
+    """A name and the typical position of its segment, in standard deviations of the measures."""
 
     name: str
     description: str
@@ -71,7 +70,7 @@ class Prototype:
 
 @dataclass(frozen=True)
 class Axis:
-    """One question about customers, and all that is needed to answer it."""
+    """One question about customers, and what is needed to answer it."""
 
     name: str
     question: str
@@ -79,21 +78,21 @@ class Axis:
     features: tuple[Feature, ...]
     prototypes: tuple[Prototype, ...]
     eligibility: tuple[Eligibility, ...] = ()  # the first that fails gives the state
-    only_with: tuple[str, ...] = ()  # the axis exists only where these inputs do
-    min_segments: int = 2  # fewer only where no finer partition holds
-    n_segments: int | None = None  # fixed, whatever holds; None: chosen by silhouette
+    only_with: tuple[str, ...] = ()  # the axis exists only with these inputs
+    min_segments: int = 2  # fewer only where no finer partition is eligible
+    n_segments: int | None = None  # fixed; None: chosen by silhouette
     clusterer: Literal["kmeans", "cuts"] = "kmeans"  # cuts: tiers of the first feature
 
     def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
-        """Features that these inputs can feed."""
+        """Features that can be computed from these inputs."""
         return tuple(f for f in self.features if _is_live(f, inputs))
 
     def live_prototypes(self, inputs: frozenset[str]) -> tuple[Prototype, ...]:
-        """Names that these inputs can justify."""
+        """Names whose claims can be checked with these inputs."""
         return tuple(p for p in self.prototypes if _is_live(p, inputs))
 
     def missing_inputs(self, inputs: frozenset[str]) -> tuple[str, ...]:
-        """Inputs that some feature needs and that are absent, in the order of the features."""
+        """Missing inputs that some feature needs, in the order of the features."""
         needed = dict.fromkeys(need for feature in self.features for need in feature.needs)
         return tuple(need for need in needed if need not in inputs)
 

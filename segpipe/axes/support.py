@@ -83,7 +83,7 @@ COMMUNICATION_PREFERENCE = Axis(
 def _complexity(
     name: str, description: str, level: float, side: Literal["above", "below"], quantile: float
 ) -> tuple[Prototype, Prototype]:
-    """The same name as orders alone can justify it, and as tickets can."""
+    """The same name with claims on orders, and with claims on tickets."""
     from_orders = {
         "products_per_order": level,
         "categories_per_order": level,

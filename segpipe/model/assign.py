@@ -15,7 +15,7 @@ import pyarrow as pa
 from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.model.document import AxisModel, Model, measures_of
-from segpipe.model.preprocessing import scale_matrix
+from segpipe.model.preprocessing import failed_rules, scale_matrix
 
 
 @dataclass
@@ -70,12 +70,11 @@ def assign_axis(
     vocabulary = axis.vocabulary()
     codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
     strengths = np.zeros(n_rows)
-    eligible = np.ones(n_rows, dtype=np.bool_)
-    for rule in axis.eligibility:
-        excluded = eligible & ~(columns[rule.measure] >= rule.at_least)
-        codes[excluded] = vocabulary.index(rule.state)
-        strengths[excluded] = 1.0
-        eligible &= ~excluded
+    failed = failed_rules(columns, axis.eligibility, n_rows)
+    for index, rule in enumerate(axis.eligibility):
+        codes[failed == index] = vocabulary.index(rule.state)
+    eligible = failed < 0
+    strengths[~eligible] = 1.0
     if axis.partition and eligible.any():
         own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
         _count_filled(tally, axis.name, own)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.axes import Eligibility, Feature
-from segpipe.core.arrays import Flags, Floats
+from segpipe.core.arrays import Flags, Floats, Labels
 
 WINSOR_TAIL = 0.01  # of the eligible population, at each end
 
@@ -124,7 +124,14 @@ def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
 def eligible_rows(columns: Mapping[str, Floats], rules: Sequence[Eligibility]) -> Flags:
     """True for customers whom every rule admits; shape (n,)."""
     n_rows = len(next(iter(columns.values())))
-    eligible = np.ones(n_rows, dtype=np.bool_)
-    for rule in rules:
-        eligible &= columns[rule.measure] >= rule.at_least  # missing admits nobody
-    return eligible
+    return failed_rules(columns, rules, n_rows) < 0
+
+
+def failed_rules(
+    columns: Mapping[str, Floats], rules: Sequence[Eligibility], n_rows: int
+) -> Labels:
+    """Index of the first rule that excludes each customer, -1 for the eligible; shape (n_rows,)."""
+    failed = np.full(n_rows, -1, dtype=np.intp)
+    for index, rule in reversed(list(enumerate(rules))):
+        failed[~(columns[rule.measure] >= rule.at_least)] = index  # missing: excluded
+    return failed

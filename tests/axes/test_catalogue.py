@@ -1,4 +1,4 @@
-"""The 13 axes are those of the contract, and a user's own is read as strictly."""
+"""The 13 axes are those that are documented, and a user's own axis is checked strictly."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ PUBLIC = {
 }
 
 
-def test_the_axes_stand_in_the_contracts_order() -> None:
+def test_the_axes_are_in_the_documented_order() -> None:
     assert [axis.name for axis in AXES] == list(PUBLIC)
     assert [axis.group for axis in AXES] == ["marketing"] * 8 + ["support"] * 5
 
 
 @pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
-def test_states_and_segments_are_the_contracts(axis: Axis) -> None:
+def test_states_and_segments_have_their_public_names(axis: Axis) -> None:
     states, segments = PUBLIC[axis.name]
     assert [rule.state for rule in axis.eligibility if ORDERS.issuperset(rule.needs)] == states
     assert [prototype.name for prototype in axis.live_prototypes(ORDERS)] == segments
 
 
-def test_with_tickets_the_axis_of_channels_speaks_of_help() -> None:
+def test_with_tickets_the_axis_of_channels_is_about_support() -> None:
     axis = next(axis for axis in AXES if axis.name == "communication_preference")
     with_tickets = [p.name for p in axis.live_prototypes(frozenset(INPUTS))]
     assert with_tickets == ["email_preferred", "chat_preferred", "phone_preferred", "self_service"]
@@ -101,7 +101,7 @@ def _measures_of(axis: Axis) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("axis", ALL, ids=lambda axis: axis.name)
-def test_an_axis_speaks_only_of_measures_and_inputs_that_exist(axis: Axis) -> None:
+def test_an_axis_refers_only_to_measures_and_inputs_that_exist(axis: Axis) -> None:
     assert set(_measures_of(axis)) <= set(MEASURES)
     parts: chain[Feature | Prototype] = chain(axis.features, axis.prototypes)
     asked = {need for part in parts for need in (*part.needs, *part.unless)}
@@ -137,7 +137,7 @@ def test_the_fourteenth_axis_exists_only_with_tickets() -> None:
     assert axes_for(frozenset(INPUTS)) == (*AXES, SUPPORT_HISTORY)
 
 
-def test_an_axis_without_its_inputs_tells_which_it_misses() -> None:
+def test_an_axis_lists_the_inputs_that_it_lacks() -> None:
     axis = next(axis for axis in AXES if axis.name == "category_exploration")
     assert axis.live_features(frozenset()) == ()
     assert axis.missing_inputs(frozenset()) == ("category", "product")
@@ -151,7 +151,7 @@ def test_docs_axes_md_is_made_from_the_records() -> None:
 
 OWN = """
 name = "rfm"
-question = "How recent, frequent and dear?"
+question = "How recent, frequent and valuable?"
 min_segments = 3
 
 [[eligibility]]
@@ -186,7 +186,7 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_users_axis_is_read_whole_and_stands_last(own: Path) -> None:
+def test_an_axis_of_the_user_is_read_and_comes_last(own: Path) -> None:
     axis = axes_for(ORDERS, [own])[-1]
     assert (axis.name, axis.group, axis.min_segments) == ("rfm", "marketing", 3)
     assert axis.features == (
@@ -199,7 +199,7 @@ def test_a_users_axis_is_read_whole_and_stands_last(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('name = "rfm"', 'name = "purchase_value"', "'purchase_value' is taken"),
         ('name = "rfm"', 'name = "support_history"', "'support_history' is taken"),
@@ -219,13 +219,15 @@ def test_a_users_axis_is_read_whole_and_stands_last(own: Path) -> None:
         ('name = "rfm"', "name = rfm", "is not TOML"),
     ],
 )
-def test_a_wrong_axis_file_is_told_in_words(own: Path, old: str, new: str, told: str) -> None:
+def test_a_wrong_axis_file_is_an_error_that_says_why(
+    own: Path, old: str, new: str, message: str
+) -> None:
     own.write_text(OWN.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         axes_for(ORDERS, [own])
 
 
-def test_an_axis_without_features_or_file_is_refused(tmp_path: Path) -> None:
+def test_an_axis_without_features_or_file_is_an_error(tmp_path: Path) -> None:
     empty = tmp_path / "empty.toml"
     empty.write_text('name = "x"\nquestion = "?"\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"has no \[\[features\]\]"):
@@ -234,7 +236,7 @@ def test_an_axis_without_features_or_file_is_refused(tmp_path: Path) -> None:
         read_axis(tmp_path / "none.toml")
 
 
-def test_two_files_with_one_name_are_refused(own: Path, tmp_path: Path) -> None:
+def test_two_files_with_one_name_are_an_error(own: Path, tmp_path: Path) -> None:
     twin = tmp_path / "twin.toml"
     twin.write_text(OWN, encoding="utf-8")
     with pytest.raises(InputError, match="'rfm' is taken"):

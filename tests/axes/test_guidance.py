@@ -1,4 +1,4 @@
-"""Guidance: every segment has its own words, and every state says what it is."""
+"""Guidance: every segment has a text of its own, and every state is described."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _lines(guidance: dict[str, dict[str, str]]) -> list[str]:
     return [*guidance["marketing"].values(), *guidance["support"].values()]
 
 
-def test_every_axis_of_the_catalogue_has_its_words_and_no_other() -> None:
+def test_the_axes_of_the_catalogue_have_texts_and_no_others() -> None:
     assert guided_axes() == sorted(axis.name for axis in ALL)
 
 
@@ -35,7 +35,7 @@ def test_every_segment_and_state_has_an_entry_and_no_entry_is_orphaned(axis: Axi
 
 
 @pytest.mark.parametrize("axis", ALL, ids=lambda axis: axis.name)
-def test_words_are_short_and_no_two_segments_share_a_strategy(axis: Axis) -> None:
+def test_texts_are_short_and_no_two_segments_share_a_strategy(axis: Axis) -> None:
     names = [*sorted(_names(axis)), *STATES_OF_ANY, "high_orders_low_recency"]
     every = [guidance_for(axis.name, name) for name in names]
     assert len({guidance["strategy"] for guidance in every}) == len(every)
@@ -48,12 +48,12 @@ def test_words_are_short_and_no_two_segments_share_a_strategy(axis: Axis) -> Non
         assert all(10 < len(text) <= 140 for text in (guidance["strategy"], *_lines(guidance)))
 
 
-def test_a_composed_name_gets_the_axiss_words_with_its_figures() -> None:
+def test_a_composed_name_gets_the_text_of_its_axis_with_its_deviations() -> None:
     strategy = guidance_for("purchase_cadence", "high_business_hours_low_evening")["strategy"]
     assert strategy == "Time contact by the figures (business hours high, evening low)."
 
 
-def test_an_axis_of_a_users_own_gets_the_general_words() -> None:
+def test_an_axis_of_the_user_gets_the_general_text() -> None:
     champion = guidance_for("my_axis", "champion")
     assert "(in their description)" in champion["strategy"]
     assert champion["support"]["dont"] == "tell customers which segment they are in"
@@ -61,7 +61,7 @@ def test_an_axis_of_a_users_own_gets_the_general_words() -> None:
     assert guidance_for(ANY_AXIS, "champion") == champion
 
 
-def test_what_is_handed_out_is_the_callers_own() -> None:
+def test_a_changed_text_does_not_change_the_next_one() -> None:
     guidance_for("purchase_value", "whale")["marketing"]["do"] = "changed"
     assert guidance_for("purchase_value", "whale")["marketing"]["do"] != "changed"
 
@@ -93,10 +93,10 @@ def test_what_is_handed_out_is_the_callers_own() -> None:
             "no refund in the input",
             "The axis has no answer: no refund in the input.",
         ),
-        ("no_structure", (), None, "Given where customers fall into no groups."),
+        ("no_structure", (), None, "The customers do not fall into groups."),
     ],
 )
-def test_a_state_says_what_its_customers_have_in_common(
+def test_a_state_is_described_by_what_its_customers_have_in_common(
     state: str, rules: tuple[Eligibility, ...], reason: str | None, expected: str
 ) -> None:
     assert describe_state(state, rules, MEASURES.__getitem__, reason) == expected
@@ -129,5 +129,5 @@ def test_every_measure_has_a_phrase_with_one_figure() -> None:
         ("n_orders", float("nan"), "unknown"),
     ],
 )
-def test_a_figure_is_told_by_its_unit(measure: str, value: float, expected: str) -> None:
+def test_a_figure_is_formatted_by_its_unit(measure: str, value: float, expected: str) -> None:
     assert format_value(value, MEASURES[measure]) == expected

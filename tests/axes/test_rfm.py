@@ -1,4 +1,4 @@
-"""The axis rfm: shipped by name, opt-in, with names that hold; and a number of segments fixed."""
+"""The axis rfm: opt-in by name, with true names; and a fixed number of segments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RFM = Path("rfm")
 SETTINGS = ClusterSettings(restarts=4)
 
 
-def test_the_shipped_axis_is_taken_by_name_and_only_where_it_is_asked_for() -> None:
+def test_the_shipped_axis_is_there_only_when_asked_for_by_name() -> None:
     assert "rfm" not in [axis.name for axis in axes_for(frozenset())]
     axis = axes_for(frozenset(), [RFM])[-1]
     assert axis.features == (
@@ -36,7 +36,7 @@ def test_the_shipped_axis_is_taken_by_name_and_only_where_it_is_asked_for() -> N
     assert [name for name in shipped_axes() if name == "rfm"]
 
 
-def test_a_file_of_the_users_goes_before_the_shipped_axis(
+def test_a_file_of_the_user_replaces_the_shipped_axis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def test_a_file_of_the_users_goes_before_the_shipped_axis(
     assert read_axis(RFM).name == "own"
 
 
-def test_an_unknown_name_is_told_the_shipped_ones() -> None:
+def test_an_unknown_name_is_an_error_that_suggests_a_shipped_axis() -> None:
     with pytest.raises(InputError, match=r"no axis file rmf; .* Did you mean rfm\?"):
         read_axis(Path("rmf"))
 
@@ -58,11 +58,13 @@ def test_the_axis_cannot_be_asked_for_twice() -> None:
         axes_for(frozenset(), [RFM, RFM])
 
 
-@pytest.mark.parametrize("told", ["1", "21", "true", '"5"', "2.5"])
-def test_a_number_of_segments_that_cannot_be_is_refused(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("number", ["1", "21", "true", '"5"', "2.5"])
+def test_an_impossible_number_of_segments_is_an_error(tmp_path: Path, number: str) -> None:
     text = shipped_axes()["rfm"].read_text(encoding="utf-8")
     path = tmp_path / "own.toml"
-    path.write_text(text.replace("# n_segments = 5 #", f"n_segments = {told} #"), encoding="utf-8")
+    path.write_text(
+        text.replace("# n_segments = 5 #", f"n_segments = {number} #"), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"n_segments is .*; expected a whole number"):
         read_axis(path)
 
@@ -95,7 +97,7 @@ def _discovered(axis: Axis, sample: Sample) -> Discovery:
     return discover(sample, [axis], frozenset(), SETTINGS, 42)[0]
 
 
-def test_each_group_of_a_shop_gets_the_fields_name_for_it() -> None:
+def test_each_group_of_a_shop_gets_its_usual_rfm_name() -> None:
     sample, names = _shop(
         {
             "champions": (8, 30, 4000, 900, 0.4),
@@ -116,7 +118,7 @@ def test_each_group_of_a_shop_gets_the_fields_name_for_it() -> None:
 
 
 def test_a_name_whose_claims_fail_is_not_given() -> None:
-    """Frequent and dear as champions, but overdue: no word of the axis says `lately` of them."""
+    """Frequent and valuable as champions are, but overdue: no name may say `lately` of them."""
     sample, _ = _shop({"best": (200, 30, 4000, 900, 6.0), "rest": (20, 3, 100, 300, 0.5)})
     found = _discovered(replace(read_axis(RFM), n_segments=2), sample)
     names = {segment.name for segment in found.model.segments}
@@ -131,7 +133,7 @@ def test_a_fixed_number_is_the_only_one_that_is_tried() -> None:
     assert (found.model.verdict, len(found.model.segments)) == ("clustered", 2)
 
 
-def test_a_fixed_number_may_lie_beyond_what_is_searched() -> None:
+def test_a_fixed_number_may_be_outside_the_searched_range() -> None:
     sample, _ = _shop({"a": (8, 30, 4000, 900, 0.4), "b": (300, 2, 90, 700, 6.0)})
     found = _discovered(replace(read_axis(RFM), n_segments=9), sample)
     assert len(found.model.segments) == 9
@@ -152,7 +154,7 @@ def test_halves_that_disagree_are_the_verdict_of_a_fixed_number() -> None:
     assert f"halves agree {halves:.2f}, below 0.99" in found.reason
 
 
-def test_a_small_segment_of_a_fixed_number_is_told_and_the_verdict_is_the_silhouettes() -> None:
+def test_a_small_segment_of_a_fixed_number_is_reported_and_kept() -> None:
     draw = np.random.default_rng(3)
     middles = np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], [300, 294, 6], axis=0)
     points = middles + draw.normal(0, 0.2, middles.shape)
@@ -161,14 +163,14 @@ def test_a_small_segment_of_a_fixed_number_is_told_and_the_verdict_is_the_silhou
     assert found.choice == "fixed by the axis, though smallest segment 1.0% below 2%"
 
 
-def test_fewer_customers_than_fixed_segments_are_told_in_words() -> None:
+def test_fewer_customers_than_fixed_segments_have_no_structure() -> None:
     points = np.array([[0.0], [1.0], [2.0]]).repeat(100, axis=0)
     found = choose_partition(points, np.ones(300), SETTINGS, seed=1, n_segments=5)
     assert found.partition is None
     assert found.reason == "only 3 distinct customers, and the axis asks for 5 segments"
 
 
-def test_a_run_publishes_the_axis_beside_the_13_and_changes_none_of_them(
+def test_a_run_publishes_the_axis_next_to_the_unchanged_13(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
 ) -> None:
     shop = write_shop(tmp_path / "shop.csv", shop_lines())
