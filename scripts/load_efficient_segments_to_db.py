@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The script that cron jobs call: a thin door to `segpipe run`, with the same options.
+"""The script that cron jobs call: `segpipe run`, with the same options.
 
-Works from any folder, and in a checkout whether or not the package is installed: a Python without
-the packages hands over to the one of the checkout's .venv.
+Works from any folder, and in a checkout whether or not segpipe is installed: a Python without its
+dependencies starts the one of the checkout's .venv.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PACKAGES = ("click", "duckdb", "ibis", "psycopg", "pyarrow")
 
 
 def run() -> None:
-    """Hand the arguments to `segpipe run`; exits with its status."""
+    """Pass the arguments to `segpipe run`, and exit with its status."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     python = CHECKOUT / ".venv" / "bin" / "python"
     if missing and python.exists() and Path(sys.prefix) != CHECKOUT / ".venv":

@@ -1,15 +1,15 @@
 #!/bin/bash
-# Segments the customers of $CSV_PATH once, for cron. Usage: monthly_resegment.sh [ENV_FILE]
+# Segment the customers of $CSV_PATH once, for cron. Usage: monthly_resegment.sh [ENV_FILE]
 #
 # Settings come from ENV_FILE, else $SEGPIPE_ENV, else cron/segpipe.env of this checkout; see
 # cron/segpipe.env.example. Relative paths in it are relative to the checkout.
-# The last line, in the log and on the terminal (what cron mails), says what came of it:
+# The last line of the log, also printed so that cron mails it, is the result:
 #   segpipe: OK at TIME: WHAT WAS PUBLISHED; log: FILE
 #   segpipe: FAILED at TIME with status N: WHAT FAILED; log: FILE
-# Exit status: 0 published, 2 the input, a setting or the database cannot be used, 3 refused by a
-# gate (a stale export, say), 75 another run is going on, 128 + N ended by signal N, 66 to 74 and
-# 127 something around the run (the text says what), 1 anything else.
-# $HEALTHCHECK_URL is told by the run; of a failure that the run did not tell, by this script.
+# Exit status: 0 published; 2 the input, a setting or the database cannot be used; 3 refused by a
+# gate, such as for a stale export; 75 another run is in progress; 128 + N ended by signal N; 66 to
+# 74 and 127 a problem outside the run, which the line names; 1 anything else.
+# The run reports to $HEALTHCHECK_URL; this script reports failures that the run could not report.
 
 set -Eeuo pipefail
 own_umask=$(umask) # for the run, whose embedded server may work as another user
@@ -22,14 +22,14 @@ log=""
 raw=""
 child=""
 MORE_OPTIONS=()
-last_word=""
+is_finished=""
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
-# Says the last line, once, and leaves with `status`.
-finish() { # status, text, what the healthcheck is told instead of the text
+# Print and log the last line, once, and exit with `status`.
+finish() { # status, text, text for the healthcheck if it is another
     local status=$1 text=$2 line
-    last_word=said
+    is_finished=yes
     trap '' HUP INT TERM
     if [ "$status" -eq 0 ]; then
         line="segpipe: OK at $(now): $text; log: $log"
@@ -39,20 +39,20 @@ finish() { # status, text, what the healthcheck is told instead of the text
         fi
         status=74 text="published ($text), but the log cannot be written"
     fi
-    tell_healthcheck "exit status $status: ${3:-$text}" || true
+    notify_healthcheck "exit status $status: ${3:-$text}" || true
     line="segpipe: FAILED at $(now) with status $status: $text; log: ${log:-none}"
     if [ -n "$log" ]; then printf '%s\n' "$line" >>"$log" || true; fi
     printf '%s\n' "$line" >&2
     exit "$status"
 }
 
-# Tells the healthcheck of a failure, unless the run has done so. Its URL is a secret and
-# arguments are public, so that curl reads it as a settings file.
-tell_healthcheck() { # text
+# Report a failure to the healthcheck, unless the run has. The URL is a secret and arguments are
+# public, so curl reads it from a configuration file.
+notify_healthcheck() { # text
     local url=${HEALTHCHECK_URL:-} path
     if [ -z "$url" ]; then return; fi
     if [ -n "$raw" ] && grep -q '^segpipe: reported the failure to the healthcheck' "$raw"; then return; fi
-    path=${url%%\?*} # the event goes ahead of a query
+    path=${url%%\?*} # the event goes before a query
     printf '%s' "$1" | curl -q --config <(printf 'url = "%s/fail%s"\n' "${path%/}" "${url#"$path"}") \
         --proto '=http,https' --location --proto-redir '=https' --max-redirs 5 --max-time 5 --retry 2 \
         --silent --fail --output /dev/null --header 'Content-Type: text/plain; charset=utf-8' \
@@ -64,14 +64,14 @@ warn() { # text
     if [ -n "$log" ]; then printf 'segpipe: warning: %s\n' "$1" >>"$log" || true; fi
 }
 
-# Whatever ends this script without a last line is a failure that nobody foresaw.
+# If the script ends without a last line, something unforeseen has failed.
 # shellcheck disable=SC2329 # called by a trap
 on_exit() {
     local status=$?
     trap - EXIT ERR
     if [ -n "$raw" ]; then rm -f -- "$raw"; fi
     raw=""
-    if [ -z "$last_word" ]; then
+    if [ -z "$is_finished" ]; then
         if [ "$status" -eq 0 ]; then status=70; fi
         finish "$status" "the script stopped at line ${failed_line:-unknown}"
     fi
@@ -86,10 +86,10 @@ on_signal() { # name, number
         wait "$child" || true
         mask >>"$log"
     fi
-    finish "$((128 + $2))" "ended by signal $1; the previous run stays in force, unless it had published by then"
+    finish "$((128 + $2))" "ended by signal $1; unless this run had already published, the last results stay live"
 }
 
-# What the run wrote, without passwords.
+# The output of the run, without passwords.
 mask() {
     sed -E -e 's#(://[^:/@[:space:]]+):[^[:space:]]*@#\1:***@#g' \
         -e 's#([Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd]=)[^[:space:]&]+#\1***#g' "$raw"
@@ -119,12 +119,12 @@ read_settings() { # env file
     fi
 }
 
-# The options of the run, from the settings. What is secret goes by the environment: arguments are
-# visible to everybody on the machine.
+# The options of the run, from the settings. Secrets go through the environment, because everybody
+# on the machine can see arguments.
 set_options() {
     if [ -n "${HEALTHCHECK_URL:-}" ]; then export SEGPIPE_HEALTHCHECK_URL=$HEALTHCHECK_URL; fi
     if [ -n "${METRICS_FILE:-}" ]; then export SEGPIPE_METRICS_FILE=$METRICS_FILE; fi
-    # --no-wait: a store at work is as good a reason to leave with 75 as the lock file.
+    # --no-wait: exit with 75 if another run of the store is in progress, as for the lock file.
     options=(--csv-path "$CSV_PATH" --no-wait)
     if [ -n "${CONFIG_PATH:-}" ]; then options+=(--config "$CONFIG_PATH"); fi
     if [ -n "${STORE_ID:-}" ]; then options+=(--store-id "$STORE_ID"); fi
@@ -158,12 +158,12 @@ if ! (: >>"$log") 2>/dev/null; then
 fi
 if [ -n "$warning" ]; then warn "$warning"; fi
 
-# One run at a time; the lock goes with this script, however it ends.
+# One run at a time; the lock ends with this script, however it ends.
 LOCK_FILE=$(absolute "${LOCK_FILE:-$LOG_DIR/monthly_resegment.lock}" "$checkout")
 command -v flock >/dev/null || finish 69 "flock was not found; install util-linux"
 mkdir -p -- "$(dirname -- "$LOCK_FILE")" || finish 73 "the lock file $LOCK_FILE cannot be made"
 exec 9>>"$LOCK_FILE" || finish 73 "the lock file $LOCK_FILE cannot be opened"
-flock -n 9 || finish 75 "another run holds $LOCK_FILE; it goes on, this one did nothing"
+flock -n 9 || finish 75 "another run holds $LOCK_FILE; it continues, this one did nothing"
 
 python=${SEGPIPE_PYTHON:-.venv/bin/python}
 case $python in
@@ -176,8 +176,8 @@ fi
 
 set_options
 raw=$(mktemp "$LOG_DIR/.segpipe-output.XXXXXX")
-# Into a file and not a pipe: the embedded server, which outlives the run, would hold a pipe open.
-# 9>&-: and it would hold the lock.
+# Into a file, not a pipe: the embedded server outlives the run and would hold a pipe open.
+# 9>&-: it would hold the lock, too.
 (
     umask "$own_umask"
     exec env PYTHONUNBUFFERED=1 "$python" scripts/load_efficient_segments_to_db.py "${options[@]}"
@@ -189,22 +189,22 @@ child=""
 mask >>"$log" || finish 74 "the output of the run cannot be written to the log"
 
 if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then
-    finish "$status" "the run was ended by signal $((status - 128)); the previous run stays in force, unless it had published by then"
+    finish "$status" "the run was ended by signal $((status - 128)); unless it had already published, the last results stay live"
 elif [ "$status" -ne 0 ]; then
-    # The error to its end, for a gate has a line for each reason; else what was said last.
+    # The whole error, because a gate prints a line for each reason; else the last line.
     reason=$(mask | awk '
         /^segpipe: error: / { error = substr($0, 17); next }
         NF { sub(/^ +/, ""); last = $0; if (error != "") error = error " " $0 }
         END { print error != "" ? error : last }')
-    # The reason may quote the data; the log is where it belongs.
-    finish "$status" "${reason:-the run said nothing}" "the run failed; its log tells why"
+    # The reason may quote data, which does not belong in a healthcheck.
+    finish "$status" "${reason:-the run printed nothing}" "the run failed; the reason is in its log"
 fi
-# An exit status of 0 is not enough: the report must say what was published.
+# An exit status of 0 is not enough: the output must name what was published.
 published=$(sed -n 's/^Published  *\(run [0-9][0-9]* of store .*\)$/\1/p' "$raw" | tail -n 1)
-if [ -z "$published" ]; then # --json says it in other words
+if [ -z "$published" ]; then # with --json
     published=$(sed -n 's/^ *"n_published": \([0-9][0-9]*\),$/\1 profiles/p' "$raw" | tail -n 1)
 fi
 if [ -z "$published" ]; then
-    finish 70 "the run ended without saying that it published anything"
+    finish 70 "the run ended without reporting that it published anything"
 fi
 finish 0 "$published"

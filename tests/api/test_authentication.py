@@ -218,6 +218,6 @@ def test_the_log_has_a_line_a_request_and_nobody_in_it(served: Served) -> None:
     assert line["bytes"] == len(found.body)
     served.post("/segments/assign", MINIMAL, headers={"X-Request-ID": "look-2"})
     served.line_of("look-2")
-    log = served.log_path.read_text() + served.told()
+    log = served.log_path.read_text() + served.stderr()
     for secret in ("c0003", "new-customer", "127.0.0.1:", *served.tokens.values()):
         assert secret not in log.replace("at http://127.0.0.1:", "")

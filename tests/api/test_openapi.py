@@ -102,4 +102,4 @@ def test_schemathesis_finds_nothing(served: Served, tmp_path: Path) -> None:
         assert sum(phase["accepted"] for phase in phases.values()), (operation, phases)
     statuses = {line["status"] for line in served.log()}
     assert {200, 401, 404, 405, 422} <= statuses <= {200, 401, 404, 405, 409, 413, 422}
-    assert "unexpected error" not in served.told()
+    assert "unexpected error" not in served.stderr()

@@ -143,7 +143,7 @@ def test_a_database_that_is_stopped_and_started_under_load(own: Served, home: Pa
     assert away
     wait_for(lambda: 1 <= sessions(url) <= MOST_SESSIONS)
     assert own.get("/segments/customer/c0001").status == 200
-    assert "unexpected error" not in own.told()
+    assert "unexpected error" not in own.stderr()
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def test_a_privilege_that_the_role_lacks_is_named_in_the_log(server_url: str) ->
             assert refused.status == 503
             assert "lacks a privilege" in refused.detail
             assert "permission denied" not in refused.detail
-            assert "for lack of a privilege: permission denied for" in served.told()
+            assert "for lack of a privilege: permission denied for" in served.stderr()
             assert served.get("/segments/stats").status == 200
 
 
@@ -250,7 +250,7 @@ def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int
         with pytest.raises(ConnectionRefusedError):
             served.get("/health", key=None)
         wait_for(lambda: not any(is_there(pid) for pid in family))
-        assert "Traceback" not in served.told()
+        assert "Traceback" not in served.stderr()
         wait_for(lambda: sessions(url) == 0)
 
 

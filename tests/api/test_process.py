@@ -59,8 +59,8 @@ def test_a_signal_lets_what_is_in_flight_be_answered(
                 answer += part
         assert answer.startswith(b"HTTP/1.1 503 ")  # for no run is published here
         assert served.process.wait(timeout=60) == 0
-        assert "error" not in served.told()
-        assert "no API key" not in served.told()
+        assert "error" not in served.stderr()
+        assert "no API key" not in served.stderr()
 
 
 def accepts(served: Served) -> bool:
@@ -122,8 +122,8 @@ def refuses_without_a_run(served: Served) -> None:
 def test_workers_share_the_port_and_end_with_their_parent(database_url: str) -> None:
     migrate.upgrade(database_url)
     with serving(database_url, "--workers", 2, tokens=make_keys(database_url)) as served:
-        assert "no run yet" in served.told()
-        assert "(2 workers)" in served.told()
+        assert "no run yet" in served.stderr()
+        assert "(2 workers)" in served.stderr()
         refuses_without_a_run(served)
         with ThreadPoolExecutor(4) as askers:
             found = list(askers.map(lambda _: served.get("/runs").status, range(40)))
@@ -140,13 +140,13 @@ def test_workers_share_the_port_and_end_with_their_parent(database_url: str) -> 
         assert any(has_engine(pid) for pid in pids)
         assert served.stop() == 0
         wait_for(lambda: not any(is_there(pid) for pid in pids))
-        assert "Traceback" not in served.told()
+        assert "Traceback" not in served.stderr()
 
 
 def test_workers_end_where_their_parent_was_killed(database_url: str) -> None:
     migrate.upgrade(database_url)
     with serving(database_url, "--workers", 2) as served:
-        assert "segpipe keys create NAME" in served.told()
+        assert "segpipe keys create NAME" in served.stderr()
         pids = children_of(served.process.pid)
         assert len(pids) >= 2
         assert served.stop(signal.SIGKILL) == -signal.SIGKILL

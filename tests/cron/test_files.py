@@ -1,4 +1,4 @@
-"""The files beside the monthly job: the crontab line and the example settings."""
+"""The crontab line and the example settings of the monthly job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_example_settings_name_every_setting_that_the_script_reads() -> None
     } == set()
 
 
-def test_the_example_of_a_settings_file_has_the_defaults() -> None:
+def test_the_example_settings_file_has_the_defaults() -> None:
     path = ROOT / "cron" / "segpipe.toml.example"
     gates = load_settings(path, {}).gates
     assert gates == replace(GateSettings(), max_order_age_days=40)

@@ -107,14 +107,14 @@ def test_the_status_is_the_one_that_the_command_line_ends_with(
 def test_a_reader_of_the_output_who_has_gone_is_no_failure(listener: Listener) -> None:
     with pytest.raises(BrokenPipeError):
         run_publishes_then(Watchers(listener.url, None), BrokenPipeError())
-    assert listener.told[1][0] == ""
+    assert listener.events[1][0] == ""
 
 
 def test_a_run_that_published_tells_start_and_success(
     listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_ends(Watchers(listener.url, None))
-    assert listener.told == [
+    assert listener.events == [
         ("/start", "started"),
         ("", "published run 7 of store north: 5 profiles"),
     ]
@@ -129,7 +129,7 @@ def test_whatever_ends_a_run_is_told_with_its_status(
 ) -> None:
     with pytest.raises(type(error)):
         run_ends(Watchers(listener.url, None), error)
-    (_, (event, body)) = listener.told
+    (_, (event, body)) = listener.events
     assert event == "/fail"
     assert body.startswith(f"exit status {status}: ")
     assert capsys.readouterr().err == "segpipe: reported the failure to the healthcheck.\n"
@@ -193,7 +193,7 @@ def test_the_event_goes_ahead_of_a_query(listener: Listener) -> None:
 def test_a_redirect_is_followed_without_what_the_run_said(status: int, listener: Listener) -> None:
     with listening(lambda _: Answer(status, f"{listener.url}/moved")) as first:
         assert ping(first.url, "fail", "what the run said") is None
-        assert first.told == [("/fail", "what the run said")]
+        assert first.events == [("/fail", "what the run said")]
     assert listener.pings == [Ping("GET", "/check/moved", "")]
 
 

@@ -43,7 +43,7 @@ def test_a_run_tells_both_and_neither_database_nor_output_knows_the_url(
             "--healthcheck-url", listener.url, "--metrics-file", metrics, "--json",
         )  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert listener.told == [
+    assert listener.events == [
         ("/start", "started"),
         ("", "published run 1 of store north: 80 profiles"),
     ]
@@ -75,7 +75,7 @@ def test_the_environment_names_both_and_the_settings_file_the_store(
         outcome = call(capsys, "run", shop, "--config", config, "--sample-size", 1)
     assert outcome.status == 2
     told = outcome.err.splitlines()[-1].removeprefix("segpipe: error: ")
-    assert listener.told == [("/start", "started"), ("/fail", f"exit status 2: {told}")]
+    assert listener.events == [("/start", "started"), ("/fail", f"exit status 2: {told}")]
     assert values(metrics, "last_run_exit_status", "south") == {"": 2}
 
 
@@ -127,8 +127,8 @@ def test_a_signal_is_told_with_its_status(
         _, said = run.communicate(timeout=120)
         listener.wait(2)
     assert run.returncode == 128 + sent, said
-    assert listener.told[1][0] == "/fail"
-    assert listener.told[1][1].startswith(f"exit status {128 + sent}: ")
+    assert listener.events[1][0] == "/fail"
+    assert listener.events[1][1].startswith(f"exit status {128 + sent}: ")
     if metrics.exists():  # not where the signal came before the store was known
         assert values(metrics, "last_run_exit_status", "default") == {"": 128 + sent}
 

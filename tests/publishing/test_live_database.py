@@ -66,7 +66,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_copy(shop: Shop) -> None:
 def test_a_connection_that_is_lost_once_is_opened_again(shop: Shop) -> None:
     with held(shop) as run:
         run.end_backends()
-        run.let_go()
+        run.release()
         outcome = run.outcome()
     assert outcome.status == 0, outcome.err
     assert "trying again in 1 s (attempt 2 of 2)" in outcome.err
@@ -128,7 +128,7 @@ def test_the_timeouts_of_a_role_cut_no_run_short(shop: Shop) -> None:
             admin.execute(f"{where} SET {name} = 100".encode())
     with held(shop) as run:
         run.holder.execute("SELECT pg_sleep(0.5)")
-        run.let_go()
+        run.release()
         outcome = run.outcome()
     assert outcome.status == 0, outcome.err
 
@@ -139,7 +139,7 @@ def test_a_disk_that_is_full_in_the_middle_of_copy(model: Path, tmp_path: Path) 
         filler = folder / "filler"
         with held(shop) as run:
             fill(filler)
-            run.let_go()
+            run.release()
             outcome = run.outcome()
         assert_refused(outcome, "The disk of the database is full", "once there is room")
         filler.unlink()

@@ -1,4 +1,4 @@
-"""Customers stored one by one in a shop of a few, and what holds after each of them."""
+"""Customers stored one by one in a small shop, and checks of the counts after each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def assigned(
 
 
 def define(shop: Shop) -> None:
-    """Give the current run its definitions, which `Shop` leaves out."""
+    """Write the segment definitions of the current run, which `Shop` does not."""
     run_id = runs.latest_published(shop.database, shop.store_id)
     rows = [
         SegmentDefinition(axis, number, name, "segment", name)

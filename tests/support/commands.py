@@ -1,4 +1,4 @@
-"""How the tests run segpipe as a user does, and small shops to run it on."""
+"""Run segpipe as a user does, and small shops to run it on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from segpipe.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 AXIS_NAMES = [axis.name for axis in AXES]
-FEW_KS = ("--max-k", "3")  # where the segments themselves are not what is tested
+FEW_KS = ("--max-k", "3")  # fast; for tests that do not look at the segments
 HEADER = (
     "customer_id,order_id,ordered_at,line_amount,quantity,discount_amount,refund_amount,"
     "product_id,category,channel"
@@ -48,7 +48,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
 
 
 def spawn(*command: object, **env: str) -> Outcome:
-    """Run a program in a process of its own."""
+    """Run a program in its own process."""
     done = subprocess.run(
         [str(part) for part in command],
         env={**os.environ, **env},
@@ -61,7 +61,7 @@ def spawn(*command: object, **env: str) -> Outcome:
 
 
 def segpipe(*arguments: object, **env: str) -> Outcome:
-    """Run `python -m segpipe` in a process of its own."""
+    """Run `python -m segpipe` in its own process."""
     return spawn(sys.executable, "-m", "segpipe", *arguments, **env)
 
 
@@ -99,7 +99,7 @@ def profiles(url: str) -> list[dict[str, Any]]:
 
 
 def assert_whole(found: list[dict[str, Any]]) -> None:
-    """Each profile has a name on all 13 axes, strengths 0 to 1, and figures that are numbers."""
+    """Each profile has a segment on all 13 axes, strengths from 0 to 1, and finite figures."""
     assert found
     for profile in found:
         assert set(profile["segment_memberships"]) == set(AXIS_NAMES)

@@ -11,7 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from segpipe.axes import MEASURES
-from segpipe.core.schema import CUSTOMER_FEATURES, INPUTS, METRICS, ORDER_LINES, TICKETS, Reference
+from segpipe.core.schema import (
+    CUSTOMER_FEATURES,
+    INPUTS,
+    METRICS,
+    ORDER_LINES,
+    TICKETS,
+    Reference,
+    Table,
+)
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.features import compute_features
@@ -39,7 +47,7 @@ LINE: Row = {
 
 
 def line(customer: str, order: str, at: str, **changed: object) -> Row:
-    """An order line that differs from the usual one in what is named."""
+    """An order line that differs from the usual one in the given columns."""
     values = {"customer_id": customer, "order_id": order, "ordered_at": at, **changed}
     row = {**LINE, **values}
     return {**row, "ordered_local": row["ordered_local"] or row["ordered_at"]}
@@ -52,8 +60,7 @@ def engine_of(
     """An engine that holds these lines and tickets."""
     with open_engine(EngineSettings(threads=threads)) as engine:
         for table, given in ((ORDER_LINES, rows), (TICKETS, tickets)):
-            typed = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
-            engine.execute(f"CREATE TABLE {table.name} ({typed})")
+            _create(engine, table)
             if given:
                 columns = {name: _texts(row.get(name) for row in given) for name in table.columns}
                 engine.register("given", pa.table(columns))
@@ -67,10 +74,14 @@ def golden_engine() -> Iterator[Connection]:
     """An engine that holds the golden order lines and tickets."""
     with open_engine(EngineSettings()) as engine:
         for table in (ORDER_LINES, TICKETS):
-            typed = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
-            engine.execute(f"CREATE TABLE {table.name} ({typed})")
+            _create(engine, table)
             engine.execute(f"COPY {table.name} FROM '{GOLDEN / table.name}.csv' (HEADER)")
         yield engine
+
+
+def _create(engine: Connection, table: Table) -> None:
+    typed = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    engine.execute(f"CREATE TABLE {table.name} ({typed})")
 
 
 def features_of(

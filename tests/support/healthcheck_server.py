@@ -1,4 +1,4 @@
-"""A real HTTP server that takes what is told to a healthcheck, and answers as a test wants."""
+"""A real HTTP server in the place of a healthcheck, which answers as a test wants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threading import Thread
 
 @dataclass(frozen=True)
 class Ping:
-    """A request as it came."""
+    """A request that was received."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says to it."""
+    """What the server answers."""
 
     status: int = 200
     location: str | None = None
@@ -29,14 +29,14 @@ class Answer:
 
 @dataclass
 class Listener:
-    """The server's address and what it has heard."""
+    """The server's address and the requests it has received."""
 
     url: str
     pings: list[Ping] = field(default_factory=list)
 
     @property
-    def told(self) -> list[tuple[str, str]]:
-        """Path behind the check's own and body, of each ping."""
+    def events(self) -> list[tuple[str, str]]:
+        """Path after that of the check, and body, of each ping."""
         return [(ping.path.removeprefix("/check"), ping.body) for ping in self.pings]
 
     def wait(self, n: int) -> None:
@@ -47,24 +47,24 @@ class Listener:
 
 @contextmanager
 def listening(answer: Callable[[Ping], Answer] = lambda _: Answer()) -> Iterator[Listener]:
-    """A server on a free port of this machine; `url` is that of a check."""
+    """A server on a free port of this machine; `url` is the URL of a check."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             ping = Ping(self.command, self.path, self.rfile.read(length).decode())
-            said = answer(ping)
+            reply = answer(ping)
             listener.pings.append(ping)
-            self.send_response(said.status)
-            if said.location:
-                self.send_header("Location", said.location)
+            self.send_response(reply.status)
+            if reply.location:
+                self.send_header("Location", reply.location)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         do_GET = do_POST = answer  # noqa: N815 - the library's names
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listener = Listener(f"http://127.0.0.1:{server.server_address[1]}/check")

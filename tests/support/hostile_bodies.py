@@ -1,4 +1,4 @@
-"""Bodies that mean harm, or that someone careless sends: made from a seed, for the service."""
+"""Malicious and malformed request bodies for the service, made from a seed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Hostile:
 
 @dataclass(frozen=True)
 class Raw:
-    """A piece of JSON as it is written, such as a number that no float holds."""
+    """JSON text that is sent as it is, such as a number that no float holds."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Twice:
-    """An object whose keys come twice."""
+    """An object with every key twice."""
 
     inner: dict[str, Any]
 
@@ -82,17 +82,17 @@ WRONG: list[Any] = [
 
 
 def bodies(seed: int, n: int) -> Iterator[Hostile]:
-    """`n` requests, the same for the same seed; a quarter of them could be true."""
+    """`n` requests, the same for the same seed; a quarter of them may be valid."""
     rng = Rng(seed)
     for _ in range(n):
         path = rng.choices((ASSIGN, MANY, MANUAL, KNOWN), (75, 5, 12, 8))[0]
         document = _document(rng, path)
         if rng.random() < 0.75:
             for _ in range(rng.choice((1, 1, 1, 2, 4))):
-                document = _spoilt(rng, document)
+                document = _damaged(rng, document)
         try:
             content = json.dumps(document, ensure_ascii=_maybe(rng)).encode("utf-8", "replace")
-        except TypeError:  # it has parts that JSON has not
+        except TypeError:  # it has parts that JSON cannot hold
             content = dumps(document).encode("utf-8", "replace")
         headers = {"Content-Type": "application/json"}
         if rng.random() < 0.15:
@@ -101,7 +101,7 @@ def bodies(seed: int, n: int) -> Iterator[Hostile]:
 
 
 def dumps(value: Any) -> str:  # noqa: ANN401 - JSON of any shape
-    """JSON, or what looks like it."""
+    """JSON, or text that looks like it."""
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, dict | Twice):
@@ -127,7 +127,7 @@ def _document(rng: Rng, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
 
 
 def customer(rng: Rng) -> dict[str, Any]:
-    """One whom the schema mostly admits, at the edges of what it admits."""
+    """A customer at the limits of the schema, and sometimes beyond."""
     order_ids = [*rng.sample(INJECTIONS, 3), "A-1", None]
     orders = [_order(rng, order_ids) for _ in range(rng.choice((1, 1, 2, 3, 9)))]
     known = [order["order_id"] for order in orders if "order_id" in order]
@@ -171,7 +171,7 @@ def _ticket(rng: Rng) -> dict[str, Any]:
 
 
 def _returns(rng: Rng) -> dict[str, Any]:
-    """One who has only sent back."""
+    """A customer with returns only."""
     found = customer(rng)
     for order in found["orders"]:
         order["total_price"] = -rng.randrange(1, 100)
@@ -179,7 +179,7 @@ def _returns(rng: Rng) -> dict[str, Any]:
 
 
 def _many_orders(rng: Rng) -> dict[str, Any]:
-    """One with as many orders as the schema admits, once in a while, else a few dozen."""
+    """A customer with 50 orders, sometimes with as many as the schema admits."""
     n = 2_000 if rng.random() < 0.05 else 50
     return {**customer(rng), "orders": [_order(rng, [None, "A-1"]) for _ in range(n)], "items": []}
 
@@ -207,8 +207,8 @@ def _maybe(rng: Rng) -> bool:
     return rng.random() < 0.5
 
 
-def _spoilt(rng: Rng, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The same with something wrong somewhere."""
+def _damaged(rng: Rng, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The value with something wrong somewhere."""
     if isinstance(value, dict) and value and rng.random() < 0.95:
         key = rng.choice(list(value))
         chance = rng.random()
@@ -218,10 +218,10 @@ def _spoilt(rng: Rng, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
             return {**value, rng.choice([*INJECTIONS, "", "x" * 3_000, "order_id"]): 1}
         if chance < 0.25:
             return Twice(value)
-        return {**value, key: _spoilt(rng, value[key])}
+        return {**value, key: _damaged(rng, value[key])}
     if isinstance(value, list) and value and rng.random() < 0.8:
         index = rng.randrange(len(value))
-        return [*value[:index], _spoilt(rng, value[index]), *value[index + 1 :]]
+        return [*value[:index], _damaged(rng, value[index]), *value[index + 1 :]]
     numbers = [Raw(text) for text in NUMBERS]
     return rng.choice(rng.choice((numbers, INJECTIONS, DATES, WRONG, NUMBERS)))
 

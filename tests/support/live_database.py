@@ -1,4 +1,4 @@
-"""A run that a test holds while it publishes, to pull the plug at that very moment."""
+"""A run that a test stops in the middle of publishing, to break something at that moment."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WAITING = (
 
 @dataclass(frozen=True)
 class Shop:
-    """A store with a run in force, and files for the next one."""
+    """A store with a published run, and files for the next one."""
 
     url: str
     model: Path
@@ -55,56 +55,56 @@ class Shop:
         return [str(part) for part in ("run", "--csv-path", path, *options, *more)]
 
     def run(self, path: Path) -> Outcome:
-        """Run segpipe on the file, to its end, in this process, which has imported it all."""
+        """Run segpipe on the file to its end, in this process, which spares the imports."""
         return run_here(*self.command(path, "--quiet"))
 
     def current_run(self) -> list[tuple[int, int]]:
-        """Run and number of its profiles, of every run that has a profile in force."""
+        """Each run that has profiles, and how many; the current one alone should."""
         return _rows(
             self.url, "SELECT run_id, count(*) FROM customer_profiles GROUP BY run_id ORDER BY 1"
         )
 
     def ledger(self) -> list[tuple[int, str]]:
-        """Runs and how they stand."""
+        """Runs and their status."""
         return _rows(self.url, "SELECT run_id, status FROM segmentation_runs ORDER BY run_id")
 
 
 @dataclass(frozen=True)
 class HeldRun:
-    """A run that waits in the middle of COPY until it is let go."""
+    """A run that waits in the middle of COPY until it is released."""
 
     process: subprocess.Popen[str]
     holder: Connection
     admin: Connection
 
     def backends(self) -> list[int]:
-        """Process numbers of the sessions that wait."""
+        """Process ids of the sessions that wait."""
         return [row[0] for row in self.admin.execute(_WAITING.encode()).fetchall()]
 
     def end_backends(self) -> None:
-        """Cut the sessions that wait."""
+        """Terminate the sessions that wait."""
         for pid in self.backends():
             self.admin.execute("SELECT pg_terminate_backend(%s)", [pid])
 
     def end_every_backend(self) -> None:
-        """Cut them as often as the run comes again."""
+        """Terminate them as often as the run tries again."""
         while self.process.poll() is None:
             self.end_backends()
             time.sleep(0.05)
 
-    def let_go(self) -> None:
-        """Let whoever waits, or will, go on."""
+    def release(self) -> None:
+        """Let the run continue, and later ones too."""
         self.holder.execute(f"SELECT pg_advisory_unlock({_KEY})".encode())
 
     def outcome(self) -> Outcome:
-        """How it ended."""
+        """How the run ended."""
         out, err = self.process.communicate(timeout=120)
         return Outcome(self.process.returncode, out, err)
 
 
 @contextmanager
 def own_home() -> Iterator[Path]:
-    """Folder for a server of the test's own, which is stopped and removed after it."""
+    """Folder for a server of one test; the server is stopped and the folder removed after it."""
     home = Path(tempfile.mkdtemp(prefix="segpipe-"))
     try:
         yield home
@@ -115,7 +115,7 @@ def own_home() -> Iterator[Path]:
 
 @contextmanager
 def small_disk(size: str) -> Iterator[Path]:
-    """File system of that size; skips the test where mounting is not permitted."""
+    """File system of that size; the test is skipped if mounting is not permitted."""
     folder = Path(tempfile.mkdtemp(prefix="segpipe-"))
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     try:
@@ -134,7 +134,7 @@ def small_disk(size: str) -> Iterator[Path]:
 
 
 def run_here(*arguments: object) -> Outcome:
-    """Run segpipe in this process, where `call` would need the test's capsys."""
+    """Run segpipe in this process; unlike `call`, without the test's capsys."""
     status = 0
     with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
         try:
@@ -145,7 +145,7 @@ def run_here(*arguments: object) -> Outcome:
 
 
 def make_model(folder: Path) -> Path:
-    """Model of the small shop, which spares the runs the clustering."""
+    """Model of the small shop, with which runs need no clustering."""
     path = write_shop(folder / "shop.csv", shop_lines(60))
     model = folder / "model.json"
     options = ("--dry-run", "--quiet", "--model-out", model, *FEW_KS)
@@ -155,7 +155,7 @@ def make_model(folder: Path) -> Path:
 
 
 def make_shop(url: str, model: Path, folder: Path) -> Shop:
-    """A store of 60 customers with run 1 in force, and a file of 70 for the next."""
+    """A store of 60 customers with run 1 published, and a file of 70 for the next."""
     lines = shop_lines(60)
     later = [f"c{n:04d},late{n},2025-06-01T10:00:00,20,1,0,0,p1,cat1,web" for n in range(60, 70)]
     before = write_shop(folder / "before.csv", lines)
@@ -168,7 +168,7 @@ def make_shop(url: str, model: Path, folder: Path) -> Shop:
 
 @contextmanager
 def held(shop: Shop) -> Iterator[HeldRun]:
-    """Run segpipe on the shop's next file up to the middle of COPY; the hold is removed after."""
+    """Run segpipe on the shop's next file, and hold it in the middle of COPY during the block."""
     with postgres.connect(shop.url) as admin:
         admin.execute(_HOLD.encode())
     holder, admin = postgres.connect(shop.url), postgres.connect(shop.url)
@@ -198,38 +198,38 @@ def start(shop: Shop) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End what a failed test has left."""
+    """End a process that a failed test has left."""
     if process.poll() is None:
         process.kill()
     process.communicate()
 
 
 def free(shop: Shop) -> None:
-    """Take the hold off the table."""
+    """Remove what holds runs from the table."""
     with postgres.connect(shop.url) as admin:
         admin.execute("ALTER TABLE customer_profiles DROP CONSTRAINT IF EXISTS held")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
-    """Wait until it holds."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.02)
 
 
-def assert_refused(outcome: Outcome, *said: str) -> None:
-    """Status 2, and plain lines that say it; no traceback, no password."""
+def assert_refused(outcome: Outcome, *topics: str) -> None:
+    """Status 2 and a message that names the topics, without a traceback or the password."""
     assert outcome.status == 2, outcome
     assert outcome.err.splitlines()[-1].startswith("segpipe: error: ")
     assert "Traceback" not in outcome.err
     assert PASSWORD not in outcome.err
-    for part in said:
-        assert part in outcome.err, outcome.err
+    for topic in topics:
+        assert topic in outcome.err, outcome.err
 
 
 def assert_previous_then_next(shop: Shop, n_before: int = 60) -> None:
-    """The run before is whole, and the next one succeeds with no manual step."""
+    """The previous run is whole, and the next one succeeds with no manual step."""
     assert shop.current_run() == [(1, n_before)]
     free(shop)
     again = shop.run(shop.after)

@@ -1,4 +1,4 @@
-"""Customers by hand over several runs, for the tests of their moves."""
+"""Customers by hand over several runs, for the tests of transitions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARCH, APRIL, MAY = date(2025, 3, 1), date(2025, 4, 1), date(2025, 5, 1)
 
 @dataclass(frozen=True)
 class Customer:
-    """One line of a membership batch; `rescored` is the segment by the previous model."""
+    """One row of a membership batch; `rescored` is its segment by the previous model."""
 
     segment: str = "mid_tier"
     trend: str = "steady"
@@ -56,7 +56,7 @@ def batch_of(
 
 
 def measures_of(customers: Mapping[str, Customer], *more: str) -> pa.RecordBatch:
-    """Orders and value of each, as measures; `more` are as the orders are."""
+    """Orders and value of each customer as measures; each of `more` equals the orders."""
     orders = pa.array([float(row.n_orders) for row in customers.values()], pa.float64())
     columns = {
         "customer_id": pa.array(list(customers), pa.string()),
@@ -68,7 +68,7 @@ def measures_of(customers: Mapping[str, Customer], *more: str) -> pa.RecordBatch
 
 @dataclass(frozen=True)
 class State:
-    """What is current in a store: the run, its rows, and the figures of each customer."""
+    """The current run of a store, its rows, and the figures of each customer."""
 
     run_id: int | None
     profiles: list[dict[str, Any]]
@@ -90,7 +90,7 @@ def state_of(database: Connection, store_id: str = "default") -> State:
 
 
 def tables_of(database: Connection) -> set[str]:
-    """Tables of runs in the database, whether or not the ledger has them."""
+    """Tables of runs in the database, whether or not the ledger knows them."""
     found = database.execute(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_[0-9a-f]{10}_r[0-9]+'"
     ).fetchall()
@@ -109,7 +109,7 @@ def named_tables(database: Connection) -> set[str]:
 
 @dataclass
 class Shop:
-    """Publishes one run after another; by default every name stands for the same segment."""
+    """Publishes one run after another; by default every name keeps its segment."""
 
     database: Connection
     last: LoadInfo | None = None

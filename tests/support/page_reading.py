@@ -1,4 +1,4 @@
-"""A page as a parser reads it: elements with their texts; a tag that is not closed is an error."""
+"""A page as elements with texts; a tag that is not closed is an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VOID = {"meta", "link", "br", "wbr"}
 
 @dataclass
 class Element:
-    """A tag with what is inside."""
+    """A tag with its content."""
 
     tag: str
     attributes: dict[str, str]
@@ -19,12 +19,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text inside, spaces made one."""
+        """All text inside, with single spaces."""
         parts = (c if isinstance(c, str) else c.text for c in self.children)
         return " ".join("".join(parts).split())
 
     def all(self, tag: str = "", **attributes: str) -> list[Element]:
-        """Elements inside of that tag, with these attributes; `class_` is one of the classes."""
+        """Elements inside with that tag and these attributes; `class_` is one of the classes."""
         return [e for e in self.inside() if (not tag or e.tag == tag) and e.has(attributes)]
 
     def one(self, tag: str = "", **attributes: str) -> Element:

@@ -1,4 +1,4 @@
-"""A run as the page takes it, made by hand of the real records: two axes and what belongs."""
+"""The input of the page, made by hand of the real records: a run with two axes."""
 
 from __future__ import annotations
 
@@ -138,14 +138,14 @@ REPORT = RunReport(
 
 
 def report_of(*axes: AxisInfo, load: LoadInfo | None = LOAD, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
-    """The report in plain values."""
+    """The report as plain values."""
     return replace(REPORT, axes=axes or REPORT.axes, load=load, **changes).to_dict()
 
 
 def details_of(
     *axes: AxisModel, scatter: AxisScatter | None = SCATTER, with_ledger: bool = True
 ) -> dict[str, Any]:
-    """What lies beside it, as the ledger has it or as a dry run."""
+    """What the page shows beside the report, from the ledger or of a dry run."""
     reference = Reference(date(2025, 3, 1), {}, 1.0, (), 30.0)
     model = Model(42, ("product",), "UTC", reference, axes or (MODEL, NOBODY))
     details: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`segpipe serve` as a process of its own, on a free port, and a client that asks it."""
+"""`segpipe serve` as a process on a free port, and a client for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.live_database import run_here, wait_for
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: dict[str, str]  # names in lower case
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Served:
-    """A service at work, and who may ask it."""
+    """A running service, and the keys to it."""
 
     process: subprocess.Popen[str]
     port: int
@@ -66,14 +66,14 @@ class Served:
         headers: Mapping[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
     ) -> Answer:
-        """Send a request with the key of that name; a body that is no text is sent as JSON."""
+        """Send a request with the key of that name; a body other than bytes is sent as JSON."""
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         named = {"X-API-Key": self.tokens[key]} if key else {}
         used = connection or self.connect()
         used.request(method, path, sent, {**named, **(headers or {})})
         found = used.getresponse()
-        told = {name.lower(): value for name, value in found.getheaders()}
-        answer = Answer(found.status, told, found.read())
+        received = {name.lower(): value for name, value in found.getheaders()}
+        answer = Answer(found.status, received, found.read())
         if connection is None:
             used.close()
         return answer
@@ -85,12 +85,12 @@ class Served:
         return self.ask("POST", path, body, **more)
 
     def log(self) -> list[dict[str, Any]]:
-        """The access log as far as it is written."""
+        """The access log so far."""
         lines = self.log_path.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def line_of(self, request_id: str) -> dict[str, Any]:
-        """The line of that request, which is written when its answer has gone."""
+        """The line of that request, which is written after its answer."""
         found: list[dict[str, Any]] = []
 
         def look() -> bool:
@@ -100,18 +100,19 @@ class Served:
         wait_for(look)
         return found[0]
 
-    def told(self) -> str:
+    def stderr(self) -> str:
+        """The error log so far."""
         return self.err_path.read_text(encoding="utf-8")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Exit status after that signal."""
+        """Send the signal; returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
 
 @cache
 def shop_database(server_url: str) -> str:
-    """Name of a database with run 1 of a shop of 60 customers in force, to be copied."""
+    """Name of a database with the published run of a shop of 60 customers, to be copied."""
     name = f"shop_{uuid4().hex}"
     with postgres.connect(server_url) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
@@ -122,7 +123,7 @@ def shop_database(server_url: str) -> str:
 
 @contextmanager
 def shop_copy(server_url: str) -> Iterator[str]:
-    """URL of a copy of the shop that lives as long as the block, such as a module's tests."""
+    """URL of a copy of that database, which is dropped after the block."""
     name, shop = f"test_{uuid4().hex}", shop_database(server_url)
     with postgres.connect(server_url) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{shop}"'.encode())
@@ -137,14 +138,14 @@ def publish(url: str, folder: Path, n_customers: int = 60, seed: int = 1, *more:
 
 
 def publish_file(url: str, path: Path, *more: object) -> None:
-    """Run segpipe on a file, likewise."""
+    """Run segpipe on a file, with the axis rfm."""
     options = ("--axis-file", "rfm", "--database-url", url, "--quiet", *FEW_KS, *more)
     done = run_here("run", "--csv-path", path, *options)
     assert done.status == 0, done.err
 
 
 def make_keys(url: str) -> dict[str, str]:
-    """A token that may read, and one that may write."""
+    """A key that may read, and one that may write."""
     with postgres.connect(url) as connection:
         return {
             "read": create_key(connection, "reader", "read", 1_000_000)[1],
@@ -181,26 +182,26 @@ def serving(
 
 
 def _port(process: subprocess.Popen[str], err: Path) -> int:
-    """The port it says that it serves at."""
+    """The port that it logs."""
 
-    def told() -> re.Match[str] | None:
+    def logged() -> re.Match[str] | None:
         return re.search(r"at http://127\.0\.0\.1:(\d+)", err.read_text(encoding="utf-8"))
 
-    wait_for(lambda: told() or process.poll() is not None)
-    found = told()
+    wait_for(lambda: logged() or process.poll() is not None)
+    found = logged()
     assert found, err.read_text(encoding="utf-8")
     return int(found[1])
 
 
 @pytest.fixture(scope="module")
 def module_url(server_url: str) -> Iterator[str]:
-    """Database of a shop of 60 customers with run 1 in force."""
+    """Database of a shop of 60 customers with run 1 published."""
     with shop_copy(server_url) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def served(module_url: str) -> Iterator[Served]:
-    """The shop served by one worker."""
+    """That shop, served by one worker."""
     with serving(module_url, tokens=make_keys(module_url)) as found:
         yield found

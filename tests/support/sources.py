@@ -1,4 +1,4 @@
-"""One way for the tests of the source stage to read files and look at what came out."""
+"""Read files with the source stage, and look at the result."""
 
 from __future__ import annotations
 
