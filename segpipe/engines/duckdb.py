@@ -1,4 +1,4 @@
-"""The analytical engine: the one place that imports DuckDB.
+"""A connection to DuckDB, in the one place that imports it.
 
 Takes limits; gives a connection whose tables live in memory and spill to a temporary folder.
 """
@@ -21,7 +21,7 @@ from segpipe.core.settings import EngineSettings
 Connection = duckdb.DuckDBPyConnection
 EngineError = duckdb.Error
 _PREFIX, _LOCK = "segpipe-", "lock"
-# A hundred thousand customers stay below it; a larger table spills, and the process stays small.
+# A hundred thousand customers need less; more of them spill to disk, so the process stays small.
 _ENOUGH_MB = 1024
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),  # version 2
@@ -45,8 +45,8 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
         try:
             connection = duckdb.connect(":memory:", config=config)
         except duckdb.Error as error:
-            msg = f"The engine refused a setting of [engine]: {error}"
-            raise InputError(msg) from error
+            message = f"The engine refused a setting of [engine]: {error}"
+            raise InputError(message) from error
         try:
             connection.execute("SET TimeZone = 'UTC'")  # ICU is loaded only once connected
             yield connection
@@ -56,10 +56,10 @@ def open_engine(settings: EngineSettings) -> Iterator[Connection]:
 
 @contextmanager
 def scratch_folder(parent: Path | None) -> Iterator[Path]:
-    """Give a new folder in `parent`, else in the system's temporary one, gone at the end.
+    """Give a new folder in `parent` or the system's temporary one, removed at the end.
 
-    What a process that was killed left there is removed: its lock on a file in the folder ended
-    with it.
+    Folders that killed processes left there are removed too: the lock that a process holds on a
+    file in its folder ends with it.
     """
     home = parent or Path(tempfile.gettempdir())
     _remove_abandoned(home)
@@ -68,13 +68,13 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
         unlocked = folder / f"{_LOCK}.new"
         with unlocked.open("wb") as lock:
             lock_descriptor(lock.fileno())
-            unlocked.rename(folder / _LOCK)  # so that nobody ever sees it without its lock
+            unlocked.rename(folder / _LOCK)  # so that no other process sees it unlocked
             yield folder
 
 
 def _remove_abandoned(home: Path) -> None:
     for folder in home.glob(f"{_PREFIX}*"):
-        # Somebody else's folder, or one that goes while we look, is not ours to mind.
+        # Another user's folder, or one that vanishes while we look, is not ours to remove.
         with suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
@@ -94,13 +94,13 @@ def literal(text: str) -> str:
 
 
 def default_memory_mb() -> int:
-    """What the engine may use unless told: a fixed amount, or half of what this process has.
+    """Megabytes the engine may use without a memory_limit.
 
-    Half of the machine, or of its container.
+    A fixed amount, or half of the memory of the machine or container if that is less.
     """
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in _CGROUP_LIMITS:
         with suppress(OSError):
-            told = limit.read_text(encoding="ascii").strip()
-            total = min(total, int(told)) if told.isdigit() else total
+            text = limit.read_text(encoding="ascii").strip()
+            total = min(total, int(text)) if text.isdigit() else total
     return min(_ENOUGH_MB, max(64, total // 2**21))

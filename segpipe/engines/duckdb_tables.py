@@ -55,7 +55,7 @@ class DuckDbTables:
     def draw_customers(self, seed: int, sizes: Sequence[int], quotas: Sequence[int]) -> pa.Table:
         """Customers drawn by stratum of lifetime value, the same for the same seed.
 
-        The other columns are fetched for the drawn alone, and not carried through the ranking.
+        Only the drawn customers have their other columns fetched; the ranking carries none.
         """
         bounds = list(accumulate(sizes))[:-1]
         return self._fetch(

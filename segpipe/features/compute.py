@@ -63,8 +63,8 @@ def compute_features(
         keep(CUSTOMER_FEATURES.name, _with_metrics(_joined(parts)), is_temporary=False)
         info = _info(engine, keep, as_of)
     if info.n_customers == 0:
-        msg = f"No customer has an order on or before {as_of}; give a later --as-of."
-        raise InputError(msg)
+        message = f"No customer has an order on or before {as_of}; give a later --as-of."
+        raise InputError(message)
     return info, reference
 
 
@@ -123,7 +123,7 @@ def _joined(parts: list[ir.Table]) -> ir.Table:
     whole, *others = parts
     keys = []
     for index, part in enumerate(others):
-        key = f"customer_{index}"  # names of their own keep it one chain of joins, quick to plan
+        key = f"customer_{index}"  # distinct names keep it one chain of joins, quick to plan
         keyed = part.rename({key: "customer"})
         whole = whole.left_join(keyed, whole.customer == keyed[key])
         keys.append(key)
@@ -194,8 +194,8 @@ def _day_after_newest(engine: Connection) -> date:
         f"SELECT max(ordered_local)::DATE FROM {ORDER_LINES.name} WHERE NOT is_return"
     ).fetchall()[0][0]
     if newest is None:
-        msg = "The file holds returns only, no order; there is nobody to segment."
-        raise InputError(msg)
+        message = "The file has returns only, no order; there is nobody to segment."
+        raise InputError(message)
     after: date = newest + timedelta(days=1)
     return after
 

@@ -36,9 +36,9 @@ def assign_population(
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of all customers; `tally` is filled on the way.
 
-    With the model of the `previous` run a batch also says what that model makes of the same
-    measures, and who has a ticket `since`. The measures are the new run's: where they lean on
-    medians of the shop, such as prices of categories, these are today's.
+    With the model of the `previous` run a batch also has the segments which that model gives for
+    the same measures, and who has a ticket `since`. The measures are the new run's: where they lean
+    on medians of the shop, such as prices of categories, these are today's.
     """
     former = rescored_axes(previous, model)
     new_tickets: frozenset[str] = frozenset()

@@ -48,7 +48,7 @@ def early_gate_reasons(
     with suppress(DatabaseError):  # publishing will try again, and report it
         record_facts(session.connection, session.run_id, _facts(found))
     settings = run.settings
-    reasons = quality_gates.early_refusals(
+    reasons = quality_gates.early_reasons(
         found.source,
         found.axes,
         session.last,
@@ -140,7 +140,7 @@ def _publish_once(
     reasons = list(overridden)
 
     def check(counts: SegmentCounts) -> None:
-        late = quality_gates.late_refusals(
+        late = quality_gates.late_reasons(
             counts.shares(),
             session.last,
             previous.same_segments if previous else {},

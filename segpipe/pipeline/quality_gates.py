@@ -1,7 +1,7 @@
 """The gates: reasons to refuse a run before it is published.
 
-Takes what this run and the run in force say of themselves; gives sentences, none where all is
-well. What is not known of the run in force passes. No clock: today is given.
+Takes the figures of this run and of the current run; gives sentences, none where all is well.
+Whatever is not known of the current run passes. Reads no clock: today is given.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Shares = Mapping[str, float]  # segment or state → share of the customers
 _NO_ANSWER = {"no_structure", "unavailable"}  # states of an axis without segments
 
 
-def early_refusals(
+def early_reasons(
     source: SourceInfo,
     axes: Sequence[AxisInfo],
     last: LastRun | None,
@@ -40,7 +40,7 @@ def early_refusals(
     )
 
 
-def late_refusals(
+def late_reasons(
     shares_now: Mapping[str, Shares],
     last: LastRun | None,
     same_segments: Mapping[str, Mapping[str, str | None]],
@@ -48,9 +48,9 @@ def late_refusals(
 ) -> tuple[str, ...]:
     """Reasons that are known once everybody is assigned: segments that grew or shrank too much.
 
-    Shares are held side by side by segment, whatever its name (`transitions.same_names`): one that
-    is no more has fallen to 0, a new one has risen from 0. An axis that had no segments and has
-    some now passes; so does one that lost its structure, which `early_refusals` has told.
+    Shares are compared segment by segment, whatever its name (`compare.same_names`): one that has
+    ended fell to 0, a new one rose from 0. An axis that had no segments and has some now passes; so
+    does one that lost its structure, since `early_reasons` has it.
     """
     if last is None:
         return ()
@@ -63,12 +63,12 @@ def late_refusals(
 
 
 def check_gates(reasons: Sequence[str]) -> None:
-    """Raise GateError with every reason, one a line; do nothing where there is none."""
+    """Raise GateError with every reason, one a line, if there is any."""
     if reasons:
         raise GateError(
             "The run is refused, nothing was published:\n"
             + "".join(f"  - {reason}\n" for reason in reasons)
-            + "Mend the input or change the setting; --force publishes all the same."
+            + "Correct the input or change the setting; --force publishes anyway."
         )
 
 
@@ -80,7 +80,7 @@ def _reasons_against_last(
     min_agreement: float,
     today: date,
 ) -> Iterator[str]:
-    """Reasons that only the run in force can give."""
+    """Reasons that come from a comparison with the current run."""
     if settings.require_newer_orders:
         yield from _stale(source, last, today)
     yield from _fewer_rows(source, last, settings.max_row_drop_share)
@@ -97,8 +97,8 @@ def _too_old(source: SourceInfo, max_age_days: int | None, today: date) -> Itera
         return
     age_days = (today - newest.date()).days
     if age_days > max_age_days:
-        said = f"The newest order is of {newest.date()}, {age_days:,} days ago: an old export?"
-        yield _with_setting(said, "max_order_age_days", max_age_days)
+        reason = f"The newest order is from {newest.date()}, {age_days:,} days ago: an old export?"
+        yield _with_setting(reason, "max_order_age_days", max_age_days)
 
 
 def _stale(source: SourceInfo, last: LastRun, today: date) -> Iterator[str]:
@@ -108,14 +108,14 @@ def _stale(source: SourceInfo, last: LastRun, today: date) -> Iterator[str]:
         return
     is_by_second = isinstance(then, datetime) and newest.date() == then.date()
     form = "%Y-%m-%d %H:%M:%S" if is_by_second else "%Y-%m-%d"
-    is_to_come = (newest.date() - today).days > 1  # one day, for time zones
-    guess = "a date to come, entered by mistake?" if is_to_come else "a stale export?"
-    said = f"The newest order is of {newest:{form}}, no newer than that of run {last.run_id},"
-    yield _with_setting(f"{said} {then:{form}}: {guess}", "require_newer_orders", value=True)
+    is_in_future = (newest.date() - today).days > 1  # one day, for time zones
+    guess = "a date in the future, entered by mistake?" if is_in_future else "a stale export?"
+    reason = f"The newest order is from {newest:{form}}, no newer than that of run {last.run_id},"
+    yield _with_setting(f"{reason} {then:{form}}: {guess}", "require_newer_orders", value=True)
 
 
 def _is_newer(newest: datetime, then: datetime | date) -> bool:
-    """By the second where both are known so, for runs several times a day; else by the day."""
+    """By the second where both are known to the second, for several runs a day; else by the day."""
     return newest > then if isinstance(then, datetime) else newest.date() > then
 
 
@@ -124,33 +124,33 @@ def _fewer_rows(source: SourceInfo, last: LastRun, max_share: float) -> Iterator
         return
     n_fewer = last.rows_read - source.n_rows_read
     if n_fewer / last.rows_read > max_share:
-        said = f"The input has {source.n_rows_read:,} rows, {n_fewer / last.rows_read:.1%} fewer"
-        said += f" than the {last.rows_read:,} of run {last.run_id}: a part of the export?"
-        yield _with_setting(said, "max_row_drop_share", max_share)
+        reason = f"The input has {source.n_rows_read:,} rows, {n_fewer / last.rows_read:.1%} fewer"
+        reason += f" than the {last.rows_read:,} of run {last.run_id}: only a part of the export?"
+        yield _with_setting(reason, "max_row_drop_share", max_share)
 
 
 def _lost_structure(axis: AxisInfo, last: LastRun) -> Iterator[str]:
     before = last.verdicts.get(axis.name)
     if before in STRUCTURED and axis.verdict not in STRUCTURED:
-        said = f"{axis.name} is {axis.verdict!r} now, and was {before!r} in run {last.run_id}"
-        said += f": {axis.reason.rstrip('.')}." if axis.reason else "."
-        yield _with_setting(said, "allow_lost_structure", value=False)
+        reason = f"{axis.name} is {axis.verdict!r} now, and was {before!r} in run {last.run_id}"
+        reason += f": {axis.reason.rstrip('.')}." if axis.reason else "."
+        yield _with_setting(reason, "allow_lost_structure", value=False)
 
 
 def _disagrees(axis: AxisInfo, last: LastRun, min_agreement: float) -> Iterator[str]:
-    """Only where it fell: a shop that was below the limit all along is no news."""
+    """Only where it fell: a shop that was below the limit before is nothing new."""
     before = last.agreement.get(axis.name)
     if axis.agreement is None or axis.agreement.share >= min_agreement:
         return
     if before is None or before >= min_agreement:
-        said = f"{axis.name}: sample and population agree on {axis.agreement.share:.2%} of the"
-        said += f" customers, below [cluster] min_agreement = {min_agreement}"
-        said += "." if before is None else f"; {before:.2%} in run {last.run_id}."
-        yield _with_setting(said, "require_agreement", value=True)
+        reason = f"{axis.name}: sample and population agree on {axis.agreement.share:.2%} of the"
+        reason += f" customers, below [cluster] min_agreement = {min_agreement}"
+        reason += "." if before is None else f"; {before:.2%} in run {last.run_id}."
+        yield _with_setting(reason, "require_agreement", value=True)
 
 
 def _is_other_question(before: Shares, now: Shares, verdict: str | None) -> bool:
-    """Whether the axis had no segments before, or has none now and the verdict tells of it."""
+    """Whether the axis had no segments before, or has none now, which `early_reasons` has."""
     return _has_no_answer(before) or (_has_no_answer(now) and verdict in STRUCTURED)
 
 
@@ -167,11 +167,11 @@ def _moved(
     last: LastRun,
     settings: GateSettings,
 ) -> Iterator[str]:
-    """A reason a segment, the largest move first."""
+    """A reason for each segment whose share moved too far, the largest move first."""
     was: dict[tuple[str, bool], float] = {(name, True): 0.0 for name in now}
     for name, share in before.items():
         present = same.get(name, name)
-        key = (name, False) if present is None else (present, True)  # False: it is no more
+        key = (name, False) if present is None else (present, True)  # False: it has ended
         was[key] = was.get(key, 0.0) + share
     moves = [
         (now.get(name, 0.0) - share if is_there else -share, name, is_there)
@@ -180,12 +180,12 @@ def _moved(
     for move, name, is_there in sorted(moves, key=lambda item: (-abs(item[0]), item)):
         if round(abs(move), 9) > settings.max_share_shift:  # 0.9 - 0.7 is a little above 0.2
             share = was[name, is_there]
-            said = f"{axis}: {name} has {share + move:.1%} of the customers, {share:.1%} in run"
-            said += f" {last.run_id}" + ("." if is_there else ", and is no more.")
-            yield _with_setting(said, "max_share_shift", settings.max_share_shift)
+            reason = f"{axis}: {name} has {share + move:.1%} of the customers, {share:.1%} in run"
+            reason += f" {last.run_id}" + ("." if is_there else ", and no longer exists.")
+            yield _with_setting(reason, "max_share_shift", settings.max_share_shift)
 
 
-def _with_setting(said: str, key: str, value: float) -> str:
-    """The reason with the setting that gave it, as a settings file spells both."""
+def _with_setting(reason: str, key: str, value: float) -> str:
+    """The reason with the setting behind it, as a settings file spells it."""
     spelt = str(value).lower() if isinstance(value, bool) else value
-    return f"{said} ([gates] {key} = {spelt})"
+    return f"{reason} ([gates] {key} = {spelt})"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def resume(run: RunContext) -> Discovered | None:
     """What an earlier run had discovered when it failed in load, if --resume is given and it fits.
 
-    A run that cannot resume says why, and does everything itself.
+    A run that cannot resume notifies why, and starts from the beginning.
     """
     settings, session = run.settings, run.session
     if not settings.is_resumed or session is None:

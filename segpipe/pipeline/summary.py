@@ -1,6 +1,6 @@
-"""What a run says of its axes: to the database, to the report and to the page.
+"""What a run reports of its axes: to the database, in the report and on the page.
 
-Takes the model, how discovery came to it and the counts; gives the records that are stored.
+Takes the model, how it was discovered and the counts; gives the records that are stored.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def segment_definitions(model: Model) -> list[SegmentDefinition]:
 
 
 def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[AxisInfo, ...]:
-    """One record an axis, in the model's order, as discovery came to it: nobody is counted yet."""
+    """One record an axis, in the model's order, as it was discovered: nobody is counted yet."""
     found = {discovery.model.name: discovery for discovery in discovered}
     infos = []
     for axis in model.axes:
@@ -81,7 +81,7 @@ def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[Axis
 def axis_reports_with_counts(
     infos: Sequence[AxisInfo], model: Model, tally: Tally
 ) -> tuple[AxisInfo, ...]:
-    """The same records with what assignment counted; shares are of everybody, largest first."""
+    """The same records with the counts of assignment; shares are of everybody, largest first."""
     counted = []
     for info, axis in zip(infos, model.axes, strict=True):
         by_size = sorted(zip(-tally.customers[axis.name], axis.vocabulary(), strict=True))

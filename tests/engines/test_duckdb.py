@@ -1,4 +1,4 @@
-"""The engine: its limits, and the folder that it spills to, whatever becomes of the process."""
+"""The engine: its limits, and the folder that it spills to, also when the process is killed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_a_killed_process_spilled_is_removed_by_the_next(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_spill_of_a_process_that_lives_stays(tmp_path: Path) -> None:
+def test_the_spill_of_a_running_process_stays(tmp_path: Path) -> None:
     with _holder(tmp_path):
         [held] = tmp_path.iterdir()
         with open_engine(EngineSettings(spill_path=tmp_path)):

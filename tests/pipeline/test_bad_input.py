@@ -1,4 +1,4 @@
-"""Bad input ends in one plain sentence and status 2, or in a run that says what happened."""
+"""Bad input ends in one plain sentence and status 2, or in a run that reports what happened."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)) * 8
 
 
 def refused(
-    capsys: pytest.CaptureFixture[str], path: Path, *said: str, options: tuple[str, ...] = ()
+    capsys: pytest.CaptureFixture[str], path: Path, *expected: str, options: tuple[str, ...] = ()
 ) -> None:
     outcome = call(capsys, "run", "--csv-path", path, "--dry-run", "--quiet", *options)
     assert outcome.status == 2, outcome.err
@@ -30,7 +30,7 @@ def refused(
     assert last.startswith("segpipe: error: ")
     assert "Traceback" not in last
     assert "\n" not in last
-    for words in said:
+    for words in expected:
         assert words in last
 
 
@@ -208,7 +208,7 @@ def test_two_currencies_are_named(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (("--sample-size", "5"), "sample.size is 5"),
         (("--min-k", "1"), "cluster.min_k is 1"),
@@ -222,11 +222,11 @@ def test_two_currencies_are_named(capsys: pytest.CaptureFixture[str], tmp_path: 
         (("--memory-limit", "many"), "Memory"),
     ],
 )
-def test_an_option_that_cannot_be(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], said: str
+def test_an_invalid_option(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], expected: str
 ) -> None:
     path = write_shop(tmp_path / "shop.csv", shop_lines(5))
-    refused(capsys, path, said, options=options)
+    refused(capsys, path, expected, options=options)
 
 
 def test_no_input_is_named(capsys: pytest.CaptureFixture[str]) -> None:

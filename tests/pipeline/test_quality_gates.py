@@ -1,4 +1,4 @@
-"""Gates: each refuses what it is there for, says why, and lets everything else pass."""
+"""Gates: each refuses what it is meant for, gives the reason, and lets everything else pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from segpipe.core.errors import GateError
 from segpipe.core.report import AgreementInfo, AxisInfo, SourceInfo
 from segpipe.core.settings import GateSettings
-from segpipe.pipeline.quality_gates import check_gates, early_refusals, late_refusals
+from segpipe.pipeline.quality_gates import check_gates, early_reasons, late_reasons
 from segpipe.postgres import Connection, Jsonb
 from segpipe.runs.last_run import LastRun, read_last_run
 
@@ -58,14 +58,14 @@ def early(
     last: LastRun | None = LAST,
     settings: GateSettings = SETTINGS,
 ) -> tuple[str, ...]:
-    return early_refusals(source, axes, last, settings, min_agreement=0.97, today=TODAY)
+    return early_reasons(source, axes, last, settings, min_agreement=0.97, today=TODAY)
 
 
 def ordered(at: str) -> SourceInfo:
     return replace(SOURCE, last_ordered_at=datetime.fromisoformat(at))
 
 
-def test_rejects_that_were_forced_past_are_told() -> None:
+def test_rejects_that_were_overridden_are_a_reason() -> None:
     source = replace(SOURCE, over_limit=("9 of 10 rows were rejected.",))
     assert early(source, last=None) == ("9 of 10 rows were rejected.",)
 
@@ -75,13 +75,13 @@ def test_newer_orders_pass_and_the_same_export_does_not() -> None:
     assert early(ordered("2025-06-30 20:00:01")) == ()
     assert early(ordered("2025-06-30 20:00:00")) == (
         (
-            "The newest order is of 2025-06-30 20:00:00, no newer than that of run 7,"
+            "The newest order is from 2025-06-30 20:00:00, no newer than that of run 7,"
             " 2025-06-30 20:00:00: a stale export? ([gates] require_newer_orders = true)"
         ),
     )
     assert early(ordered("2025-05-31 23:00")) == (
         (
-            "The newest order is of 2025-05-31, no newer than that of run 7, 2025-06-30:"
+            "The newest order is from 2025-05-31, no newer than that of run 7, 2025-06-30:"
             " a stale export? ([gates] require_newer_orders = true)"
         ),
     )
@@ -95,33 +95,33 @@ def test_where_the_last_second_is_not_known_the_day_decides() -> None:
     assert early(ordered("2020-01-01"), last=replace(last, last_order_on=None)) == ()
 
 
-def test_an_order_dated_in_the_future_is_told_as_what_it_is() -> None:
+def test_an_order_dated_in_the_future_is_called_that() -> None:
     last = replace(LAST, last_ordered_at=datetime(2099, 1, 1))  # noqa: DTZ001
     (reason,) = early(ordered("2099-01-01"), last=last)
-    assert "a date to come, entered by mistake?" in reason
+    assert "a date in the future, entered by mistake?" in reason
 
 
-def test_the_age_of_the_newest_order_is_held_against_the_clock_only_if_asked() -> None:
+def test_the_age_of_the_newest_order_counts_only_with_a_limit() -> None:
     old = ordered("2025-07-01 09:00")
     assert early(old) == ()
     assert early(old, settings=GateSettings(max_order_age_days=31)) == ()
-    told = (
+    reasons = (
         (
-            "The newest order is of 2025-07-01, 31 days ago: an old export?"
+            "The newest order is from 2025-07-01, 31 days ago: an old export?"
             " ([gates] max_order_age_days = 30)"
         ),
     )
-    assert early(old, settings=GateSettings(max_order_age_days=30)) == told
-    assert early(old, last=None, settings=GateSettings(max_order_age_days=30)) == told
+    assert early(old, settings=GateSettings(max_order_age_days=30)) == reasons
+    assert early(old, last=None, settings=GateSettings(max_order_age_days=30)) == reasons
 
 
-def test_rows_may_fall_by_as_much_as_is_set() -> None:
+def test_rows_may_fall_by_as_much_as_the_setting_allows() -> None:
     assert early(replace(SOURCE, n_rows_read=800)) == ()
     assert early(replace(SOURCE, n_rows_read=5000)) == ()
     assert early(replace(SOURCE, n_rows_read=799)) == (
         (
-            "The input has 799 rows, 20.1% fewer than the 1,000 of run 7: a part of the export?"
-            " ([gates] max_row_drop_share = 0.2)"
+            "The input has 799 rows, 20.1% fewer than the 1,000 of run 7:"
+            " only a part of the export? ([gates] max_row_drop_share = 0.2)"
         ),
     )
     assert early(replace(SOURCE, n_rows_read=1), last=replace(LAST, rows_read=None)) == ()
@@ -150,7 +150,7 @@ def test_an_axis_that_had_structure_may_not_lose_it() -> None:
     assert early(axes=axes, settings=GateSettings(allow_lost_structure=True)) == ()
 
 
-def test_agreement_may_not_fall_under_its_limit() -> None:
+def test_agreement_may_not_fall_below_its_limit() -> None:
     axes = (axis("value", agrees=0.9512), axis("cadence", agrees=0.8), axis("new", agrees=0.96))
     assert early(axes=axes) == (
         (
@@ -173,10 +173,10 @@ def late(
     last: LastRun | None = LAST,
     settings: GateSettings = SETTINGS,
 ) -> tuple[str, ...]:
-    return late_refusals({"value": now}, last, {"value": same or {}}, settings)
+    return late_reasons({"value": now}, last, {"value": same or {}}, settings)
 
 
-def test_a_share_may_move_by_as_much_as_is_set() -> None:
+def test_a_share_may_move_by_as_much_as_the_setting_allows() -> None:
     assert late({"whale": 0.3, "mid_tier": 0.7}) == ()
     assert late({"whale": 0.31, "mid_tier": 0.69}) == (
         (
@@ -190,7 +190,7 @@ def test_a_share_may_move_by_as_much_as_is_set() -> None:
     assert late({"whale": 1.0}, last=LastRun(7)) == ()
 
 
-def test_a_segment_is_held_against_itself_under_its_former_name() -> None:
+def test_a_segment_is_compared_with_itself_under_its_former_name() -> None:
     same: dict[str, str | None] = {"whale": "big_spender", "mid_tier": "whale"}
     assert late({"big_spender": 0.1, "whale": 0.9}, same) == ()
     assert late({"mid_tier": 0.9, "whale": 0.1}, same) == (
@@ -202,11 +202,11 @@ def test_a_segment_is_held_against_itself_under_its_former_name() -> None:
     )
 
 
-def test_a_segment_that_died_fell_to_nothing_and_a_new_one_rose_from_it() -> None:
+def test_a_segment_that_ended_fell_to_0_and_a_new_one_rose_from_0() -> None:
     same: dict[str, str | None] = {"whale": "whale", "mid_tier": None}
     assert late({"whale": 0.1, "mid_tier": 0.9}, same) == (
         (
-            "value: mid_tier has 0.0% of the customers, 90.0% in run 7, and is no more."
+            "value: mid_tier has 0.0% of the customers, 90.0% in run 7, and no longer exists."
             " ([gates] max_share_shift = 0.2)"
         ),
         (
@@ -218,10 +218,10 @@ def test_a_segment_that_died_fell_to_nothing_and_a_new_one_rose_from_it() -> Non
     assert late({"mid_tier": 0.85, "new": 0.15}, {"whale": None}, few) == ()
 
 
-def test_an_axis_that_gains_segments_passes_and_one_that_loses_them_is_told_once() -> None:
+def test_an_axis_that_gains_segments_passes_and_one_that_loses_them_has_one_reason() -> None:
     empty = replace(LAST, shares={"value": {"one_time_buyer": 0.4, "unavailable": 0.6}})
     assert late({"one_time_buyer": 0.4, "whale": 0.6}, last=empty) == ()
-    assert late({"no_structure": 1.0}) == ()  # early_refusals says so, or it is allowed
+    assert late({"no_structure": 1.0}) == ()  # early_reasons has it, or it is allowed
     cut = replace(LAST, verdicts={"value": "no structure"})
     assert [reason.split(" has ")[0] for reason in late({"unavailable": 1.0}, last=cut)] == [
         "value: unavailable",
@@ -229,14 +229,14 @@ def test_an_axis_that_gains_segments_passes_and_one_that_loses_them_is_told_once
     ]
 
 
-def test_a_refusal_tells_every_reason_on_a_line_and_what_to_do() -> None:
+def test_a_refusal_lists_every_reason_and_what_to_do() -> None:
     check_gates(())
     with pytest.raises(GateError) as caught:
         check_gates(("One.", "Two."))
     assert caught.value.exit_status == 3
     assert str(caught.value) == (
         "The run is refused, nothing was published:\n  - One.\n  - Two.\n"
-        "Mend the input or change the setting; --force publishes all the same."
+        "Correct the input or change the setting; --force publishes anyway."
     )
 
 
@@ -264,7 +264,7 @@ def test_a_run_equal_to_the_last_one_but_newer_is_never_refused(
         agreement={"value": agrees},
         shares={"value": shares},
     )
-    # A run that had no agreement to tell could fall under the limit in its next, not in itself.
+    # Without an agreement in the run before, one below the limit would count as a fall.
     now = (axis("value", verdict, agrees),)
     assert last.last_ordered_at
     at = last.last_ordered_at + timedelta(seconds=seconds)
@@ -286,7 +286,7 @@ def _published(database: Connection, **columns: Any) -> int:  # noqa: ANN401 - o
     return int(row[0])
 
 
-def test_the_ledger_gives_the_run_in_force(database: Connection) -> None:
+def test_the_ledger_gives_the_current_run(database: Connection) -> None:
     assert read_last_run(database, "default") is None
     _published(database, rows_read=1)
     axes = [
@@ -315,7 +315,9 @@ def test_the_ledger_gives_the_run_in_force(database: Connection) -> None:
     assert read_last_run(database, "other") is None
 
 
-def test_a_run_that_the_ledger_knows_little_of_lets_everything_pass(database: Connection) -> None:
+def test_everything_passes_if_the_ledger_knows_little_of_the_current_run(
+    database: Connection,
+) -> None:
     run_id = _published(database)
     last = read_last_run(database, "default")
     assert last == LastRun(run_id)

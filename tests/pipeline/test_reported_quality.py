@@ -1,4 +1,4 @@
-"""What makes a run's answer one to defend: measured agreement, lasting segments, told choices."""
+"""Why a run can be trusted: agreement is measured, segments last, choices are explained."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _axes(report: Report) -> dict[str, Report]:
     return {axis["name"]: axis for axis in report["axes"]}
 
 
-def test_every_axis_with_segments_tells_its_agreement_and_why_its_k_won(
+def test_every_axis_with_segments_reports_its_agreement_and_why_its_k_was_chosen(
     capsys: pytest.CaptureFixture[str], shop: Path
 ) -> None:
     report = _run(capsys, shop, "--dry-run", "--sample-size", "100")
@@ -106,7 +106,7 @@ def test_the_same_month_again_moves_nobody(
     assert profiles(database_url) == before  # not a row was written
 
 
-def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
+def test_a_previous_model_that_cannot_be_read_leaves_a_note_and_does_not_stop_the_run(
     capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
 ) -> None:
     where = ("--database-url", database_url)
@@ -120,7 +120,7 @@ def test_a_previous_model_that_cannot_be_read_is_told_and_not_needed(
     notes = [note for note in again["load"]["notes"] if "named again" in note]
     assert len(notes) == 1
     assert "has format 1" in notes[0]
-    assert again["load"]["transitions"] == []  # told apart by name, and the names are the same
+    assert again["load"]["transitions"] == []  # matched by name, and the names are the same
 
 
 def test_the_verbose_report_shows_every_k_and_what_changed(

@@ -44,7 +44,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str
     return report
 
 
-def test_a_run_publishes_what_its_report_says(
+def test_a_run_publishes_what_it_reports(
     capsys: pytest.CaptureFixture[str], shop: Path, database_url: str
 ) -> None:
     report = run_json(capsys, "--csv-path", shop, "--database-url", database_url)
@@ -186,7 +186,7 @@ def test_a_model_assigns_without_discovering(
     assert names["other"] == names["default"]
 
 
-def test_a_run_that_fails_is_told_by_the_ledger_and_harms_nothing(
+def test_a_failed_run_is_in_the_ledger_and_changes_no_profile(
     capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path, database_url: str
 ) -> None:
     run_json(capsys, "--csv-path", shop, "--database-url", database_url)
@@ -257,7 +257,9 @@ def test_as_of_leaves_later_orders_out(capsys: pytest.CaptureFixture[str], shop:
     assert report["features"]["n_future_lines"] > 0
 
 
-def test_the_script_of_the_cron_jobs_is_the_same_door(shop: Path, tmp_path: Path) -> None:
+def test_the_script_of_the_cron_jobs_gives_the_same_model_and_status(
+    shop: Path, tmp_path: Path
+) -> None:
     script = ROOT / "scripts" / "load_efficient_segments_to_db.py"
     sizes = ("--sample-size", "5000", "--batch-size", "5000")
     options: tuple[object, ...] = ("--csv-path", shop, *sizes, *FEW_KS, "--dry-run")
@@ -271,7 +273,7 @@ def test_the_script_of_the_cron_jobs_is_the_same_door(shop: Path, tmp_path: Path
     assert "Traceback" not in failed.err
 
 
-def test_a_mapping_that_was_named_goes_before_the_built_in_ones(
+def test_a_given_mapping_takes_precedence_over_the_built_in_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     rows = [f"c{i},o{i},0{1 + i % 9}/03/2024,{10 + i}" for i in range(30)]
@@ -290,7 +292,7 @@ def test_a_mapping_that_was_named_goes_before_the_built_in_ones(
     assert own["features"]["as_of"] == "2024-03-10"
 
 
-def test_a_second_run_on_an_unquoted_glob_passes_over_the_rejects_of_the_first(
+def test_a_second_run_on_an_unquoted_glob_skips_the_rejects_of_the_first(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     lines = shop_lines(40)
@@ -303,7 +305,7 @@ def test_a_second_run_on_an_unquoted_glob_passes_over_the_rejects_of_the_first(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_run_that_is_ended_tidies_up_and_tells_the_ledger(
+def test_an_interrupted_run_removes_its_files_and_is_failed_in_the_ledger(
     tmp_path: Path, database_url: str, number: signal.Signals, status: int
 ) -> None:
     path = tmp_path / "big.csv"
@@ -327,10 +329,10 @@ def test_a_run_that_is_ended_tidies_up_and_tells_the_ledger(
         text=True,
     )
     assert process.stderr is not None
-    said = ""
-    while "cluster: started" not in said:
-        said = process.stderr.readline()
-        assert said
+    line = ""
+    while "cluster: started" not in line:
+        line = process.stderr.readline()
+        assert line
     process.send_signal(number)
     rest = process.stderr.read()
     process.stderr.close()
