@@ -48,7 +48,7 @@ def test_an_empty_store_has_no_answer(database: Connection) -> None:
         assert reader(database, "default") is None
 
 
-def test_the_run_in_force_is_the_newest_that_was_not_withdrawn(shop: Shop) -> None:
+def test_the_current_run_is_the_newest_that_was_not_withdrawn(shop: Shop) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     shop.publish({"a": Customer()}, APRIL)
     run = answers.current_run(shop.database, "default")
@@ -66,7 +66,7 @@ def test_the_run_in_force_is_the_newest_that_was_not_withdrawn(shop: Shop) -> No
         answers.only_store(shop.database, None)
 
 
-def test_a_profile_tells_the_customer_and_the_run(shop: Shop) -> None:
+def test_a_profile_names_the_customer_and_the_run(shop: Shop) -> None:
     odd = "a/b ü\u2028'\"%s"
     there = {odd: Customer(), "gone": Customer()}
     shop.publish(there, MARCH)
@@ -113,7 +113,7 @@ def test_a_profile_tells_the_customer_and_the_run(shop: Shop) -> None:
 
 
 def _define(shop: Shop, states: dict[str, str]) -> None:
-    """Definitions of the run in force: whale is a segment, and one state an axis."""
+    """Definitions of the current run: whale is a segment, with one state for each axis."""
     run_id = runs.latest_published(shop.database, shop.store_id)
     for axis in AXES:
         for number, name in ((1, "whale"), (-1, states[axis])):
@@ -154,7 +154,7 @@ def test_the_statistics_count_the_customers_of_the_run(shop: Shop) -> None:
     }
 
 
-def test_a_run_of_the_pipeline_is_told_whole(
+def test_the_answers_about_a_real_run_agree(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_shop(tmp_path / "shop.csv", shop_lines())
@@ -166,13 +166,13 @@ def test_a_run_of_the_pipeline_is_told_whole(
         axes = answers.read_axes(database, "default")
         stats = answers.read_stats(database, "default")
         runs = answers.list_runs(database, "default")
-        told = answers.explain_customer(database, "default", "c0007", AXIS_NAMES[:2])
+        explained = answers.explain_customer(database, "default", "c0007", AXIS_NAMES[:2])
         moved = answers.read_transitions_of(database, "default")
     assert axes
     assert stats
-    assert told
+    assert explained
     assert moved
-    for answer in (axes, stats, runs, told, moved):
+    for answer in (axes, stats, runs, explained, moved):
         _assert_plain(answer)
         assert answer["run"] == runs["run"]
         assert answer["run"]["run_id"] == 1
@@ -190,11 +190,11 @@ def test_a_run_of_the_pipeline_is_told_whole(
     assert stats["axes_count"] == 13
     assert [(run["run_id"], run["status"]) for run in runs["runs"]] == [(1, "published")]
     assert "error" not in runs["runs"][0]
-    assert [axis["axis"] for axis in told["axes"]] == AXIS_NAMES[:2]
+    assert [axis["axis"] for axis in explained["axes"]] == AXIS_NAMES[:2]
     assert (moved["previous_run_id"], moved["transitions"]) == (None, [])
 
 
-def test_an_axis_of_a_users_own_is_told_as_far_as_it_is_stored(
+def test_a_users_own_axis_is_described_as_far_as_it_is_stored(
     database: Connection, rows: Rows
 ) -> None:
     run_id = runs.start_run(database, "default")
@@ -232,7 +232,7 @@ def test_an_axis_of_a_users_own_is_told_as_far_as_it_is_stored(
     assert axis["features"][0]["unit"] == "days"
 
 
-def test_moves_are_those_of_the_run_that_is_named_or_in_force(shop: Shop) -> None:
+def test_transitions_are_those_of_the_named_or_the_current_run(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer("whale", value=9.0)}, APRIL)
     answer = answers.read_transitions_of(shop.database, "default", axes=[VALUE])
@@ -263,7 +263,7 @@ def test_moves_are_those_of_the_run_that_is_named_or_in_force(shop: Shop) -> Non
 
 
 def test_no_answer_mixes_two_runs(shop: Shop, database_url: str) -> None:
-    """Every run has everybody in a segment of its own, which the ledger dates by a day of its."""
+    """Each run puts all customers in a segment named after the run's day in the ledger."""
     days = [date(2025, 3, n + 1) for n in range(12)]
     customers = [{f"c{n}": Customer(f"of {day}") for n in range(30)} for day in days]
     shop.publish(customers[0], days[0])
@@ -288,7 +288,7 @@ def test_no_answer_mixes_two_runs(shop: Shop, database_url: str) -> None:
         assert run
         try:
             return answers.list_customers(connection, "default", VALUE, f"of {run.as_of}")
-        except InputError:  # another run is in force by now
+        except InputError:  # another run is current by now
             return None
 
     all_ids = set(customers[0])

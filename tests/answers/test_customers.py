@@ -1,4 +1,4 @@
-"""The customers of a segment, page by page: every one once, in the order that was asked for."""
+"""The customers of a segment, page by page: each once, in the chosen order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("whale", "mid_tier", "rare")
 
 @pytest.fixture(scope="module")
 def published(server_url: str) -> Iterator[Connection]:
-    """A store of 300 customers with many ties, and one who is absent; for tests that only read."""
+    """A store of 300 customers with many ties, and an absent one; for tests that only read."""
     name = f"test_{uuid4().hex}"
     with postgres.connect(server_url) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
@@ -66,7 +66,7 @@ def _read(database: Connection, segment: str, order: str, limit: int) -> list[di
 
 @pytest.mark.parametrize("segment", ["whale", "rare"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_pages_have_everybody_once_in_order(
+def test_pages_have_every_customer_once_and_in_order(
     published: Connection, segment: str, order: str
 ) -> None:
     column, direction = order.removeprefix("-"), "DESC" if order.startswith("-") else "ASC"
@@ -84,13 +84,13 @@ def test_the_pages_have_everybody_once_in_order(
         assert _read(published, segment, order, limit) == expected
 
 
-def test_what_is_unknown_is_refused_with_what_is_near(published: Connection) -> None:
-    for axis, segment, said in (
+def test_an_unknown_name_is_refused_with_near_ones(published: Connection) -> None:
+    for axis, segment, message in (
         ("purchase_valu", "whale", "no axis 'purchase_valu'. Did you mean purchase_value"),
         (VALUE, "whales", "no segment 'whales'. Did you mean whale"),
         (TREND, "whale", "no segment 'whale'. Known: steady"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             answers.list_customers(published, "default", axis, segment)
     with pytest.raises(InputError, match="expected one of customer_id, -customer_id"):
         answers.list_customers(published, "default", VALUE, "whale", order="run_id; DROP TABLE x")
@@ -123,7 +123,9 @@ def _cursor_of(*parts: object) -> str:
         _cursor_of(2, VALUE, "rare", "lifetime_value", 1.0, "c"),
     ],
 )
-def test_a_cursor_that_is_none_or_anothers_is_refused(published: Connection, text: str) -> None:
+def test_an_invalid_cursor_or_one_of_another_listing_is_refused(
+    published: Connection, text: str
+) -> None:
     with pytest.raises(InputError, match="cursor"):
         answers.list_customers(
             published, "default", VALUE, "whale", order="lifetime_value", after=text
@@ -132,7 +134,7 @@ def test_a_cursor_that_is_none_or_anothers_is_refused(published: Connection, tex
 
 @pytest.mark.parametrize("value", [1e299, -(10**200), 2.5, 3, 0, None])
 @pytest.mark.parametrize("order", ["total_orders", "-lifetime_value", "customer_id"])
-def test_a_made_up_cursor_does_no_harm(
+def test_a_forged_cursor_does_no_harm(
     published: Connection, order: str, value: float | None
 ) -> None:
     text = _cursor_of(2, VALUE, "whale", order, value, "c' OR true --")

@@ -56,7 +56,7 @@ def _model(*axes: AxisModel) -> Model:
     return Model(1, (), "UTC", REFERENCE, axes)
 
 
-def test_figures_get_segment_strength_and_distance() -> None:
+def test_three_values_give_a_segment_strength_and_distance() -> None:
     """Of (3, 14, 100): 25 squared from champions, 27² + 4² + 40² = 2345 from lost."""
     assert assign_rfm(_model(AXIS), 3, 14, 100) == {
         "segment_id": 7,
@@ -88,7 +88,7 @@ def test_a_model_without_the_axis_says_what_to_run(database: Connection) -> None
         rfm_of_customer(database, "default", model, "a")
 
 
-def test_an_axis_that_looks_at_more_than_three_figures_is_refused() -> None:
+def test_an_axis_with_more_than_the_three_measures_is_refused() -> None:
     axis = replace(AXIS, scales=(*AXIS.scales[:2], _scale("tenure_days")))
     with pytest.raises(NoRfmError, match="also looks at tenure_days"):
         assign_rfm(_model(axis), 1, 1, 1)
@@ -100,7 +100,7 @@ def _published(capsys: pytest.CaptureFixture[str], path: Path, url: str) -> None
     assert done.status == 0, done.err
 
 
-def test_everybody_of_a_run_is_answered_as_the_profile_says(
+def test_the_answer_for_every_customer_agrees_with_the_profile(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
 ) -> None:
     lines = [*shop_lines(), "back,b1,2024-02-01T10:00:00,10,1,0,25,p1,cat1,web"]  # worth -15
@@ -133,17 +133,17 @@ def _assert_stats(stats: dict[str, Any], found: list[dict[str, Any]]) -> None:
         assert stats[name]["n_customers"] == len(mine)
         for figure, column in COLUMNS.items():
             values = [float(row[column]) for row in mine]
-            told = stats[name][figure]
-            assert (told["min"], told["max"]) == (min(values), max(values))
-            assert told["mean"] == pytest.approx(mean(values))
-            assert told["median"] == pytest.approx(median(values))
+            summary = stats[name][figure]
+            assert (summary["min"], summary["max"]) == (min(values), max(values))
+            assert summary["mean"] == pytest.approx(mean(values))
+            assert summary["median"] == pytest.approx(median(values))
 
 
 def _with_rfm(database: Connection, store_id: str = "default") -> Shop:
     return Shop(database, axes=("purchase_value", "rfm"), store_id=store_id)
 
 
-def test_stats_are_of_one_run_and_leave_the_absent_out(database: Connection) -> None:
+def test_stats_are_of_one_run_without_absent_customers(database: Connection) -> None:
     shop = _with_rfm(database)
     shop.publish({"a": Customer(value=10), "b": Customer(value=30), "c": Customer(value=5)}, MARCH)
     assert rfm_stats(database, "default", 1)["new"]["monetary"] == {
@@ -174,7 +174,7 @@ def test_an_absent_customer_keeps_the_segment_of_the_older_run(database: Connect
     assert (gone["segment_id"], gone["distance_to_center"]) == (None, None)  # the model has no such
 
 
-def test_an_absent_customer_who_never_had_the_axis_is_told_so(database: Connection) -> None:
+def test_an_absent_customer_without_the_axis_is_an_error(database: Connection) -> None:
     Shop(database, axes=("purchase_value",)).publish({"a": Customer(), "b": Customer()}, MARCH)
     _with_rfm(database).publish({"a": Customer()}, MARCH)
     with pytest.raises(NoRfmError, match="is of run 1, which had no axis rfm; it comes with the"):

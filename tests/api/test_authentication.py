@@ -1,4 +1,4 @@
-"""Who and what the service turns away, in words that tell nothing of the inside."""
+"""Requests that the service refuses, with messages that show nothing of the inside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def order(**more: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_key_no_data(served: Served, path: str) -> None:
+def test_without_a_valid_key_there_is_no_data(served: Served, path: str) -> None:
     for headers in ({}, {"X-API-Key": "nix"}, {"X-API-Key": "segpipe_1_" + "x" * 43}):
         found = served.get(path, key=None, headers=headers)
         assert found.status == 401
@@ -44,7 +44,7 @@ def test_no_key_no_data(served: Served, path: str) -> None:
         assert "segpipe keys create" in found.detail
 
 
-def test_a_key_that_reads_cannot_store(served: Served) -> None:
+def test_a_read_only_key_cannot_store(served: Served) -> None:
     found = served.post("/segments/assign?persist=true", MINIMAL)
     assert found.status == 403
     assert "scope write" in found.detail
@@ -89,7 +89,7 @@ def test_a_key_that_reads_cannot_store(served: Served) -> None:
         (with_(as_of="2000-01-01"), "orders"),
     ],
 )
-def test_a_field_that_is_wrong_is_named(served: Served, body: object, field: str) -> None:
+def test_a_wrong_field_is_named(served: Served, body: object, field: str) -> None:
     found = served.post("/segments/assign", body)
     assert found.status == 422, found.body
     for one in found.detail:
@@ -98,13 +98,13 @@ def test_a_field_that_is_wrong_is_named(served: Served, body: object, field: str
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 5000, b'{"a": 1e999999}'])
-def test_a_body_that_is_no_json_object_is_refused(served: Served, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(served: Served, body: bytes) -> None:
     found = served.post("/segments/assign", body)
     assert found.status == 422
     assert found.detail[0]["loc"][0] == "body"
 
 
-def test_the_value_that_is_wrong_is_not_repeated(served: Served) -> None:
+def test_a_wrong_value_is_not_repeated(served: Served) -> None:
     body = order(order_date="secret-secret", source="hush\x00hush")
     found = served.post("/segments/assign", body)
     assert b"secret" not in found.body
@@ -120,20 +120,20 @@ def test_lists_that_are_too_long_are_refused(served: Served) -> None:
     assert (batch.status, batch.detail[0]["loc"]) == (422, ["body", "customers"])
 
 
-def test_a_customer_who_comes_twice_in_a_batch_is_named(served: Served) -> None:
+def test_a_duplicate_customer_in_a_batch_is_named(served: Served) -> None:
     found = served.post("/segments/assign/batch", {"customers": [MINIMAL, MINIMAL]})
     assert found.status == 422
     assert found.detail[0]["loc"] == ["body", "customers", 1, "customer_id"]
 
 
-def test_a_batch_with_one_who_cannot_be_assigned_names_them(served: Served) -> None:
+def test_a_batch_names_the_customer_who_cannot_be_assigned(served: Served) -> None:
     late = {**MINIMAL, "customer_id": "late", "as_of": "2000-01-01"}
     found = served.post("/segments/assign/batch", {"customers": [CUSTOMER, late]})
     assert found.status == 422
     assert found.detail[0]["loc"] == ["body", "customers", 1, "orders"]
 
 
-def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(served: Served) -> None:
+def test_a_too_long_body_is_refused_with_or_without_its_length(served: Served) -> None:
     body = b" " * 1_000_001
     assert served.post("/segments/assign", body).status == 413
     token = served.tokens["read"].encode()
@@ -145,11 +145,11 @@ def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(served: Se
         piece = b" " * 50_000
         for _ in range(21):
             peer.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-        answer = peer.recv(65536)  # the connection stays, for what is still to come
+        answer = peer.recv(65536)  # the connection stays open for the rest of the body
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_refusal_before_the_body_is_the_only_answer_to_it(served: Served) -> None:
+def test_a_request_refused_before_its_body_gets_one_answer(served: Served) -> None:
     connection = served.connect()
     body = b" " * 200_000  # more than a head may have
     refused = served.ask("POST", "/segments/assign", body, key=None, connection=connection)
@@ -158,7 +158,7 @@ def test_a_refusal_before_the_body_is_the_only_answer_to_it(served: Served) -> N
     connection.close()
 
 
-def test_what_is_no_http_is_answered_in_the_same_shape(served: Served) -> None:
+def test_what_is_not_http_is_answered_in_the_same_shape(served: Served) -> None:
     for sent, status in (
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000, b"431"),
@@ -174,7 +174,7 @@ def test_what_is_no_http_is_answered_in_the_same_shape(served: Served) -> None:
         assert "detail" in json.loads(body)
 
 
-def test_a_key_that_asks_too_often_has_to_wait(served: Served, module_url: str) -> None:
+def test_a_key_over_its_rate_has_to_wait(served: Served, module_url: str) -> None:
     with postgres.connect(module_url) as connection:
         token = create_key(connection, "hasty", "read", 3)[1]
     headers = {"X-API-Key": token}
@@ -187,7 +187,7 @@ def test_a_key_that_asks_too_often_has_to_wait(served: Served, module_url: str) 
     assert 1 <= int(found.headers["retry-after"]) <= 20
 
 
-def test_an_unknown_path_or_method_is_told_in_words(served: Served) -> None:
+def test_an_unknown_path_or_method_gets_a_message(served: Served) -> None:
     assert served.get("/nix").status == 404
     assert "openapi.json" in served.get("/nix").detail
     found = served.ask("DELETE", "/runs")
@@ -206,7 +206,7 @@ def test_every_answer_has_a_request_id(served: Served) -> None:
     assert refused.headers["x-request-id"]
 
 
-def test_the_log_has_a_line_a_request_and_nobody_in_it(served: Served) -> None:
+def test_the_log_has_one_line_for_each_request_and_no_customer(served: Served) -> None:
     found = served.get("/segments/customer/c0003?x=c0003", headers={"X-Request-ID": "look-1"})
     line = served.line_of("look-1")
     assert set(line) == {

@@ -1,4 +1,4 @@
-"""What each endpoint of the service answers, of one small published shop."""
+"""The answer of each endpoint, about one small published shop."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_customer_is_looked_up(served: Served) -> None:
     assert profile["is_absent"] is False
 
 
-def test_an_unknown_customer_is_told_in_words(served: Served) -> None:
+def test_an_unknown_customer_gets_a_message(served: Served) -> None:
     found = served.get("/segments/customer/nobody")
     assert (found.status, found.detail) == (404, "Store 'default' has no customer 'nobody'.")
 
@@ -57,7 +57,7 @@ def test_an_id_may_have_a_slash(served: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["%00", "a%0Ab", "%20", "x" * 101, ""])
-def test_an_id_that_is_none_is_refused(served: Served, path: str) -> None:
+def test_an_invalid_id_is_refused(served: Served, path: str) -> None:
     found = served.get(f"/segments/customer/{path}")
     assert found.status == 422
     assert found.detail[0]["loc"] == ["path", "customer_id"]
@@ -94,7 +94,7 @@ def test_orders_with_items_answer_on_more_axes(served: Served) -> None:
     assert answer["as_of"] == "2025-07-01"
 
 
-def test_a_batch_answers_a_line_each_in_order(served: Served) -> None:
+def test_a_batch_answers_a_line_for_each_customer_in_order(served: Served) -> None:
     found = served.post("/segments/assign/batch", BATCH)
     assert found.status == 200
     assert found.headers["content-type"].startswith("application/x-ndjson")
@@ -145,7 +145,7 @@ def test_the_customers_of_a_segment_come_in_pages(served: Served) -> None:
     assert values == sorted(values, reverse=True)
 
 
-def test_a_listing_that_is_none_is_refused(served: Served) -> None:
+def test_an_invalid_listing_is_refused(served: Served) -> None:
     assert served.get("/segments/purchase_value/nix/customers").status == 404
     assert served.get("/segments/nix/whale/customers").status == 404
     sizes = served.get("/segments/stats").document["segment_distribution"]["rfm"]
@@ -169,7 +169,7 @@ def test_runs_and_transitions(served: Served) -> None:
     assert served.get("/segments/transitions?run_id=77").status == 404
 
 
-def test_rfm_of_figures_and_of_a_customer(served: Served) -> None:
+def test_rfm_of_three_values_and_of_a_customer(served: Served) -> None:
     known = served.get("/segments/customer/c0001").document
     own = served.post("/segment/customer", {"customer_id": "c0001"}).document
     assert own["segment_name"] == known["segment_memberships"]["rfm"]
@@ -193,7 +193,7 @@ def test_rfm_of_figures_and_of_a_customer(served: Served) -> None:
     assert (wrong.status, wrong.detail[0]["loc"]) == (422, ["body", "monetary"])
 
 
-def test_health_needs_no_key_and_readiness_tells_the_run(served: Served) -> None:
+def test_health_needs_no_key_and_readiness_names_the_run(served: Served) -> None:
     health = served.get("/health", key=None)
     assert health.document == {"status": "ok", "service": "segpipe"}
     ready = served.get("/ready").document
@@ -201,7 +201,7 @@ def test_health_needs_no_key_and_readiness_tells_the_run(served: Served) -> None
     assert ready["age_seconds"] >= 0
 
 
-def test_figures_have_routes_and_no_customers(served: Served) -> None:
+def test_metrics_have_routes_and_no_customers(served: Served) -> None:
     served.get("/segments/customer/c0002")
     text = served.get("/metrics").body.decode()
     assert 'route="/segments/customer/{customer_id}",status="200"' in text
@@ -235,7 +235,7 @@ def test_the_document_names_key_and_errors(served: Served) -> None:
     assert served.get("/docs", key=None).status == 200
 
 
-def test_a_later_day_makes_a_customer_older(served: Served) -> None:
+def test_a_later_observation_date_raises_recency(served: Served) -> None:
     at = date(2025, 6, 21)
     recency = [
         served.post(

@@ -1,6 +1,6 @@
-"""Ten thousand bodies that mean harm: each is refused in words or answered whole.
+"""Ten thousand hostile bodies: each is refused with a message or answered completely.
 
-Nothing of them stays, neither in the database nor in memory. And callers who never end.
+Nothing of them stays in the database or in memory. Malformed HTTP and slow clients likewise.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from tests.support.services import Answer, Served, module_url, served
 
 __all__ = ["module_url", "served"]
 N_BODIES, N_CONNECTIONS = 10_000, 24
-MOST_GROWTH_MB = 100  # 17 were seen at most, and once it shrank; one leaked body each would be 300
+MOST_GROWTH_MB = 100  # at most 17 were seen; if each body leaked, it would be 300
 
 
-def refuse_constant(text: str) -> object:
+def reject_constant(text: str) -> object:
     raise AssertionError(text)
 
 
 def read(text: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
     """JSON without NaN."""
-    return json.loads(text, parse_constant=refuse_constant)
+    return json.loads(text, parse_constant=reject_constant)
 
 
 def assert_refused(found: Answer) -> None:
@@ -70,7 +70,7 @@ def assert_whole(profile: dict[str, Any]) -> None:
 
 
 def assert_answered(sent: Hostile, found: Answer) -> None:
-    """Refused in words, or answered whole."""
+    """Refused with a message, or answered completely."""
     assert found.headers["x-request-id"]
     if found.status != 200:
         assert_refused(found)
@@ -87,7 +87,7 @@ def assert_answered(sent: Hostile, found: Answer) -> None:
 
 
 def send(served: Served, requests: Sequence[Hostile]) -> Counter[tuple[str, int]]:
-    """How many had which status, sent one after another over one connection."""
+    """Requests by path and status, sent one after another over one connection."""
     counts = Counter[tuple[str, int]]()
     with closing(served.connect()) as connection:
         for one in requests:
@@ -104,13 +104,13 @@ def send_all(served: Served, requests: Sequence[Hostile]) -> Counter[tuple[str, 
     batches = [one for one in requests if one.path == MANY]
     others = [one for one in requests if one.path != MANY]
     parts = [others[index::N_CONNECTIONS] for index in range(N_CONNECTIONS)]
-    parts += [batches[index::2] for index in range(2)]  # of four, the fifth would be sent away
+    parts += [batches[index::2] for index in range(2)]  # a fifth batch at once would be refused
     with ThreadPoolExecutor(len(parts)) as askers:
         return sum(askers.map(lambda part: send(served, part), parts), Counter[tuple[str, int]]())
 
 
 def golden(served: Served) -> list[object]:
-    """What the service says to requests that are in order."""
+    """The service's answers to valid requests."""
     answers = [served.post(path, body) for path, body in PLAIN.items()]
     answers += [served.get(path) for path in ("/segments/customer/c0001", "/segments/stats")]
     assert [found.status for found in answers] == [200] * 6
@@ -131,7 +131,7 @@ def stored(url: str) -> dict[str, int]:
 
 
 def memory_mb(pid: int) -> float:
-    """What the process holds."""
+    """Resident memory of the process."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     [line] = [line for line in lines if line.startswith("VmRSS:")]
     return int(line.split()[1]) / 1024
@@ -141,13 +141,13 @@ def memory_mb(pid: int) -> float:
 def test_ten_thousand_hostile_bodies(served: Served, module_url: str) -> None:
     answers, rows = golden(served), stored(module_url)
     requests = list(bodies(1, N_BODIES))
-    warm = N_BODIES // 5  # by then every part has been loaded, and the engine has grown
+    warm = N_BODIES // 5  # by then everything is loaded, and the engine has grown
     counts = send_all(served, requests[:warm])
     before = memory_mb(served.process.pid)
     counts += send_all(served, requests[warm:])
     grown = memory_mb(served.process.pid) - before
     assert counts.total() == N_BODIES
-    for path in PLAIN:  # each was reached, and each refused some
+    for path in PLAIN:  # each path was reached, and refused some
         assert counts[path, 200] >= 20, counts
         assert counts[path, 422] >= 50, counts
     assert counts[ASSIGN, 200] > N_BODIES / 10, counts
@@ -217,7 +217,7 @@ GARBAGE = [
 
 
 def converse(port: int, sent: bytes) -> bytes:
-    """What comes back until the peer closes, when no more is sent."""
+    """What comes back until the peer closes, after everything is sent."""
     found = b""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
         try:
@@ -226,11 +226,11 @@ def converse(port: int, sent: bytes) -> bytes:
             while part := peer.recv(65536):
                 found += part
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it had heard enough
+            pass  # the peer closed early
     return found
 
 
-def test_what_is_hardly_http(served: Served) -> None:
+def test_malformed_http(served: Served) -> None:
     token = served.tokens["read"].encode()
     for sent in GARBAGE:
         found = converse(served.port, sent.replace(b"%b", token))
@@ -245,14 +245,19 @@ def test_what_is_hardly_http(served: Served) -> None:
     assert golden(served)
 
 
-def test_slow_callers_do_not_hold_up_the_others(served: Served) -> None:
+def test_slow_clients_do_not_delay_others(served: Served) -> None:
     head = (
         b"POST /segments/assign HTTP/1.1\r\nHost: x\r\nX-API-Key: "
         + served.tokens["read"].encode()
         + b"\r\nContent-Length: 1000\r\n"
     )
     peers = [socket.create_connection(("127.0.0.1", served.port), timeout=60) for _ in range(200)]
-    sent = (b"", head[:40], head, head + b"\r\n{")  # nothing, half a head, all but its end, a body
+    sent = (
+        b"",
+        head[:40],
+        head,
+        head + b"\r\n{",
+    )  # nothing, half a head, a head without its end, the start of a body
     for peer, text in zip(peers, sent * 50, strict=True):
         peer.sendall(text)
     begun = time.monotonic()
@@ -267,14 +272,14 @@ def test_slow_callers_do_not_hold_up_the_others(served: Served) -> None:
                 trickling.remove(peer)
         time.sleep(0.1)
     assert n_served >= 20
-    answers = [last_words(peer) for peer in peers]
+    answers = [rest_of(peer) for peer in peers]
     assert all(text.startswith(b"HTTP/1.1 408 ") for text in answers), set(answers)
     assert served.get("/segments/stats").status == 200
     wait_for(lambda: connections_of(served) < 20)
 
 
 def trickle(peer: socket.socket) -> bool:
-    """Send another byte; False where the other side has answered."""
+    """Send another byte; False if the peer has answered."""
     peer.setblocking(False)
     try:
         peer.recv(1, socket.MSG_PEEK)
@@ -289,8 +294,8 @@ def trickle(peer: socket.socket) -> bool:
     return True
 
 
-def last_words(peer: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+def rest_of(peer: socket.socket) -> bytes:
+    """All that comes until the peer closes."""
     peer.setblocking(True)
     peer.settimeout(60)
     found = b""
@@ -301,7 +306,7 @@ def last_words(peer: socket.socket) -> bytes:
 
 
 def connections_of(served: Served) -> int:
-    """Sockets that the service holds."""
+    """Number of sockets that the service holds."""
     folder, found = Path(f"/proc/{served.process.pid}/fd"), 0
     for link in folder.iterdir():
         with suppress(OSError):  # closed meanwhile

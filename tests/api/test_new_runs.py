@@ -1,4 +1,4 @@
-"""What the service notices while it serves: runs, rollbacks, keys, and customers stored between."""
+"""Changes while the service runs: new runs, rollbacks, keys, and customers stored in between."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_runs_and_rollbacks_go_live_without_a_restart_and_never_mixed(
         answers = [answer for one in asked for answer in one.result()]
     assert served.get("/segments/customer/c0001").document == before
     assert {run_id for run_id, _ in answers} == {1, 2}
-    told: dict[tuple[int, str], str] = {}
+    known: dict[tuple[int, str], str] = {}
     for run_id, answer in answers:  # one run, one answer
         kind = "stats" if "segment_distribution" in answer else "profile"
         if "persisted" in answer:
             kind = "assigned"
         text = json.dumps(without_times(answer), sort_keys=True)
-        assert told.setdefault((run_id, kind), text) == text
+        assert known.setdefault((run_id, kind), text) == text
 
 
 def without_times(answer: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def without_times(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask_on(served: Served, is_over: Event) -> list[tuple[int, dict[str, Any]]]:
-    """Answers of lookups, stats and assignments until then, each with its run."""
+    """Answers of lookups, stats and assignments until it is over, each with its run."""
     answers = []
     while not is_over.wait(0.02):
         for found in (
@@ -98,7 +98,7 @@ def test_a_customer_is_stored_and_found(served: Served) -> None:
     assert served.get("/segments/customer/n2/explain").status == 200
 
 
-def test_nobody_is_stored_while_a_run_is_at_work(served: Served, module_url: str) -> None:
+def test_no_customer_is_stored_during_a_run(served: Served, module_url: str) -> None:
     with (
         postgres.connect(module_url) as connection,
         runs.hold_store(connection, "default", wait=False, notify=print),
@@ -107,7 +107,7 @@ def test_nobody_is_stored_while_a_run_is_at_work(served: Served, module_url: str
     assert (busy.status, busy.headers["retry-after"]) == (503, "1")
 
 
-def test_a_database_that_is_away_is_told_until_it_is_back(
+def test_without_the_database_lookups_are_503_until_it_is_back(
     served: Served, module_url: str, server_url: str
 ) -> None:
     with postgres.connect(module_url) as connection:

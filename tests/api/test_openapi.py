@@ -1,6 +1,6 @@
-"""What schemathesis makes up from the OpenAPI document is answered as the document says.
+"""Requests that schemathesis generates from the OpenAPI document are answered as it says.
 
-It loads this module too, in its own process, for the hooks below.
+schemathesis loads this module too, in its own process, for the hooks below.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 PHASES = ("examples", "coverage", "fuzzing")
-# What JSON Schema cannot say, such as that an order is there, a day exists, and an id comes once.
+# What JSON Schema cannot say, such as that an order exists, a day exists, and an id comes once.
 _BEYOND_SCHEMA = {"unknown_order", "duplicate_customer", "date_value", "refused"}
 
-# No name that is made up is that of a segment; names that are none are tried in test_api_hostile.
+# No generated name is that of a segment; unknown names are tried in test_hostile_bodies.
 _CONFIG = """
 [[operations]]
 include-name = "GET /segments/{axis}/{segment}/customers"
@@ -41,18 +41,18 @@ def first_line(_context: object, response: Any) -> Any:  # noqa: ANN401 - JSON o
 
 @schemathesis.hook
 def filter_failure(_context: object, failure: object, _case: object, response: Any) -> bool:  # noqa: ANN401
-    """Whether it is one: a refusal that the document cannot foresee is none."""
+    """Whether it is a failure; a refusal for reasons beyond the document is not."""
     kind = type(failure).__name__
     if kind == "AcceptedNegativeData":
         return bool(response.status_code != 413)  # refused for its length before it is read
     if kind == "RejectedPositiveData" and response.status_code == 422:
-        # Were a field of it wrong by the schema, that would be told instead.
+        # A field that is wrong by the schema would be listed instead.
         return not all(is_beyond_schema(one) for one in response.json()["detail"])
     return True
 
 
 def is_beyond_schema(wrong: dict[str, Any]) -> bool:
-    """Whether it takes more than JSON Schema to know that this is wrong."""
+    """Whether JSON Schema cannot express that this is wrong."""
     is_product = wrong["msg"].startswith("Quantity times price")
     return is_product or wrong["type"] in _BEYOND_SCHEMA or wrong["loc"] == ["query", "after"]
 

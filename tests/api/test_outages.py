@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Load:
-    """Requests that go on until it is told that it is over."""
+    """Requests that go on until `end`."""
 
     is_over: Event
     asking: list[Future[list[Asked]]]
@@ -69,7 +69,7 @@ class Load:
 
 @contextmanager
 def under_load(served: Served, paths: Sequence[str] = READS, n: int = 3) -> Iterator[Load]:
-    """Some 60 lookups and such a second, and an assignment with every fifth."""
+    """About 60 lookups a second, with an assignment after every fifth."""
     is_over = Event()
 
     def ask() -> list[Asked]:
@@ -92,7 +92,7 @@ def under_load(served: Served, paths: Sequence[str] = READS, n: int = 3) -> Iter
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folder of a server with a shop that the tests may stop."""
+    """Folder of a server with a shop; the tests may stop the server."""
     with own_home() as folder:
         publish(embedded.start(folder), tmp_path_factory.mktemp("shop"))
         yield folder
@@ -117,14 +117,14 @@ def sessions(url: str) -> int:
 
 
 def assert_away(asked: Sequence[Asked]) -> None:
-    """Answered, or told to try again; who was only to be assigned, was."""
+    """Each request is answered, or asked to try again; assignments are all answered."""
     for one in asked:
         assert one.answer.status in {200, 503}, (one.path, one.answer.body)
         assert one.answer.status == 200 or one.path != "/segments/assign", one.answer.body
         assert one.answer.status == 200 or one.answer.headers["retry-after"] == "1"
 
 
-def test_a_database_that_is_stopped_and_started_under_load(own: Served, home: Path) -> None:
+def test_the_database_is_stopped_and_started_under_load(own: Served, home: Path) -> None:
     with under_load(own) as load_on:
         wait_for(lambda: own.get("/ready").status == 200)
         embedded.stop(home)
@@ -148,7 +148,7 @@ def test_a_database_that_is_stopped_and_started_under_load(own: Served, home: Pa
 
 @contextmanager
 def paused(home: Path) -> Iterator[None]:
-    """The server with all its sessions stands still, and goes on."""
+    """The server and all its sessions are stopped in the block, and go on after it."""
     pid = embedded.status(home).pid
     assert pid
     family = [pid, *children_of(pid)]
@@ -163,10 +163,10 @@ def paused(home: Path) -> Iterator[None]:
                 os.kill(one, signal.SIGCONT)
 
 
-def test_a_database_that_stands_still(own: Served, home: Path) -> None:
+def test_the_database_hangs_under_load(own: Served, home: Path) -> None:
     wait_for(lambda: own.get("/ready").status == 200)
     with under_load(own) as load_on, paused(home):
-        wait_for(lambda: own.get("/segments/stats").status == 503)  # and no answer takes 30 s
+        wait_for(lambda: own.get("/segments/stats").status == 503)  # no answer takes 30 s
         assert own.post("/segments/assign", MINIMAL).status == 200
         assert own.get("/health", key=None).status == 200
         asked = load_on.end()
@@ -174,12 +174,12 @@ def test_a_database_that_stands_still(own: Served, home: Path) -> None:
     wait_for(lambda: own.get("/ready").status == 200)
     assert own.get("/segments/stats").status == 200
     url = embedded.start(home)
-    wait_for(lambda: sessions(url) <= MOST_SESSIONS)  # the server ends those that were hung up on
+    wait_for(lambda: sessions(url) <= MOST_SESSIONS)  # the server ends the aborted sessions
 
 
 @contextmanager
 def reader(server_url: str) -> Iterator[str]:
-    """A role that may read the shop, and nothing more: the URL of a shop of its own."""
+    """URL of a shop that the role only_reader may read, and no more."""
     with postgres.connect(server_url) as admin:
         admin.execute("CREATE ROLE only_reader LOGIN")
     try:
@@ -192,7 +192,7 @@ def reader(server_url: str) -> Iterator[str]:
             admin.execute("DROP ROLE only_reader")
 
 
-def test_a_privilege_that_the_role_lacks_is_named_in_the_log(server_url: str) -> None:
+def test_a_missing_privilege_is_named_in_the_log(server_url: str) -> None:
     with reader(server_url) as url:
         own = url.replace("//postgres@", "//only_reader@")
         with serving(own, tokens=make_keys(url)) as served:
@@ -213,7 +213,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_there(pid: int) -> bool:
-    """Whether it is at work, and no zombie."""
+    """Whether it runs, and is no zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
@@ -226,7 +226,7 @@ def batch_of(n: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int) -> None:
+def test_requests_in_flight_are_answered_completely(server_url: str, n_workers: int) -> None:
     with (
         shop_copy(server_url) as url,
         serving(url, "--workers", n_workers, tokens=make_keys(url)) as served,
@@ -256,13 +256,13 @@ def test_all_that_is_in_flight_is_answered_whole(server_url: str, n_workers: int
 
 @dataclass(frozen=True)
 class Begun:
-    """A request that the service has read the head of, and waits for the body of."""
+    """A request whose head the service has read; it waits for the body."""
 
     connection: http.client.HTTPConnection
     body: bytes
 
     def finish(self) -> Answer:
-        """Send the body; what comes back."""
+        """The answer, once the body is sent."""
         self.connection.send(self.body)
         found = self.connection.getresponse()
         answer = Answer(found.status, dict(found.getheaders()), found.read())
@@ -283,7 +283,7 @@ def begin(served: Served, path: str, document: object) -> Begun:
 
 
 def serving_of(served: Served, family: Sequence[int]) -> list[int]:
-    """The processes that take requests: the workers, or the only one."""
+    """The processes that take requests: the workers, or the only process."""
     return [pid for pid in family if is_worker(pid)] or [served.process.pid]
 
 
@@ -297,13 +297,13 @@ def listens(pid: int, port: int) -> bool:
 
 
 def place_of(link: Path) -> Path:
-    """What it points to, or itself where it is gone by now."""
+    """What it points to, or the link itself if it is gone by now."""
     with suppress(OSError):
         return link.readlink()
     return link
 
 
-def test_a_worker_that_is_killed_is_replaced_and_none_outlives_the_parent(server_url: str) -> None:
+def test_a_killed_worker_is_replaced_and_none_outlives_the_parent(server_url: str) -> None:
     with (
         shop_copy(server_url) as url,
         serving(url, "--workers", 2, tokens=make_keys(url)) as served,
@@ -312,12 +312,12 @@ def test_a_worker_that_is_killed_is_replaced_and_none_outlives_the_parent(server
         os.kill(workers[0], signal.SIGKILL)
         wait_for(lambda: not is_there(workers[0]))
         for _ in range(20):  # by the other one
-            assert asked_patiently(served) == 200
+            assert status_of_lookup(served) == 200
         fresh = wait_for_workers(served.process.pid, 2)
         assert workers[0] not in fresh
         assert workers[1] in fresh
         for _ in range(20):
-            assert asked_patiently(served) == 200
+            assert status_of_lookup(served) == 200
         family = children_of(served.process.pid)
         served.process.kill()
         served.process.wait(timeout=60)
@@ -327,8 +327,8 @@ def test_a_worker_that_is_killed_is_replaced_and_none_outlives_the_parent(server
         wait_for(lambda: sessions(url) == 0)
 
 
-def asked_patiently(served: Served) -> int:
-    """Status of a lookup, tried again where its worker was killed."""
+def status_of_lookup(served: Served) -> int:
+    """Status of a lookup, tried again if its worker was killed."""
     for _ in range(100):
         with suppress(ConnectionError):
             return served.get("/segments/customer/c0001").status
@@ -336,7 +336,7 @@ def asked_patiently(served: Served) -> int:
 
 
 def wait_for_workers(parent: int, n: int) -> list[int]:
-    """The worker processes, once there are as many: those that were spawned to serve."""
+    """The worker processes that were spawned to serve, once there are `n`."""
     found: list[int] = []
 
     def look() -> bool:
@@ -368,16 +368,16 @@ def test_a_run_and_a_rollback_under_load(served: Served, module_url: str, tmp_pa
         wait_for(lambda: assigned_by(served) == 1)
         asked = load_on.end()
     assert {one.answer.status for one in asked} == {200}
-    told: dict[tuple[str, int], Any] = {}
+    answers: dict[tuple[str, int], Any] = {}
     for one in asked:
         document = one.answer.document
         run_id = run_of(document)
-        known = told.setdefault((one.path, run_id), lasting(document))
+        known = answers.setdefault((one.path, run_id), lasting(document))
         assert lasting(document) == known, (one.path, run_id)  # one run, one answer
     for path in (*paths, "/segments/assign"):
-        assert {run_id for where, run_id in told if where == path} == {1, 2}, path
+        assert {run_id for where, run_id in answers if where == path} == {1, 2}, path
         if path != "/segments/axes":
-            assert told[path, 1] != told[path, 2], path
+            assert answers[path, 1] != answers[path, 2], path
 
 
 def assigned_by(served: Served) -> int:
@@ -393,7 +393,7 @@ def run_of(document: dict[str, Any]) -> int:
 
 
 def lasting(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The same without when it was written."""
+    """The value without the times at which it was written."""
     if isinstance(value, dict):
         return {k: lasting(part) for k, part in value.items() if not k.endswith(("_at", "updated"))}
     return [lasting(part) for part in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""`segpipe serve` as a process: how it starts, what it refuses to start, and how it ends."""
+"""`segpipe serve` as a process: how it starts, when it refuses to, and how it ends."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def is_there(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_what_is_in_flight_be_answered(
-    database_url: str, number: signal.Signals
-) -> None:
+def test_a_signal_lets_requests_in_flight_finish(database_url: str, number: signal.Signals) -> None:
     migrate.upgrade(database_url)
     with serving(database_url, tokens=make_keys(database_url)) as served:
         with socket.create_connection(("127.0.0.1", served.port), timeout=30) as peer:
@@ -143,7 +141,7 @@ def test_workers_share_the_port_and_end_with_their_parent(database_url: str) -> 
         assert "Traceback" not in served.stderr()
 
 
-def test_workers_end_where_their_parent_was_killed(database_url: str) -> None:
+def test_workers_end_when_their_parent_is_killed(database_url: str) -> None:
     migrate.upgrade(database_url)
     with serving(database_url, "--workers", 2) as served:
         assert "segpipe keys create NAME" in served.stderr()
@@ -153,7 +151,7 @@ def test_workers_end_where_their_parent_was_killed(database_url: str) -> None:
         wait_for(lambda: not any(is_there(pid) for pid in pids))
 
 
-def test_a_port_in_use_is_told(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = call(capsys, "serve", "--port", port, "--database-url", database_url)
@@ -163,7 +161,7 @@ def test_a_port_in_use_is_told(database_url: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "shop.example"])  # noqa: S104
-def test_nobody_is_let_in_from_elsewhere_while_there_is_no_key(
+def test_an_address_that_others_reach_needs_a_key(
     database_url: str, host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = call(capsys, "serve", "--host", host, "--database-url", database_url)
@@ -171,7 +169,7 @@ def test_nobody_is_let_in_from_elsewhere_while_there_is_no_key(
     assert "segpipe keys create NAME" in found.err
 
 
-def test_a_database_that_is_away_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_database_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     url = "postgresql://nobody:hush@127.0.0.1:1/nix"
     found = call(capsys, "serve", "--database-url", url)
     assert found.status == 2
@@ -179,7 +177,7 @@ def test_a_database_that_is_away_is_told(capsys: pytest.CaptureFixture[str]) -> 
     assert "127.0.0.1:1" in found.err
 
 
-def test_without_the_extra_its_name_is_told(
+def test_the_missing_extra_is_named(
     database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

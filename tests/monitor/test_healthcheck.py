@@ -1,4 +1,4 @@
-"""What a run tells those who watch over it, whatever ends it, and never the secret."""
+"""The pings of a run to its healthcheck, whatever ends it, and never the secret."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ def test_the_status_is_the_one_that_the_command_line_ends_with(
     assert exit_status(error) == status
 
 
-def test_a_reader_of_the_output_who_has_gone_is_no_failure(listener: Listener) -> None:
+def test_a_closed_output_is_no_failure(listener: Listener) -> None:
     with pytest.raises(BrokenPipeError):
         run_publishes_then(Watchers(listener.url, None), BrokenPipeError())
     assert listener.events[1][0] == ""
 
 
-def test_a_run_that_published_tells_start_and_success(
+def test_a_run_that_published_pings_start_and_success(
     listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_ends(Watchers(listener.url, None))
@@ -124,7 +124,7 @@ def test_a_run_that_published_tells_start_and_success(
 
 
 @pytest.mark.parametrize(("error", "status"), ERRORS)
-def test_whatever_ends_a_run_is_told_with_its_status(
+def test_every_ending_of_a_run_is_reported_with_its_status(
     error: BaseException, status: int, listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(type(error)):
@@ -135,7 +135,7 @@ def test_whatever_ends_a_run_is_told_with_its_status(
     assert capsys.readouterr().err == "segpipe: reported the failure to the healthcheck.\n"
 
 
-def test_a_quiet_run_says_nothing_of_what_it_told(
+def test_a_quiet_run_prints_nothing_about_its_pings(
     listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_ends(Watchers(listener.url, None, is_quiet=True))
@@ -143,15 +143,15 @@ def test_a_quiet_run_says_nothing_of_what_it_told(
     assert capsys.readouterr().err == ""
 
 
-def test_a_healthcheck_that_is_away_is_a_warning_without_its_url(
+def test_an_unreachable_healthcheck_is_a_warning_without_its_url(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_ends(Watchers(free_url(), None))
-    told = capsys.readouterr().err
-    assert "warning: the start was not reported to the healthcheck (Connection refused)" in told
-    assert "warning: the success was not reported to the healthcheck (Conn" in told
-    assert "secret" not in told
-    assert "127.0.0.1" not in told
+    printed = capsys.readouterr().err
+    assert "warning: the start was not reported to the healthcheck (Connection refused)" in printed
+    assert "warning: the success was not reported to the healthcheck (Conn" in printed
+    assert "secret" not in printed
+    assert "127.0.0.1" not in printed
 
 
 @pytest.mark.parametrize(
@@ -171,29 +171,29 @@ def test_a_healthcheck_that_is_away_is_a_warning_without_its_url(
         "",
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str) -> None:
+def test_an_unusable_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InputError, match=r"--healthcheck-url .* expected one such as") as refused:
         run_ends(Watchers(url, None))
     assert "secret" not in str(refused.value)
     assert "me:" not in str(refused.value)
 
 
-def test_usual_urls_are_taken() -> None:
+def test_usual_urls_are_accepted() -> None:
     for url in ("https://hc-ping.com/1f3c", "http://localhost:8000/ping/a?create=1"):
         assert url_problem(url) is None
 
 
-def test_the_event_goes_ahead_of_a_query(listener: Listener) -> None:
+def test_the_event_goes_before_the_query(listener: Listener) -> None:
     assert ping(f"{listener.url}/?create=1#x", "start", "x") is None
     assert ping(f"{listener.url}/?create=1#x", "", "x") is None
     assert [ping.path for ping in listener.pings] == ["/check/start?create=1", "/check/?create=1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed_without_what_the_run_said(status: int, listener: Listener) -> None:
+def test_a_redirect_is_followed_without_the_runs_text(status: int, listener: Listener) -> None:
     with listening(lambda _: Answer(status, f"{listener.url}/moved")) as first:
-        assert ping(first.url, "fail", "what the run said") is None
-        assert first.events == [("/fail", "what the run said")]
+        assert ping(first.url, "fail", "the text of the run") is None
+        assert first.events == [("/fail", "the text of the run")]
     assert listener.pings == [Ping("GET", "/check/moved", "")]
 
 
@@ -208,12 +208,12 @@ def test_a_circle_of_redirects_ends() -> None:
         assert ping(found.url, "", "x") == "HTTP status 302"
 
 
-def test_it_is_tried_again_where_that_may_help() -> None:
-    heard: list[Ping] = []
+def test_a_ping_is_tried_again_if_that_may_help() -> None:
+    received: list[Ping] = []
 
     def answer(ping: Ping) -> Answer:
-        heard.append(ping)
-        return Answer(503 if len(heard) == 1 else 200)
+        received.append(ping)
+        return Answer(503 if len(received) == 1 else 200)
 
     with listening(answer) as found:
         assert ping(found.url, "", "x", attempts=3) is None
@@ -224,7 +224,7 @@ def test_it_is_tried_again_where_that_may_help() -> None:
 
 
 @pytest.mark.parametrize("trickle", [b"", b"H"])
-def test_a_server_that_never_gets_done_holds_nobody_up(trickle: bytes) -> None:
+def test_a_server_that_never_finishes_delays_no_run(trickle: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -241,17 +241,17 @@ def test_a_server_that_never_gets_done_holds_nobody_up(trickle: bytes) -> None:
         thread.join()
 
 
-def test_a_host_that_is_not_known_is_a_reason() -> None:
+def test_an_unknown_host_is_a_reason() -> None:
     reason = ping("http://no-such-host.invalid/secret", "", "x")
     assert reason
     assert "secret" not in reason
 
 
-def test_what_is_told_holds_no_password_address_or_value() -> None:
-    told = redacted(
+def test_a_redacted_error_has_no_password_address_or_value() -> None:
+    text = redacted(
         SegpipeError("postgresql://me:s3cr3t@db/x and password=hid den,\n(anna.b+c@example.co.uk)")
     )
-    assert told == "postgresql://me:***@db/x and password=*** den, (***)"
+    assert text == "postgresql://me:***@db/x and password=*** den, (***)"
     assert redacted(StageError("load", "Error: 'anna' is odd (x)")) == "The stage load failed."
     assert redacted(RuntimeError("anna")) == "unexpected RuntimeError"
     assert len(redacted(InputError("x" * 9999))) == 500

@@ -1,4 +1,4 @@
-"""The file for Prometheus: read by its own parser, kept whole, and never anybody else's file."""
+"""The file for Prometheus: valid by its own parser, complete, and never another program's file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(path: Path) -> dict[tuple[str, Labels], float]:
 
 
 def of(store: str, found: dict[tuple[str, Labels], float]) -> dict[str, float]:
-    """Values of a store by name, without those that have further labels."""
+    """Values of a store by name, without samples that have further labels."""
     return {
         name.removeprefix("segpipe_"): value
         for (name, labels), value in found.items()
@@ -203,7 +203,7 @@ def test_an_unusable_option_is_reported_by_the_other_one(
     assert "the settings do not name the store" in capsys.readouterr().err
 
 
-def test_a_file_that_the_run_itself_put_there_is_left_alone(
+def test_a_file_that_the_run_wrote_itself_is_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.json"
@@ -214,7 +214,7 @@ def test_a_file_that_the_run_itself_put_there_is_left_alone(
     assert "warning: the metrics were not written" in capsys.readouterr().err
 
 
-def test_a_report_without_orders_or_stages_is_no_trouble(tmp_path: Path) -> None:
+def test_a_report_without_orders_or_a_load_is_written(tmp_path: Path) -> None:
     path = tmp_path / "segpipe.prom"
     source = replace(REPORT.source, last_ordered_at=None)
     write_metrics(path, Ending("north", 1.0, 1.0, 0, replace(REPORT, source=source, load=None)))

@@ -1,4 +1,4 @@
-"""`segpipe run` under watch: a healthcheck that is a real server, a file of metrics."""
+"""`segpipe run` with a healthcheck, which is a real server, and a file of metrics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def values(path: Path, name: str, store: str, label: str | None = None) -> dict[
     }
 
 
-def test_a_run_tells_both_and_neither_database_nor_output_knows_the_url(
+def test_a_run_reports_to_both_and_shows_the_url_nowhere(
     shop: Path, database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     metrics = tmp_path / "segpipe.prom"
@@ -64,7 +64,7 @@ def test_a_run_tells_both_and_neither_database_nor_output_knows_the_url(
         assert listener.url not in text
 
 
-def test_the_environment_names_both_and_the_settings_file_the_store(
+def test_both_come_from_the_environment_and_the_store_from_the_settings(
     shop: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, metrics = tmp_path / "segpipe.toml", tmp_path / "segpipe.prom"
@@ -74,19 +74,19 @@ def test_the_environment_names_both_and_the_settings_file_the_store(
         monkeypatch.setenv("SEGPIPE_METRICS_FILE", str(metrics))
         outcome = call(capsys, "run", shop, "--config", config, "--sample-size", 1)
     assert outcome.status == 2
-    told = outcome.err.splitlines()[-1].removeprefix("segpipe: error: ")
-    assert listener.events == [("/start", "started"), ("/fail", f"exit status 2: {told}")]
+    message = outcome.err.splitlines()[-1].removeprefix("segpipe: error: ")
+    assert listener.events == [("/start", "started"), ("/fail", f"exit status 2: {message}")]
     assert values(metrics, "last_run_exit_status", "south") == {"": 2}
 
 
-def test_a_dry_run_tells_nobody_but_looks_whether_it_could(
+def test_a_dry_run_reports_nothing_but_checks_the_options(
     shop: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     metrics = tmp_path / "segpipe.prom"
     dry = ("run", shop, "--dry-run", *FEW_KS, "--quiet")
     with listening() as listener:
-        tells = ("--healthcheck-url", listener.url, "--metrics-file", metrics)
-        assert call(capsys, *dry, *tells).status == 0
+        options = ("--healthcheck-url", listener.url, "--metrics-file", metrics)
+        assert call(capsys, *dry, *options).status == 0
         assert listener.pings == []
     assert not metrics.exists()
     assert call(capsys, *dry, "--metrics-file", tmp_path).status == 2
@@ -94,7 +94,7 @@ def test_a_dry_run_tells_nobody_but_looks_whether_it_could(
 
 
 @pytest.mark.parametrize("option", ["--csv-path", "--model-out", "--report", "--rejects"])
-def test_metrics_never_go_where_the_run_reads_or_writes(
+def test_metrics_never_overwrite_a_file_of_the_run(
     option: str, shop: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     before = shop.read_bytes()
@@ -106,7 +106,7 @@ def test_metrics_never_go_where_the_run_reads_or_writes(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_is_told_with_its_status(
+def test_a_signal_is_reported_with_its_status(
     sent: signal.Signals, database_url: str, shop: Path, tmp_path: Path
 ) -> None:
     metrics = tmp_path / "segpipe.prom"
@@ -124,16 +124,18 @@ def test_a_signal_is_told_with_its_status(
         )
         listener.wait(1)
         run.send_signal(sent)
-        _, said = run.communicate(timeout=120)
+        _, printed = run.communicate(timeout=120)
         listener.wait(2)
-    assert run.returncode == 128 + sent, said
+    assert run.returncode == 128 + sent, printed
     assert listener.events[1][0] == "/fail"
     assert listener.events[1][1].startswith(f"exit status {128 + sent}: ")
     if metrics.exists():  # not where the signal came before the store was known
         assert values(metrics, "last_run_exit_status", "default") == {"": 128 + sent}
 
 
-def test_run_takes_the_flags_of_publication(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_accepts_the_options_of_publishing(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dry = ("run", shop, "--dry-run", *FEW_KS, "--quiet")
     assert call(capsys, *dry, "--force", "--no-wait", "--keep-runs", 3).status == 0
     refused = call(capsys, *dry, "--keep-runs", -1)

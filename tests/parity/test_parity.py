@@ -67,7 +67,7 @@ def test_the_service_agrees_with_the_run_until_a_profile_is_touched(
     assert json.loads(some.out)["n_customers"] == 25
 
 
-def test_customers_beyond_what_a_request_may_hold_are_told_and_left_out(
+def test_customers_too_large_for_a_request_are_named_and_left_out(
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -90,7 +90,7 @@ def test_customers_beyond_what_a_request_may_hold_are_told_and_left_out(
     assert "such as often (orders: List should have at most 2000 items" in found.out
 
 
-def test_another_file_than_the_runs_is_refused(
+def test_a_file_of_another_run_is_refused(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_shop(tmp_path / "other.csv", shop_lines(60, seed=2))
@@ -99,7 +99,7 @@ def test_another_file_than_the_runs_is_refused(
     assert "Run 1, which the service serves, was made from other files" in found.err
 
 
-def test_what_keeps_it_from_asking_is_told(
+def test_a_service_that_cannot_be_asked_is_an_error(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ("parity", "--csv-path", shop.path, "--quiet", "--url")

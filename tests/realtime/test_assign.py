@@ -1,4 +1,4 @@
-"""One customer in real time: the same answers as the batch, whatever the file is like."""
+"""Customers in real time get the same answers as in the batch, whatever the file is like."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _as_it_is(rows: list[Row]) -> list[Row]:
 
 
 def _with_blanks(rows: list[Row]) -> list[Row]:
-    """Some cells blank, some instants with an offset, the hour that autumn has twice, a gift."""
+    """Some blank cells, some times with an offset in the hour that autumn repeats, some gifts."""
     rng = random.Random(5)  # noqa: S311 - a made-up shop
     for row in rows:
         for name in ("ProductId", "Category", "Source", "TotalDiscount", "QTY", "Price"):
@@ -70,7 +70,7 @@ def _with_blanks(rows: list[Row]) -> list[Row]:
 
 
 def _bare(rows: list[Row]) -> list[Row]:
-    """Neither order ids nor times of day, nor anything else that need not be there."""
+    """Only the columns that are required, without times of day."""
     return [
         {
             "customer_id": row["Customer_ID"],
@@ -84,7 +84,7 @@ def _bare(rows: list[Row]) -> list[Row]:
 FILES = {
     "as it is": File(_as_it_is),
     "tickets, blanks and time zones": File(_with_blanks, "Europe/Berlin", has_tickets=True),
-    "seen from a day in its past": File(_with_blanks, "America/New_York", as_of=date(2025, 1, 15)),
+    "as of a day in its past": File(_with_blanks, "America/New_York", as_of=date(2025, 1, 15)),
     "bare": File(_bare),
 }
 
@@ -119,10 +119,10 @@ def test_replayed_customers_get_what_the_batch_gave_them(name: str, tmp_path: Pa
     if name != "bare":
         met = set().union(*states.values())
         named = {rule.state for axis in model.axes for rule in axis.eligibility}
-        assert len(met & named) >= 5, "few customers without behaviour were met"
+        assert len(met & named) >= 5, "too few customers in a state"
 
 
-def test_one_customer_alone_is_answered_as_among_others(tmp_path: Path) -> None:
+def test_a_customer_gets_the_same_answer_alone_and_among_others(tmp_path: Path) -> None:
     source, features = _settings(FILES["as it is"], tmp_path)
     model = _model(source, features, tmp_path)
     with open_engine(RunSettings().engine) as engine:
@@ -136,13 +136,12 @@ def test_one_customer_alone_is_answered_as_among_others(tmp_path: Path) -> None:
         together = assign_customers(prepared, model, customers)
         alone = [assign_customers(prepared, model, [customer])[0] for customer in customers]
         twice = assign_customers(prepared, model, [customers[0], customers[1], customers[0]])
-    assert [_told(answer) for answer in together] == [_told(answer) for answer in alone]
-    assert _told(twice[0]) == _told(twice[2]) == _told(together[0])
+    assert [_figures(answer) for answer in together] == [_figures(answer) for answer in alone]
+    assert _figures(twice[0]) == _figures(twice[2]) == _figures(together[0])
 
 
 def parsed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document as the schema of the service hands it on."""
-
+    """The document as the service's schema parses it."""
     return CustomerIn.model_validate(document).model_dump(exclude_unset=True)
 
 
@@ -181,7 +180,7 @@ def _assigned(model: Model, bodies: Sequence[dict[str, Any]]) -> list[Assigned |
         return assign_customers(prepared, model, [customer_of(body) for body in bodies])
 
 
-def _told(answer: Assigned | Refused) -> tuple[Any, ...]:
+def _figures(answer: Assigned | Refused) -> tuple[Any, ...]:
     assert isinstance(answer, Assigned), answer
     return (
         answer.customer_id,

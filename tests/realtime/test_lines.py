@@ -18,7 +18,7 @@ JUNE, JULY = "2025-06-01T10:00:00", "2025-07-01"
 
 
 def _lines(*orders: Order, items: tuple[Item, ...] = ()) -> list[dict[str, str | None]]:
-    """The lines' cells that are filled, without the customer's key."""
+    """The filled cells of the lines, without the customer's key."""
     rows = line_rows("7", Customer("c1", orders, items))
     assert all(row[0] == "7" for row in rows)
     return [
@@ -31,7 +31,7 @@ def _lines(*orders: Order, items: tuple[Item, ...] = ()) -> list[dict[str, str |
     ]
 
 
-def test_an_order_without_items_is_one_line_that_has_no_price_of_a_unit() -> None:
+def test_an_order_without_items_is_one_line_without_unit_price() -> None:
     order = Order(JUNE, Decimal("99.9"), "o1", Decimal(5), Decimal("1.5"), "web")
     assert _lines(order) == [
         {
@@ -46,14 +46,14 @@ def test_an_order_without_items_is_one_line_that_has_no_price_of_a_unit() -> Non
     ]
 
 
-def test_orders_without_ids_are_orders_of_their_own_beside_any_id() -> None:
+def test_orders_without_ids_get_unused_ids() -> None:
     found = _lines(
         Order(JUNE, Decimal(1)), Order(JUNE, Decimal(2), "#000001"), Order(JUNE, Decimal(3))
     )
     assert [line["order_id"] for line in found] == ["#000002", "#000001", "#000003"]
 
 
-def test_what_is_told_of_the_order_alone_is_shared_out_by_price_and_adds_up() -> None:
+def test_amounts_of_the_order_are_shared_by_price_and_add_up() -> None:
     order = Order(JUNE, Decimal(10), "o1", Decimal(1), Decimal("0.5"))
     items = (
         Item(Decimal(1), "o1", product_id="a", price=Decimal(1)),
@@ -68,7 +68,7 @@ def test_what_is_told_of_the_order_alone_is_shared_out_by_price_and_adds_up() ->
     ]
 
 
-def test_an_items_own_amounts_stand_and_the_others_share_what_is_left() -> None:
+def test_items_without_amounts_share_what_the_others_leave() -> None:
     order = Order(JUNE, Decimal(100), "o1", Decimal(10))
     items = (
         Item(Decimal(1), "o1", total_price=Decimal(70), discount_amount=Decimal(10)),
@@ -81,14 +81,14 @@ def test_an_items_own_amounts_stand_and_the_others_share_what_is_left() -> None:
     assert found[1]["product_id"] == "lamp"
 
 
-def test_items_that_cost_more_than_the_order_leave_nothing_and_never_less() -> None:
+def test_items_above_the_orders_total_leave_zero() -> None:
     items = (Item(Decimal(1), "o1", total_price=Decimal(120)), Item(Decimal(1), "o1"))
     found = _lines(Order(JUNE, Decimal(100), "o1"), items=items)
     assert [line["line_amount"] for line in found] == ["120", "0"]
 
 
 @pytest.mark.parametrize("n", [1, 3, 7])
-def test_shares_without_a_weight_are_alike(n: int) -> None:
+def test_shares_without_a_weight_are_equal(n: int) -> None:
     items = tuple(Item(Decimal(0), "o1") for _ in range(n))
     found = _lines(Order(JUNE, Decimal(1), "o1"), items=items)
     assert sum(Decimal(str(line["line_amount"])) for line in found) == 1
@@ -106,7 +106,7 @@ def test_a_returned_item_takes_no_share_of_the_order() -> None:
     ]
 
 
-def test_an_order_whose_items_all_came_back_is_still_charged() -> None:
+def test_an_order_of_returned_items_is_still_charged() -> None:
     found = _lines(
         Order(JUNE, Decimal(50), "o1"), items=(Item(Decimal(-1), "o1", price=Decimal(30)),)
     )
@@ -116,14 +116,14 @@ def test_an_order_whose_items_all_came_back_is_still_charged() -> None:
     ]
 
 
-def test_a_negative_order_is_sent_back_with_its_items() -> None:
+def test_a_negative_order_is_a_return_of_its_items() -> None:
     items = (Item(Decimal(1), "o1", price=Decimal(1)), Item(Decimal(3), "o1", price=Decimal(1)))
     found = _lines(Order(JUNE, Decimal(-8), "o1"), items=items)
     assert [line["line_amount"] for line in found] == ["-2", "-6"]
     assert [line["line_amount"] for line in _lines(Order(JUNE, Decimal(-8)))] == ["-8"]
 
 
-def test_items_of_no_order_belong_to_the_newest_also_over_offsets() -> None:
+def test_items_without_order_belong_to_the_newest_across_offsets() -> None:
     newest = Order("2025-07-01T00:30:00+02:00", Decimal(1), "late")
     earlier = Order("2025-06-30T22:00:00Z", Decimal(1), "early")
     found = _lines(earlier, newest, items=(Item(Decimal(1), product_id="a"),))
@@ -142,7 +142,7 @@ def test_an_item_may_have_a_day_of_its_own() -> None:
     assert {line["ordered_at"]: line["line_amount"] for line in found} == {JUNE: "9", JULY: "-5"}
 
 
-def test_an_id_that_stands_twice_keeps_its_items_once() -> None:
+def test_items_of_a_duplicate_order_id_count_once() -> None:
     found = _lines(
         Order(JUNE, Decimal(9), "o1"),
         Order(JULY, Decimal(4), "o1"),
@@ -157,7 +157,7 @@ def test_an_id_that_stands_twice_keeps_its_items_once() -> None:
 @pytest.mark.parametrize(
     "text", ["c1", " c1", "c1  ", "12.0", "12.00", "007", "NaN", "none", "  ", "1e5", "nano", "x.0"]
 )
-def test_an_id_is_taken_as_the_source_stage_takes_it(text: str) -> None:
+def test_an_id_is_normalised_as_by_the_source_stage(text: str) -> None:
     with open_engine(EngineSettings()) as engine:
         found = engine.execute(
             f"SELECT {identifier('t')} FROM (SELECT {trimmed('c')} AS t FROM (SELECT $id AS c))",

@@ -1,4 +1,4 @@
-"""What is answered where a request tells less than the file did, or nothing that can be used."""
+"""Answers to requests with fewer inputs than the file had, or with unusable ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _assigned(served: Served, **body: Any) -> Assigned:  # noqa: ANN401 - a body
     return answer
 
 
-def test_dates_and_totals_alone_are_served_and_axes_without_input_say_so(served: Served) -> None:
+def test_dates_and_totals_suffice_and_axes_without_input_are_unavailable(served: Served) -> None:
     answer = _assigned(served, orders=_orders(served[0], 5))
     assert answer.metrics["lifetime_value"] == 200
     assert answer.metrics["total_orders"] == 5
@@ -93,7 +93,7 @@ def test_dates_and_totals_alone_are_served_and_axes_without_input_say_so(served:
     )
 
 
-def test_a_key_that_is_null_is_a_blank_cell_not_a_missing_column(served: Served) -> None:
+def test_a_null_key_is_a_blank_cell_not_a_missing_column(served: Served) -> None:
     more = {"discount_amount": None, "refund_amount": Decimal(0)}
     answer = _assigned(served, orders=_orders(served[0], 5, **more))
     assert answer.segment_memberships["price_sensitivity"] == "full_price_buyer"
@@ -108,7 +108,7 @@ def test_one_order_gives_the_named_states(served: Served) -> None:
     assert answer.membership_strengths["purchase_frequency"] == 1.0
 
 
-def test_the_day_is_the_runs_or_the_day_after_a_newer_order_by_the_shops_clock(
+def test_the_observation_date_is_the_runs_or_the_day_after_a_newer_order(
     served: Served,
 ) -> None:
     model, _ = served
@@ -125,7 +125,7 @@ def test_the_day_is_the_runs_or_the_day_after_a_newer_order_by_the_shops_clock(
     assert observation_date(model, named) == date(2030, 1, 1)
 
 
-def test_a_bought_item_of_a_later_day_counts_and_a_returned_one_moves_nothing(
+def test_a_later_item_moves_the_day_unless_it_is_returned(
     served: Served,
 ) -> None:
     model, _ = served
@@ -140,7 +140,7 @@ def test_a_bought_item_of_a_later_day_counts_and_a_returned_one_moves_nothing(
     assert "return_behavior" not in answer.unavailable
 
 
-def test_customers_of_several_days_are_answered_in_their_order(served: Served) -> None:
+def test_customers_of_several_days_are_answered_in_order(served: Served) -> None:
     model, prepared = served
     one = customer_of({"customer_id": "a", "orders": _orders(model, 2)})
     later = replace(one, customer_id="b", as_of=model.reference.as_of + timedelta(days=30))
@@ -187,7 +187,7 @@ def test_customers_of_several_days_are_answered_in_their_order(served: Served) -
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_its_place(
+def test_an_unusable_field_is_refused_by_its_place(
     served: Served, body: dict[str, Any], field: str
 ) -> None:
     answer = _answer(served, **body)

@@ -101,7 +101,7 @@ def watching(url: str, errors: list[BaseException], **hooks: Any) -> Iterator[Ru
         queue.end()
 
 
-def test_a_run_without_a_usable_model_is_current_all_the_same(
+def test_a_run_without_a_usable_model_is_still_current(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with postgres.connect(url) as connection:

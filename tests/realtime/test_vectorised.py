@@ -119,7 +119,7 @@ def test_a_model_without_axes_answers_nothing() -> None:
     assert codes.shape == strengths.shape == (0, 3)
 
 
-def test_a_customer_on_a_centroid_is_certain_also_beside_an_axis_with_more() -> None:
+def test_a_customer_on_a_centroid_is_certain_next_to_a_larger_axis() -> None:
     rng = np.random.default_rng(4)
     figures = {name: np.array([1.0]) for name in MEASURES}
     scales = tuple(
