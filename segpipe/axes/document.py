@@ -79,7 +79,7 @@ def _axis(number: int | None, axis: Axis) -> Iterator[str]:
     if axis.n_segments:
         yield f"\n{axis.n_segments} segments, fixed."
     elif axis.min_segments > 2:
-        yield f"\nAt least {axis.min_segments} segments, where a partition that fine holds."
+        yield f"\nAt least {axis.min_segments} segments, where such a fine partition is eligible."
     yield "\n| feature | transform | where |\n|---|---|---|"
     for feature in axis.features:
         yield f"| `{feature.measure}` | {feature.transform} | {_where(feature)} |"

@@ -1,4 +1,4 @@
-"""Where the files of `config/` and `sql/` are: beside the package, or inside it in a wheel."""
+"""Where the files of `config/` and `sql/` are: next to the package, or inside it in a wheel."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The feature stage: order lines → one row a customer.
+"""The feature stage: order lines → one row per customer.
 
 Takes the order_lines (and tickets) tables; gives the customer_features table, the reference
-figures that its measures lean on, and a FeatureInfo. Small shared grains are kept as tables, so
-that each is computed once; they are dropped at the end.
+figures of its measures, and a FeatureInfo. Small grains that several measures share are kept as
+tables, so that each is computed once; they are dropped at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from segpipe.features.tables import Materializer, TableMaterializer
 from segpipe.features.tickets import ticket_measures
 
 N_BIGGEST_CHANNELS = 3
-COUNTS = {  # metric → the measure that it is, as a whole number
+COUNTS = {  # metric → its measure; as a whole number
     "total_orders": "n_orders",
     "days_since_last_purchase": "recency_days",
     "customer_tenure_days": "tenure_days",
@@ -75,9 +75,9 @@ def measure_parts(
     reference: Reference | None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[ir.Table], Reference]:
-    """Tables with a row a customer, and the figures they lean on: those given, or learnt here.
+    """Tables with a row per customer, and their reference figures: as given, or learnt here.
 
-    The first has everybody with an order, and their customer_id; the others may lack some.
+    The first has every customer with an order, and customer_id; the others may lack customers.
     """
     lines = keep.view("lines", grains.up_to(keep.table(ORDER_LINES.name), as_of))
     orders = keep("orders", grains.orders(lines))
@@ -194,7 +194,7 @@ def _day_after_newest(engine: Connection) -> date:
         f"SELECT max(ordered_local)::DATE FROM {ORDER_LINES.name} WHERE NOT is_return"
     ).fetchall()[0][0]
     if newest is None:
-        message = "The file has returns only, no order; there is nobody to segment."
+        message = "The file has returns only; expected orders. Export the orders, too."
         raise InputError(message)
     after: date = newest + timedelta(days=1)
     return after

@@ -1,8 +1,7 @@
 """The whole stage as one statement with parameters, for a few customers at a time.
 
-Takes the SELECTs that give order lines and tickets; gives SQL of the customers' measures, by the
-expressions from which a run makes customer_features. The engine plans it once, which is most of
-the work.
+Takes the SELECTs of order lines and tickets; gives SQL of the customers' measures, from the same
+expressions as a run's customer_features. The engine plans it once, which is most of the work.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _OBSERVATION = "observation"
 class CteMaterializer:
     """Keeps expressions as clauses of one statement; `TableMaterializer` keeps them as tables."""
 
-    is_numbered = False  # numbering the ids of a few customers would be most of the work
+    is_numbered = False  # numbering the ids of few customers would be most of the work
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self._clauses = dict(given)
@@ -63,14 +62,14 @@ class CteMaterializer:
         return ibis.table(ibis.schema(rows.schema), name=name)
 
     def fetch(self, expression: ir.Table) -> pa.Table:
-        """Nothing is known while the statement is written: figures come from a reference."""
+        """Not available while the statement is written: figures come from a reference."""
         raise NotImplementedError
 
     def drop(self, *names: str) -> None:
         """Clauses end with their statement."""
 
     def rows(self, parts: Sequence[Part]) -> str:
-        """The statement that gives the parts below each other: joined side by side they cost more.
+        """The statement that gives the rows of all parts: joining the parts would cost more.
 
         Columns: place of the part, customer, values.
         """
@@ -81,7 +80,7 @@ class CteMaterializer:
 
 @dataclass(frozen=True)
 class Part:
-    """Some figures of customers: a query with `customer`, and its columns that are values."""
+    """Some figures of customers: a query with `customer`, and its columns of values."""
 
     query: str
     columns: tuple[str, ...]
@@ -96,10 +95,10 @@ def features_statement(
 ) -> tuple[str, tuple[tuple[str, ...], ...]]:
     """SQL of measures and metrics as of the text `$as_of`, and the names of each part's values.
 
-    `given` are the SELECTs of order_lines, of tickets where they are an input, and of what those,
-    or `more` parts, select from.
+    `given` are the SELECTs of order_lines, of tickets where they are an input, and of the tables
+    that those, or `more` parts, select from.
     """
-    # A table of one row: with the parameter itself in many places the engine plans it every time.
+    # A table of one row: with the parameter in many places, the engine would plan every time.
     observation = {_OBSERVATION: "SELECT $as_of::VARCHAR::DATE AS as_of"}
     clauses = CteMaterializer({**observation, **given})
     as_of = ibis.table({"as_of": "date"}, name=_OBSERVATION).as_of.as_scalar()

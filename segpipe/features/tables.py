@@ -1,4 +1,4 @@
-"""Ibis expressions as tables of the engine, and as rows: where definitions meet DuckDB."""
+"""Computes Ibis expressions in DuckDB, into tables or rows."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from segpipe.engines.duckdb import Connection, quote
 
 
 class Materializer(Protocol):
-    """Where the stage puts what it uses more than once."""
+    """Where the stage keeps expressions that it uses more than once."""
 
-    is_numbered: bool  # whether there are so many rows that numbers are to stand for ids
+    is_numbered: bool  # whether numbers replace ids, as for many rows
 
     def __call__(self, name: str, expression: ir.Table, *, is_temporary: bool = True) -> ir.Table:
         """The expression, computed once under a name."""
 
     def view(self, name: str, expression: ir.Table) -> ir.Table:
-        """The expression under a name, as cheap as it is to compute again."""
+        """The expression under a name, where computing it again is cheap."""
 
     def table(self, name: str) -> ir.Table:
-        """A table that is there."""
+        """An existing table."""
 
     def arrow(self, name: str, rows: pa.Table) -> ir.Table:
         """A small Arrow table."""
@@ -34,14 +34,14 @@ class Materializer(Protocol):
         """The rows of an expression."""
 
     def drop(self, *names: str) -> None:
-        """Give up these names."""
+        """Drop these names."""
 
 
 class TableMaterializer:
     """Keeps expressions as engine tables under a name, and drops those that are temporary.
 
-    Statements run one after another in a thread, while the next expressions are made and compiled:
-    that is a fifth of the stage. What a statement raises, the next `fetch` or the end raises.
+    Statements run one after another in a thread while the next expressions are compiled, which
+    takes a fifth of the stage. An error of a statement is raised by the next `fetch` or the end.
     """
 
     is_numbered = True
@@ -63,7 +63,7 @@ class TableMaterializer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for what is running; drop what is left of the temporary tables."""
+        """Wait for running statements; drop the temporary tables."""
         try:
             if error is None:
                 self.drop()
@@ -80,12 +80,12 @@ class TableMaterializer:
         return ibis.table(expression.schema(), name=name)
 
     def view(self, name: str, expression: ir.Table) -> ir.Table:
-        """The expression itself: lines kept once more would be most of memory."""
+        """The expression itself: another copy of the lines would fill the memory."""
         del name
         return expression
 
     def table(self, name: str) -> ir.Table:
-        """A table that is there, once the statements so far are done."""
+        """An existing table, once the statements so far are done."""
         self.wait()
         found: ir.Table = self._backend.table(name)
         return found
@@ -101,20 +101,20 @@ class TableMaterializer:
         return kept
 
     def fetch(self, expression: ir.Table) -> pa.Table:
-        """The rows of an expression; Ibis's own way would import pandas, half a second."""
+        """The rows of an expression; Ibis would import pandas, which takes half a second."""
         query = self._backend.compile(expression)
         self.wait()
         rows: pa.Table = self._engine.sql(query).to_arrow_table()
         return rows
 
     def drop(self, *names: str) -> None:
-        """Drop these temporary tables, or all that are left."""
+        """Drop these temporary tables, or all of them."""
         for name in names or tuple(self._names):
             self._run(f"DROP TABLE {quote(name)}")
             self._names.remove(name)
 
     def wait(self) -> None:
-        """Until the statements so far are done; raises what one of them raised."""
+        """Wait for the statements so far; raises the error of one that failed."""
         waiting, self._waiting = self._waiting, []
         for statement in waiting:
             statement.result()

@@ -39,7 +39,7 @@ def typed_lines(mapping: Mapping, relation: str, timezone: str) -> str:
     price, product_id, category, channel, currency, was_negative, row_status, and for presets with
     order columns also status, cancelled_at, order_discount, order_refund, order_subtotal.
     """
-    # One level per step: an alias that is used beside its own definition is computed twice.
+    # One level per step: an alias used in the SELECT that defines it is computed twice.
     steps = (_typed(mapping), _dated(mapping), _checked(mapping, timezone))
     select = f"SELECT {_raw(mapping)} FROM (SELECT {_trimmed(mapping)} FROM {relation})"
     for step in steps:

@@ -19,7 +19,7 @@ from segpipe.datasets.synthetic.catalogue import (
     price_cents,
 )
 from segpipe.datasets.synthetic.orders import Orders
-from segpipe.datasets.synthetic.traits import Traits
+from segpipe.datasets.synthetic.traits import Draft, Traits
 
 _WINDOW = 41  # range of numbers, and so of prices, of a customer's products in a category
 _WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ
@@ -46,23 +46,8 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """What determines the products and quantities of lines."""
-
-    rng: np.random.Generator
-    traits: Traits
-    loose: frozenset[str]  # axes without structure
-    customer: Ints
-    number: Ints  # of the line within its customer, from 0
+class _LineDraft(Draft):
     is_luxury: Flags
-
-    @property
-    def n(self) -> int:
-        return len(self.customer)
-
-    @property
-    def n_customers(self) -> int:
-        return len(self.traits.n_orders)
 
 
 def make_lines(
@@ -73,7 +58,7 @@ def make_lines(
     first_of_order = np.cumsum(orders.n_lines) - orders.n_lines
     place = np.arange(len(order)) - first_of_order[order]  # within the order
     customer = orders.customer[order]
-    draft = _Draft(
+    draft = _LineDraft(
         rng=rng,
         traits=traits,
         loose=loose,
@@ -116,7 +101,7 @@ def _with_returns(rng: np.random.Generator, bought: Lines, is_sent_back: Flags, 
     )
 
 
-def _products(draft: _Draft) -> Ints:
+def _products(draft: _LineDraft) -> Ints:
     """Product of each line, by the customer's assortment, tier and taste."""
     rng, n, customer, traits = draft.rng, draft.n_customers, draft.customer, draft.traits
     if "category_exploration" in draft.loose:
@@ -148,7 +133,7 @@ def _choice(assortment: Ints, line: Ints) -> tuple[Ints, Ints]:
     return department, offset
 
 
-def _loose_choice(draft: _Draft) -> tuple[Ints, Ints]:
+def _loose_choice(draft: _LineDraft) -> tuple[Ints, Ints]:
     """Without structure: everybody repeats some products in some departments, more or less."""
     rng, n = draft.rng, draft.n_customers
     n_departments = np.clip(np.rint(4 * np.exp(0.3 * rng.standard_normal(n))), 2, 9)
@@ -157,7 +142,7 @@ def _loose_choice(draft: _Draft) -> tuple[Ints, Ints]:
     return offset % n_departments.astype(np.int64)[draft.customer], offset
 
 
-def _quantities(draft: _Draft) -> Ints:
+def _quantities(draft: _LineDraft) -> Ints:
     """Deal hunters buy more, and a single order is large, so that tiers do not overlap."""
     rng, traits = draft.rng, draft.traits
     if "purchase_value" in draft.loose:

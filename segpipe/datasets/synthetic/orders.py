@@ -12,7 +12,7 @@ import numpy as np
 
 from segpipe.core.arrays import Flags, Floats, Ints
 from segpipe.datasets.synthetic import traits as t
-from segpipe.datasets.synthetic.traits import Traits
+from segpipe.datasets.synthetic.traits import Draft, Traits
 
 # by life: one-time buyer, fast, medium, slow, stopped, one-time buyer long ago
 _SPAN_DAYS = np.array([0.0, 60.0, 140.0, 510.0, 21.0, 0.0])
@@ -53,25 +53,10 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """What determines every column."""
-
-    rng: np.random.Generator
-    traits: Traits
-    loose: frozenset[str]  # axes without structure
+class _OrderDraft(Draft):
     end_day: int  # since 1970
     holiday_recency_days: int
-    first: Ints
-    customer: Ints
-    number: Ints  # of the order within its customer, from 0
-
-    @property
-    def n(self) -> int:
-        return len(self.customer)
-
-    @property
-    def n_customers(self) -> int:
-        return len(self.traits.n_orders)
+    first: Ints  # row of the customer's first order
 
     @property
     def n_orders(self) -> Ints:
@@ -85,7 +70,7 @@ def make_orders(
     """All orders of the customers, those of each customer sorted by time up to a few days."""
     first = np.cumsum(traits.n_orders) - traits.n_orders
     customer = np.arange(len(first)).repeat(traits.n_orders)
-    draft = _Draft(
+    draft = _OrderDraft(
         rng=rng,
         traits=traits,
         loose=loose,
@@ -108,14 +93,14 @@ def make_orders(
     )
 
 
-def _trajectory_steps(draft: _Draft) -> tuple[Floats, Floats]:
+def _trajectory_steps(draft: _OrderDraft) -> tuple[Floats, Floats]:
     if "loyalty_trajectory" in draft.loose:
         n = draft.n_customers
         return 0.2 * draft.rng.standard_normal(n), 0.12 * draft.rng.standard_normal(n)
     return _GAP_STEP[draft.traits.trajectory], _LINES_STEP[draft.traits.trajectory]
 
 
-def _times(draft: _Draft, gap_step: Floats) -> Ints:
+def _times(draft: _OrderDraft, gap_step: Floats) -> Ints:
     """Seconds since 1970: a day near the planned one in the slot of the customer's cadence."""
     span, recency = _span_and_recency(draft)
     share = _share_of_span(draft, gap_step)
@@ -131,7 +116,7 @@ def _times(draft: _Draft, gap_step: Floats) -> Ints:
     return at
 
 
-def _share_of_span(draft: _Draft, gap_step: Floats) -> Floats:
+def _share_of_span(draft: _OrderDraft, gap_step: Floats) -> Floats:
     """Position of the order in the customer's span, 0 to 1: gaps grow, shrink or are steady."""
     customer, traits = draft.customer, draft.traits
     centred = draft.number - draft.n_orders / 2  # of the gap before this order, in gaps
@@ -148,7 +133,7 @@ def _share_of_span(draft: _Draft, gap_step: Floats) -> Floats:
     return share
 
 
-def _span_and_recency(draft: _Draft) -> tuple[Floats, Floats]:
+def _span_and_recency(draft: _OrderDraft) -> tuple[Floats, Floats]:
     """Days from first to last order, and from the last order to the end; one value per customer."""
     rng, traits, n = draft.rng, draft.traits, draft.n_customers
     if "purchase_frequency" in draft.loose:
@@ -179,7 +164,7 @@ def _days_since_holidays(until: date) -> int:
     return (until - newest).days
 
 
-def _slots(draft: _Draft) -> Ints:
+def _slots(draft: _OrderDraft) -> Ints:
     if "purchase_cadence" in draft.loose:
         return _mixed(draft)
     turn = (draft.number + draft.rng.integers(0, 3, draft.n_customers)[draft.customer]) % 3
@@ -197,7 +182,7 @@ def _on_slot_day(day: Ints, slot: Ints, end_day: int) -> Ints:
     return np.where(moved > end_day, moved - 7, moved)
 
 
-def _channels(draft: _Draft) -> Ints:
+def _channels(draft: _OrderDraft) -> Ints:
     if "communication_preference" in draft.loose:
         return _mixed(draft)
     own = draft.traits.channel[draft.customer]
@@ -205,12 +190,12 @@ def _channels(draft: _Draft) -> Ints:
     return _mostly(draft, np.where(own == t.ALL_CHANNELS, turn, own), _CHANNEL_PURITY)
 
 
-def _mostly(draft: _Draft, own: Ints, purity: float) -> Ints:
+def _mostly(draft: _OrderDraft, own: Ints, purity: float) -> Ints:
     """`own`, with a few values replaced by random codes 0 to 2."""
     return np.where(draft.rng.random(draft.n) < purity, own, draft.rng.integers(0, 3, draft.n))
 
 
-def _mixed(draft: _Draft) -> Ints:
+def _mixed(draft: _OrderDraft) -> Ints:
     """Codes 0 to 2 by shares of each customer, which follow one distribution."""
     weights = draft.rng.gamma(6.0, size=(draft.n_customers, 3))
     bounds = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
@@ -219,7 +204,7 @@ def _mixed(draft: _Draft) -> Ints:
     return codes
 
 
-def _line_counts(draft: _Draft, lines_step: Floats) -> Ints:
+def _line_counts(draft: _OrderDraft, lines_step: Floats) -> Ints:
     rng, n = draft.rng, draft.n
     noise = np.where(rng.random(n) < 0.1, rng.choice((-1.0, 1.0), n), 0.0)
     noise[lines_step != 0] = 0.0
@@ -229,7 +214,7 @@ def _line_counts(draft: _Draft, lines_step: Floats) -> Ints:
     return np.where(draft.n_orders == 1, 1, lines)
 
 
-def _discounts(draft: _Draft) -> Floats:
+def _discounts(draft: _OrderDraft) -> Floats:
     """Discount on each line of the order, as a share."""
     rng, n_orders, customer = draft.rng, draft.traits.n_orders, draft.customer
     if "price_sensitivity" in draft.loose:
@@ -245,7 +230,7 @@ def _discounts(draft: _Draft) -> Floats:
     return np.where(is_wanted & ~is_lapse, depth, 0.0)
 
 
-def _refunds(draft: _Draft) -> Ints:
+def _refunds(draft: _OrderDraft) -> Ints:
     """Number of lines of the order with a refund, partial or full."""
     n_orders = draft.traits.n_orders
     if "return_behavior" in draft.loose:
@@ -258,7 +243,7 @@ def _refunds(draft: _Draft) -> Ints:
     return _is_among(draft, counts).astype(np.int64)
 
 
-def _is_among(draft: _Draft, counts: Ints) -> Flags:
+def _is_among(draft: _OrderDraft, counts: Ints) -> Flags:
     """Whether the order is among that many of its customer, drawn at random."""
     shuffled = np.lexsort((draft.rng.random(draft.n), draft.customer))
     rank = np.empty_like(draft.number)

@@ -53,6 +53,27 @@ class Traits:
     trouble: Ints  # how hard to serve
 
 
+@dataclass(frozen=True)
+class Draft:
+    """Orders or lines by customer, before their columns are drawn."""
+
+    rng: np.random.Generator
+    traits: Traits
+    loose: frozenset[str]  # axes without structure
+    customer: Ints
+    number: Ints  # of the order or line among those of its customer, from 0
+
+    @property
+    def n(self) -> int:
+        """Number of orders or lines."""
+        return len(self.customer)
+
+    @property
+    def n_customers(self) -> int:
+        """Number of customers, guests included."""
+        return len(self.traits.n_orders)
+
+
 def draw_traits(
     rng: np.random.Generator, n_customers: int, n_guests: int, loose: frozenset[str]
 ) -> Traits:
