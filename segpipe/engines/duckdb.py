@@ -19,7 +19,7 @@ from segpipe.core.errors import InputError
 from segpipe.core.settings import EngineSettings
 
 Connection = duckdb.DuckDBPyConnection
-EngineError = duckdb.Error
+DuckDbError = duckdb.Error
 _PREFIX, _LOCK = "segpipe-", "lock"
 # A hundred thousand customers need less; more of them spill to disk, so the process stays small.
 _ENOUGH_MB = 1024

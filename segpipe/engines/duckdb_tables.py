@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from segpipe.core.schema import CUSTOMER_FEATURES, TICKETS
 from segpipe.engines.base import EngineError, EngineMemoryError, MapBatches
-from segpipe.engines.duckdb import Connection, literal, quote
-from segpipe.engines.duckdb import EngineError as DuckDbError
+from segpipe.engines.duckdb import Connection, DuckDbError, literal, quote
 
 _CUSTOMERS = CUSTOMER_FEATURES.name
 

@@ -51,7 +51,7 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
                 session = _open_session(settings, clock, opened)
             engine = opened.enter_context(open_run_engine(settings.engine))
             former, notes = former_model(session)
-            return run_stages(RunContext(settings, clock, engine, session, given, former, notes))
+            return _run_stages(RunContext(settings, clock, engine, session, given, former, notes))
         except BaseException as error:
             failure = _failure(error, clock.current)
             if session:
@@ -62,8 +62,8 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
             raise failure from error
 
 
-def run_stages(run: RunContext) -> RunReport:
-    """Run every stage within its context, and report."""
+def _run_stages(run: RunContext) -> RunReport:
+    """Run every stage, and report."""
     found = stages.resume(run) or _discover(run)
     if run.settings.model_out_path:
         write_model(found.model, run.settings.model_out_path)
@@ -79,14 +79,20 @@ def _discover(run: RunContext) -> Discovered:
     source, notes = stages.read_source(run)
     features, reference = stages.compute_features(run, source)
     if run.given_model:
+        stages.check_model_fits(run.given_model, source, run.settings.source.timezone)
         model, info, axes = run.given_model, None, []
-        stages.check_model_fits(model, source, run.settings.source.timezone)
     else:
         sample, info = stages.sample_customers(run)
         axes = stages.cluster(run, source, sample, info)
         model = stages.make_model(run, source, reference, axes)
     found = Discovered(
-        source, features, info, discovered_axes(model, axes), model, scatter_points(axes), notes
+        source=source,
+        features=features,
+        sample=info,
+        axes=discovered_axes(model, axes),
+        model=model,
+        scatter=scatter_points(axes),
+        notes=notes,
     )
     return stages.keep_for_resume(run, found)
 

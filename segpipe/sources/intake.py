@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.core.errors import InputError
-from segpipe.engines.duckdb import Connection, EngineError
+from segpipe.engines.duckdb import Connection, DuckDbError
 from segpipe.sources.files import InputFile
 from segpipe.sources.presets import Preset
 from segpipe.sources.read import Part, open_parts
@@ -86,7 +86,7 @@ def _fill(engine: Connection, table: str, part: Part, select: str, *, is_first: 
     into = f"CREATE TABLE {table} AS" if is_first else f"INSERT INTO {table}"
     try:
         count = engine.execute(f"{into} {select}").fetchone()
-    except EngineError as error:
+    except DuckDbError as error:
         msg = f"{part.label} cannot be read: {str(error).splitlines()[0]}"
         raise InputError(msg) from error
     return int(count[0]) if count else 0

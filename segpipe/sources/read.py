@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.core.errors import InputError
-from segpipe.engines.duckdb import Connection, EngineError, literal, quote
+from segpipe.engines.duckdb import Connection, DuckDbError, literal, quote
 from segpipe.sources.dialect import read_dialect
 from segpipe.sources.files import InputFile, to_utf8
 from segpipe.sources.presets import Preset
@@ -115,7 +115,7 @@ def _parquet_part(
     scan = f"read_parquet([{literal(glob_safe(file.path))}])"
     try:
         described = engine.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
-    except EngineError as error:
+    except DuckDbError as error:
         msg = f"{file.path} is corrupt or not a Parquet file ({_first_line(error)}); export again."
         raise InputError(msg) from error
     header = tuple(str(row[0]) for row in described)
@@ -162,5 +162,5 @@ def _excel_parts(
     notes += [f"{label} has another header and was skipped." for label, _ in unreadable]
 
 
-def _first_line(error: EngineError) -> str:
+def _first_line(error: DuckDbError) -> str:
     return str(error).splitlines()[0]

@@ -11,8 +11,7 @@ import pytest
 
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.base import CustomerTable, EngineError, EngineMemoryError
-from segpipe.engines.duckdb import EngineError as DuckDbError
-from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb import DuckDbError, open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables, engine_errors
 from tests.support.features import Row, engine_of, put_customers
 
