@@ -1,1 +1,1 @@
-"""Who may ask the service: API keys, the table that holds them, and the rate of requests."""
+"""Who may use the service: API keys, their table, and the rate limit."""

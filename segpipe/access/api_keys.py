@@ -1,7 +1,7 @@
 """API keys: takes a token, gives the key that it belongs to, in constant time.
 
-A token is shown to its owner once; what is kept of it is its hash. Pure, so that the service can
-ask at every request without the database.
+A token is shown to its owner once, and only its hash is kept. No database is needed, so that the
+service can check every request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_HASH = bytes(sha256().digest_size)
 
 @dataclass(frozen=True)
 class ApiKey:
-    """Who may ask, for what and how often; the hash is in no repr, and so in no log."""
+    """Who may send requests, and how many; the hash is in no repr, and so in no log."""
 
     key_id: int
     name: str
@@ -42,10 +42,10 @@ def new_token(key_id: int) -> str:
 
 
 def hash_token(token: str) -> bytes:
-    """SHA-256 of the token, which no slow hash would improve.
+    """SHA-256 of the token.
 
-    That is for passwords, which can be guessed; 256 random bits cannot, and a slow hash at every
-    request would be a way to keep the service busy.
+    Slow hashes are for passwords, which can be guessed; 256 random bits cannot, and a slow hash for
+    every request would be a way to overload the service.
     """
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
@@ -53,7 +53,7 @@ def hash_token(token: str) -> bytes:
 def authenticated(token: str, keys: Mapping[int, ApiKey]) -> ApiKey | None:
     """Key of the token among the active ones by id, None for any other text.
 
-    Hashes and compares in every case, so that the time does not tell which ids there are.
+    Hashes and compares in every case, so that the time does not reveal which ids exist.
     """
     found = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
     key = keys.get(int(found[1])) if found else None
@@ -63,12 +63,12 @@ def authenticated(token: str, keys: Mapping[int, ApiKey]) -> ApiKey | None:
 
 
 def check_key_name(name: str) -> None:
-    """Raise InputError for what cannot name a key, such as a token, which it does not repeat."""
+    """Raise InputError for what cannot name a key, such as a token, which is not repeated."""
     token = _TOKEN.search(name)
     if token:
         raise InputError(
             f"A token was given where the name of a key is expected; it is that of key {token[1]},"
-            " whose name `segpipe keys list` tells."
+            " whose name `segpipe keys list` shows."
         )
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise InputError(

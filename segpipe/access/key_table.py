@@ -1,4 +1,4 @@
-"""The table `api_keys`: takes a connection; gives the keys made, listed, revoked and in force."""
+"""The table `api_keys`: takes a connection; makes, lists, revokes and reads keys."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
 def create_key(
     connection: Connection, name: str, scope: Scope, rate_per_minute: int
 ) -> tuple[ApiKey, str]:
-    """The new key and its token, which nobody can tell again.
+    """The new key and its token, which cannot be shown again.
 
-    Raises InputError for a name that is not one, or that an active key has.
+    Raises InputError for a name that is not valid, or that an active key has.
     """
     check_key_name(name)
     with plain_errors(), connection.transaction():
@@ -31,14 +31,14 @@ def create_key(
         )
     if not made.rowcount:
         raise InputError(
-            f"There is an active key {name!r} already; take another name, or end that key first"
-            " with `segpipe keys revoke`."
+            f"There is an active key {name!r} already; choose another name, or revoke that key"
+            " first with `segpipe keys revoke`."
         )
     return key, token
 
 
 def list_keys(connection: Connection) -> list[dict[str, Any]]:
-    """Every key, also those revoked, the oldest first; without the hashes."""
+    """All keys, the revoked ones too, the oldest first; without the hashes."""
     with plain_errors():
         return fetch_dicts(
             connection,
@@ -48,8 +48,8 @@ def list_keys(connection: Connection) -> list[dict[str, Any]]:
 
 
 def revoke_key(connection: Connection, name: str) -> int:
-    """Id of the active key of that name, which is none from now on; InputError for another name."""
-    check_key_name(name)  # a token, handed in by mistake, would else be in the server's log
+    """Id of the active key of that name, which is revoked; InputError if there is none."""
+    check_key_name(name)  # else a token, given by mistake, would be in the server's log
     with plain_errors():
         row = connection.execute(
             "UPDATE api_keys SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL"
@@ -62,7 +62,7 @@ def revoke_key(connection: Connection, name: str) -> int:
 
 
 def read_active_keys(connection: Connection) -> dict[int, ApiKey]:
-    """The keys that are accepted, by id."""
+    """The active keys, by id."""
     with plain_errors():
         rows = connection.execute(
             "SELECT key_id, name, scope, rate_per_minute, token_hash"

@@ -21,7 +21,7 @@ STRENGTH = (
     " Where two segments share a customer about equally, do not act on the difference."
 )
 _FIELDS = (  # of a profile: name, unit, meaning
-    ("customer_id", "text", "The id the shop knows; the only personal data."),
+    ("customer_id", "text", "The id in the shop's own systems; the only personal data."),
     ("run_id", "number", "The run that wrote the profile; an older one if unchanged."),
     ("is_current", "true or false", "False: absent from the newest input, kept as it was."),
     ("lifetime_value", "amount", "Charged less everything refunded."),
@@ -44,10 +44,10 @@ _FIELDS = (  # of a profile: name, unit, meaning
 _CAVEATS = (
     "Amounts are in the shop's own currency, which is not named here; do not add a symbol.",
     "Days count to as_of, not to today.",
-    "The verdict of an axis tells how far its segments are groups at all; see verdicts.",
-    "The description gives the segment's middle customer; single customers differ from it.",
+    "The verdict of an axis says how far its segments are groups; see verdicts.",
+    "The description is of the segment's median customer; single customers differ from it.",
     "The shop median in a description is that of the customers who are eligible on the axis.",
-    "Sizes and shares are of the customers of this run, without those kept from earlier runs.",
+    "Sizes and shares count the customers of this run, without those kept from earlier runs.",
     "A segment is a reason to look closer: decide about one customer by that customer's figures.",
     "Do not tell customers the name of their segment.",
 )
@@ -69,7 +69,7 @@ def agent_document(
     totals: Totals,
     files: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The whole document; `files` are those that it was written with."""
+    """The whole document; `files` are those that are written with it."""
     as_of = str(run.as_of) if run.as_of else None
     return {
         "$schema": AGENT_SCHEMA,
@@ -115,7 +115,7 @@ def _axis(axis: ExportedAxis, segments: Sequence[Mapping[str, Any]]) -> dict[str
         "segments": [
             _segment(segment)
             for segment in segments
-            # A state that nobody is in says nothing; a segment keeps its meaning.
+            # An empty state is left out; a segment has a meaning even if nobody is in it.
             if segment["axis"] == axis.name
             and (segment["kind"] == "segment" or segment["n_customers"])
         ],
@@ -124,9 +124,9 @@ def _axis(axis: ExportedAxis, segments: Sequence[Mapping[str, Any]]) -> dict[str
 
 def _segment(segment: Mapping[str, Any]) -> dict[str, Any]:
     guidance = segment["guidance"]
-    told = ("segment", "kind", "description", "n_customers", "share", "value_share")
+    columns = ("segment", "kind", "description", "n_customers", "share", "value_share")
     return {
-        **{name: segment[name] for name in told},
+        **{name: segment[name] for name in columns},
         "strategy": guidance["strategy"],
         "marketing": guidance["marketing"],
         "support": guidance["support"],

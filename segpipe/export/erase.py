@@ -1,6 +1,6 @@
-"""A customer taken out of exported profiles: takes a folder, gives the files that had them.
+"""Removes a customer from exported profiles: takes a folder, gives the files that had them.
 
-The other records keep their bytes. A file is written anew beside its place and moved there, so
+The other records keep their bytes. A new file is written next to the old one and replaces it, so
 that a reader sees the old one or the new one.
 """
 
@@ -21,8 +21,8 @@ from segpipe.export.formats import FORMATS, Format
 
 _RUN_ID = re.compile(r"\d+")
 IsTheirs = Callable[[str], bool]
-STAGING = ".segpipe-export-"  # how the folder of an export at work begins
-_BESIDE = ".segpipe-forget-"
+STAGING = ".segpipe-export-"  # prefix of the folder of an export at work
+_STAGED_FILE = ".segpipe-forget-"
 
 
 class _Writable(Protocol):
@@ -31,23 +31,22 @@ class _Writable(Protocol):
 
 @dataclass(frozen=True)
 class ErasedFile:
-    """A file that had the customer, or a place that could not be gone through."""
+    """A file that had the customer, or a place that could not be searched."""
 
     path: Path
-    n_records: int  # taken out
-    trouble: str | None = None  # why it could not be
+    n_records: int  # removed
+    trouble: str | None = None  # why it could not be searched
 
 
 def erase_from_exports(
     folder: Path, customer_id: str, other_run_ids: Collection[int]
 ) -> tuple[ErasedFile, ...]:
-    """Files from which the customer was taken out, and those where that failed.
+    """Files from which the customer was removed, and those where that failed.
 
-    Records of the other runs are left alone: they are of other stores, whose customers may have
-    the same ids.
+    Records of the other runs stay: they are of other stores, whose customers may have the same ids.
     """
     if not folder.is_dir():
-        return (ErasedFile(folder, 0, "the folder is gone, or not reached from here"),)
+        return (ErasedFile(folder, 0, "the folder is gone, or cannot be reached from here"),)
     _sweep(folder)
     found = []
     for kind in FORMATS.values():
@@ -60,16 +59,16 @@ def erase_from_exports(
         except OSError as error:
             found.append(ErasedFile(path, 0, error.strerror or str(error)))
         except (ValueError, csv.Error) as error:
-            found.append(ErasedFile(path, 0, f"it is not as it was written ({error})"))
+            found.append(ErasedFile(path, 0, f"it has been changed since it was written ({error})"))
     return tuple(file for file in found if file.n_records or file.trouble)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what was left by exports that were killed, and by this when it was."""
-    for left in folder.glob(f"{STAGING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    for left in folder.glob(f"{_BESIDE}*"):
-        left.unlink(missing_ok=True)
+    """Remove what an export or an erasure left behind when it was killed."""
+    for leftover in folder.glob(f"{STAGING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in folder.glob(f"{_STAGED_FILE}*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _erase(path: Path, kind: Format, customer_id: str, others: Collection[int]) -> int:
@@ -90,21 +89,21 @@ def _write_without(path: Path, kind: Format, is_theirs: IsTheirs) -> None:
     with NamedTemporaryFile(
         "w",
         dir=path.parent,
-        prefix=_BESIDE,
+        prefix=_STAGED_FILE,
         encoding="utf-8",
         newline="",
         delete=False,
     ) as new:
-        beside = Path(new.name)
+        staged = Path(new.name)
         try:
             with _opened(path, kind) as items:
                 _copy(items, new, kind, is_theirs)
             new.flush()
             os.fsync(new.fileno())
-            shutil.copymode(path, beside)
-            beside.replace(path)
+            shutil.copymode(path, staged)
+            staged.replace(path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            staged.unlink(missing_ok=True)
             raise
 
 
@@ -115,7 +114,7 @@ def _copy(items: Iterator[str], new: _Writable, kind: Format, is_theirs: IsTheir
             new.write(item)
             n_items += 1
     if n_items == kind.n_heads:
-        new.write(kind.nobody)
+        new.write(kind.empty)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The folders that exports were written to, from which a forgotten customer is taken out again.
+"""The folders that exports were written to, from which a forgotten customer is removed.
 
-An export that was being written while somebody was forgotten is refused at its end: the lock below
-lets its files take their places either before these folders are gone through, or not at all.
+An export that is being written while somebody is forgotten fails at its end: with the lock below
+its files are moved into place either before these folders are searched, or not at all.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from segpipe.postgres import Connection, fetch_one
 
 _LOCK = 7_365_678  # any number, the same in every segpipe, and not that of the migrations
 UNRECORDED = (
-    "The folder could not be noted in the database, so `segpipe forget` will not reach it: this"
+    "The folder could not be recorded in the database, so `segpipe forget` will not reach it: this"
     " role may not write to profile_exports, or not read forgotten_customers, or the server is"
     " read-only."
 )
 
 
 def may_record(connection: Connection) -> bool:
-    """Whether this role, on this server, can note where exports are."""
+    """Whether this role, on this server, can record where exports are."""
     query = """
         SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'
             AND has_table_privilege('profile_exports', 'SELECT')
@@ -32,7 +32,7 @@ def may_record(connection: Connection) -> bool:
 
 
 def record_folder(connection: Connection, store_id: str, run_id: int, folder: Path) -> None:
-    """Note that the folder has, or is about to have, an export of the store."""
+    """Record that the folder has, or is about to have, an export of the store."""
     connection.execute(
         "INSERT INTO profile_exports (store_id, path, run_id) VALUES (%s, %s, %s)"
         " ON CONFLICT (store_id, path) DO UPDATE"
@@ -54,7 +54,7 @@ def count_forgotten(connection: Connection, store_id: str) -> int:
 
 
 def check_nobody_forgotten_since(connection: Connection, store_id: str, n_forgotten: int) -> None:
-    """Raise InputError where somebody was forgotten; until the transaction ends nobody will be."""
+    """Raise InputError if somebody was forgotten; until the transaction ends nobody can be."""
     connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
     if count_forgotten(connection, store_id) != n_forgotten:
         msg = "A customer was forgotten while the files were written, and would have been in them;"
@@ -62,5 +62,5 @@ def check_nobody_forgotten_since(connection: Connection, store_id: str, n_forgot
 
 
 def hold_exports(connection: Connection) -> None:
-    """Until the transaction ends, no export puts its files in their places."""
+    """Until the transaction ends, no export moves its files into place."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

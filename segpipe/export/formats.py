@@ -1,7 +1,7 @@
 """The formats: takes profiles, segments and the agent's document, gives the text of their files.
 
-A format is a record of functions; profiles pass through in batches and are never all in memory.
-It can tell the records of its file of profiles apart again, so that one can be taken out.
+A format is a record of functions; profiles are written in batches and are never all in memory. It
+can split its file of profiles into records again, so that one can be removed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Axes = Sequence[str]
 
 @dataclass(frozen=True)
 class Format:
-    """How one format writes its three files; `profiles` and so on are their endings."""
+    """How one format writes its three files; the first three fields are their endings."""
 
-    profiles: str  # a record a line is no JSON document, and is not named like one
+    profiles: str  # jsonl for a JSON object a line, which is no JSON document
     segments: str
-    agent: str  # a document even beside tables
+    agent: str  # a document, even for CSV
     head: Callable[[Axes], str]
     batch: Callable[[Sequence[Record], Axes], str]
-    nobody: str  # what the file of profiles holds besides the head where there are none
+    empty: str  # what follows the head if there are no profiles
     segments_text: Callable[[Record], str]
     agent_text: Callable[[Record], str]
     items: Callable[[Iterable[str]], Iterator[str]]  # lines of the profiles → text of each record
-    begins: Callable[[str], str]  # customer_id → how the record begins, up to the run_id
+    begins: Callable[[str], str]  # customer_id → start of the record, up to the run_id
     n_heads: int  # items before the first record
 
 
@@ -76,7 +76,7 @@ def _yaml_items(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _csv_items(lines: Iterable[str]) -> Iterator[str]:
-    """A quoted text may go on for several lines."""
+    """A quoted text may span several lines."""
     seen: list[str] = []
 
     def watched() -> Iterator[str]:
@@ -118,7 +118,7 @@ def profile_head(axes: Sequence[str]) -> list[str]:
 
 
 def profile_row(profile: Mapping[str, Any], axes: Sequence[str]) -> list[Any]:
-    """A profile under those columns; empty where it has nothing on an axis."""
+    """A profile in those columns; empty where it has no value for an axis."""
     by_axis = (
         profile[name].get(axis)
         for name in (
@@ -175,7 +175,7 @@ FORMATS = {
         agent="json",
         head=_no_head,
         batch=_json_batch,
-        nobody="",
+        empty="",
         segments_text=text.json_text,
         agent_text=text.json_text,
         items=_lines,
@@ -188,7 +188,7 @@ FORMATS = {
         agent="yaml",
         head=_no_head,
         batch=_yaml_batch,
-        nobody="[]\n",
+        empty="[]\n",
         segments_text=text.yaml_text,
         agent_text=text.yaml_text,
         items=_yaml_items,
@@ -201,7 +201,7 @@ FORMATS = {
         agent="json",
         head=_csv_head,
         batch=_csv_batch,
-        nobody="",
+        empty="",
         segments_text=_csv_segments,
         agent_text=text.json_text,
         items=_csv_items,

@@ -1,4 +1,4 @@
-"""What is exported: takes a transaction, gives one run, its segments and its profiles in batches.
+"""Reads what is exported, in one transaction: a run, its segments and its profiles in batches.
 
 Every number is finite or None, every time is UTC, so that the same database gives the same files.
 The connection's time zone is UTC.
@@ -19,8 +19,9 @@ from segpipe.axes.guidance import guidance_for
 from segpipe.core.errors import InputError
 from segpipe.core.schema import INPUTS, METRICS
 from segpipe.postgres import Connection, fetch_dicts, sql
-from segpipe.runs import find_run as find_run_id
-from segpipe.runs import latest_published
+from segpipe.runs.current_run import latest_published
+from segpipe.runs.past_runs import find_run as find_run_id
+from segpipe.runs.past_runs import unknown_run
 
 _BATCH_ROWS = 2_000  # in memory at a time, some 20 MB
 _JSON_COLUMNS = (
@@ -33,7 +34,7 @@ _JSON_COLUMNS = (
 
 @dataclass(frozen=True)
 class ExportedAxis:
-    """An axis of the run, as its model tells it."""
+    """An axis of the run, as its model has it."""
 
     name: str
     group: str | None
@@ -45,7 +46,7 @@ class ExportedAxis:
 
 @dataclass(frozen=True)
 class ExportedRun:
-    """The run that is exported, and where its profiles are."""
+    """The run that is exported, and the table of its profiles."""
 
     run_id: int
     store_id: str
@@ -65,8 +66,8 @@ class ExportedRun:
 def find_run(connection: Connection, store_id: str | None, run: str) -> ExportedRun:
     """The run of that number, or the newest one of the store.
 
-    Raises InputError where there is none, where the store must be named, and for a run whose
-    profiles are no longer kept.
+    Raises InputError if there is none, if the store must be named, and for a run whose profiles are
+    no longer kept.
     """
     run_id = find_run_id(connection, run, store_id)
     rows = fetch_dicts(
@@ -79,12 +80,13 @@ def find_run(connection: Connection, store_id: str | None, run: str) -> Exported
         [run_id, store_id],
     )
     if not rows:
-        of_store = f" of store {store_id!r}" if store_id else ""
-        raise InputError(f"There is no run {run_id}{of_store}; `segpipe runs` lists them.")
+        raise unknown_run(run_id, store_id)
     row = rows[0]
     if row["status"] != "published":
-        msg = f"Run {run_id} is {row['status']}, and only a published one can be exported;"
-        raise InputError(f"{msg} `segpipe runs` lists them.")
+        raise InputError(
+            f"Run {run_id} is {row['status']}, and only a published one can be exported;"
+            " `segpipe runs` lists them."
+        )
     return ExportedRun(
         run_id=run_id,
         store_id=row["store_id"],
@@ -126,10 +128,9 @@ def read_totals(connection: Connection, run: ExportedRun) -> tuple[int, float]:
 
 
 def spool_profiles(connection: Connection, run: ExportedRun, spool: BinaryIO) -> None:
-    """Write the profiles by customer as the server tells them, a JSON object a line.
+    """Write the profiles by customer as the server sends them, a JSON object a line.
 
-    To a file and not to the files of the export, for as long as the table is read nothing can be
-    published.
+    To a file of their own first, since nothing can be published while the table is read.
     """
     columns = (
         "customer_id",
@@ -154,7 +155,7 @@ def spooled_profiles(spool: BinaryIO, run: ExportedRun) -> Iterator[list[dict[st
     """Batches of the profiles that were spooled."""
     spool.seek(0)
     while lines := list(islice(spool, _BATCH_ROWS)):
-        # COPY doubles backslashes; JSON has escaped whatever else COPY would.
+        # COPY doubles backslashes; JSON has already escaped what else COPY would escape.
         rows = (json.loads(line.replace(rb"\\", b"\\")) for line in lines)
         yield [_profile(row, run.axis_names) for row in rows]
 
@@ -194,7 +195,7 @@ def _ordered(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
 def _axes(
     connection: Connection, run_id: int, models: Sequence[Mapping[str, Any]]
 ) -> tuple[ExportedAxis, ...]:
-    """The axes of the model; those that were only counted, for a run without one, by name."""
+    """The axes of the model; of a run without one, those that were counted, by name."""
     questions = {axis.name: axis.question for axis in axes_for(frozenset(INPUTS))}
     named = {model["name"]: model for model in models}
     counted = connection.execute(
@@ -220,7 +221,7 @@ def _axes(
 def _profiles_of(
     connection: Connection, store_id: str, run_id: int, table: str | None
 ) -> sql.Composable:
-    """The table that holds the run's profiles: everybody's for the run in force."""
+    """The table of the run's profiles: customer_profiles for the current run."""
     newest = latest_published(connection, store_id)
     if run_id == newest:
         return sql.Identifier("customer_profiles")
@@ -238,8 +239,10 @@ def _profiles_of(
         {"table": table, "run": run_id},
     ).fetchone()
     if row is None or table is None:
-        msg = f"The profiles of run {run_id} are no longer there as they were;"
-        raise InputError(f"{msg} export the one in force, {newest}, by leaving --run out.")
+        raise InputError(
+            f"The profiles of run {run_id} are no longer there as they were;"
+            f" export the current run, {newest}, by leaving --run out."
+        )
     return sql.Identifier(row[0], table)
 
 

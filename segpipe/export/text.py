@@ -59,9 +59,9 @@ def yaml_text(document: object) -> str:
 
 
 def yaml_items(records: Iterable[Mapping[str, Any]]) -> str:
-    """Records as items of a list that other calls go on with.
+    """Records as items of a list, which further calls continue.
 
-    Written here, for yaml.dump takes half an hour for a million profiles, and this a minute. All
+    Written here because yaml.dump takes half an hour for a million profiles, and this a minute. All
     values are numbers, quoted texts, or flat maps of these.
     """
     return "".join(_yaml_item(record) for record in records)
@@ -80,7 +80,7 @@ def _yaml_item(record: Mapping[str, Any]) -> str:
 
 @cache
 def _yaml_key(name: str) -> str:
-    """Bare where it is sure to be no word of YAML's own, such as `on`."""
+    """Unquoted if it cannot be a word of YAML's own, such as `on`."""
     return name if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", name) else _yaml_value(name)
 
 
@@ -96,11 +96,11 @@ def _yaml_value(value: object) -> str:
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     """Comma-separated lines; None is empty, and no text begins as a formula does.
 
-    Such a text gets an apostrophe in front, and so does one that begins with an apostrophe: taking
-    one apostrophe off gives the text back.
+    Such a text gets an apostrophe in front, and so does one that begins with an apostrophe: without
+    the first apostrophe it is the text again.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; quotes a lone \r, too
+    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; also quotes an isolated \r
     writer.writerows([_cell(value) for value in row] for row in rows)
     return buffer.getvalue()
 

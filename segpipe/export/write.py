@@ -1,7 +1,7 @@
 """The export: takes a connection and a folder, gives files that are all of one run.
 
-They are read in one transaction, written beside their places and moved there at the end, so that
-a publication meanwhile changes nothing and a crash leaves no half file. The folder is noted in the
+They are read in one transaction, written to a folder of their own and moved at the end, so that a
+publication meanwhile changes nothing and a crash leaves no half file. The folder is recorded in the
 database, for `segpipe forget`.
 """
 
@@ -32,7 +32,7 @@ from segpipe.postgres import Connection, plain_errors
 PROFILES_SCHEMA = "segpipe:profiles:1"
 SEGMENTS_SCHEMA = "segpipe:segments:1"
 Progress = Callable[[int, int], None]  # profiles done, and about how many there are
-_SESSION = {  # of the transaction: nothing of the role's defaults may cut it short or round
+_SESSION = {  # of the transaction: no default of the role may end it or round
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "extra_float_digits": "1",
@@ -41,7 +41,7 @@ _SESSION = {  # of the transaction: nothing of the role's defaults may cut it sh
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """The progress of an export that nobody watches."""
+    """For an export without progress."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def export(
     """Write profiles, segments and the agent's document of a run into the folder.
 
     `formats` are names of FORMATS. Raises InputError for a run that cannot be exported and for a
-    folder that cannot be written to; the files that were there then stay.
+    folder that cannot be written to; then the files that were there stay.
     """
     chosen = [FORMATS[name] for name in dict.fromkeys(formats)]
     with plain_errors(), ExitStack() as opened:
@@ -101,9 +101,9 @@ def export(
 
 
 def _begin(connection: Connection) -> None:
-    """One view of the database from here on.
+    """See one state of the database from here on.
 
-    The lock comes before the view does: a publication that is done by then is seen whole, and the
+    The lock comes before the snapshot: a publication that has ended by then is seen whole, and the
     next one waits.
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -114,7 +114,7 @@ def _begin(connection: Connection) -> None:
 
 @contextmanager
 def _staged(out_path: Path) -> Iterator[Path]:
-    """A folder beside the files' places, for as long as they are written."""
+    """A temporary folder inside `out_path`, while the files are written."""
     try:
         out_path.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out_path, prefix=STAGING) as folder:
@@ -125,7 +125,7 @@ def _staged(out_path: Path) -> Iterator[Path]:
 
 
 def _move(staging: Path, out_path: Path) -> tuple[Path, ...]:
-    """The files in their places, by name; the agent's document comes last there."""
+    """The files in their places, by name; the agent's document is moved last."""
     paths = sorted(staging.iterdir())
     for path in reversed(paths):
         path.replace(out_path / path.name)
@@ -154,7 +154,7 @@ def _write_profiles(
             n_kept += sum(not profile["is_current"] for profile in batch)
         if not n_profiles:
             for kind, file in zip(formats, files, strict=True):
-                file.write(kind.nobody)
+                file.write(kind.empty)
     return n_profiles, n_kept
 
 
@@ -194,7 +194,7 @@ def _write_documents(
 
 
 def _files(kind: Format, totals: Totals, n_segments: int) -> list[dict[str, Any]]:
-    """What the agent's document says of the files beside it; a table has no JSON Schema."""
+    """The other files, as the agent's document lists them; a table has no JSON Schema."""
     counts = (
         (f"profiles.{kind.profiles}", PROFILES_SCHEMA, totals.n_profiles),
         (f"segments.{kind.segments}", SEGMENTS_SCHEMA, n_segments),

@@ -1,4 +1,4 @@
-"""API keys: tokens that only their hash is kept of, and the table and commands that hold them."""
+"""API keys: tokens of which only the hash is kept, and their table and commands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_hash_is_sha_256() -> None:
     )
 
 
-def test_a_token_is_its_keys() -> None:
+def test_a_token_authenticates_its_key() -> None:
     assert authenticated(TOKEN, KEYS) == SHOP
     made = new_token(2**63 - 1)
     longest = ApiKey(2**63 - 1, "last", "read", 1, hash_token(made))
@@ -66,7 +66,7 @@ def test_a_token_is_its_keys() -> None:
     ],
     ids=range(19),
 )
-def test_any_other_text_is_nobodys(token: str) -> None:
+def test_any_other_text_authenticates_nobody(token: str) -> None:
     assert authenticated(token, KEYS) is None
 
 
@@ -76,7 +76,7 @@ def test_no_text_raises(text: str) -> None:
     assert authenticated("segpipe_5_" + text, KEYS) is None
 
 
-def test_without_a_key_nobody_is_known() -> None:
+def test_without_keys_nobody_is_authenticated() -> None:
     assert authenticated(TOKEN, {}) is None
 
 
@@ -84,7 +84,7 @@ def test_the_hash_is_in_no_repr() -> None:
     assert repr(SHOP) == "ApiKey(key_id=5, name='shop', scope='read', rate_per_minute=60)"
 
 
-def test_a_key_is_made_used_and_revoked(database: Connection) -> None:
+def test_a_key_is_created_used_and_revoked(database: Connection) -> None:
     shop, token = create_key(database, "shop", "write", 90)
     other, other_token = create_key(database, "Öl & Söhne 100%", "read", 6000)
     active = read_active_keys(database)
@@ -97,7 +97,7 @@ def test_a_key_is_made_used_and_revoked(database: Connection) -> None:
     assert authenticated(other_token, active) == other
 
 
-def test_a_token_is_kept_nowhere(database: Connection) -> None:
+def test_a_token_is_stored_nowhere(database: Connection) -> None:
     _, token = create_key(database, "shop", "read", 60)
     row = str(postgres.fetch_one(database, "SELECT api_keys::text FROM api_keys")[0])
     assert hash_token(token).hex() in row
@@ -108,7 +108,7 @@ def test_a_token_is_kept_nowhere(database: Connection) -> None:
 
 def test_a_name_has_one_active_key_and_may_have_another_later(database: Connection) -> None:
     _, before = create_key(database, "shop", "read", 60)
-    with pytest.raises(InputError, match="active key 'shop' already; take another name"):
+    with pytest.raises(InputError, match="active key 'shop' already; choose another name"):
         create_key(database, "shop", "write", 60)
     revoke_key(database, "shop")
     later, token = create_key(database, "shop", "write", 60)
@@ -120,7 +120,7 @@ def test_a_name_has_one_active_key_and_may_have_another_later(database: Connecti
     assert found == [("shop", False), ("shop", True)]
 
 
-def test_a_key_that_is_not_there_is_told_with_those_that_are(database: Connection) -> None:
+def test_an_unknown_key_is_reported_with_the_active_ones(database: Connection) -> None:
     with pytest.raises(InputError, match="'shop'; make one"):
         revoke_key(database, "shop")
     for name in ("shop-web", "shop-app", "zebra"):
@@ -153,14 +153,14 @@ def test_a_name_is_1_to_100_printable_characters(database: Connection, name: str
         "'a', 'read', 60, 'short'",
     ],
 )
-def test_the_table_itself_refuses_what_is_no_key(database: Connection, row: str) -> None:
+def test_the_table_itself_rejects_invalid_keys(database: Connection, row: str) -> None:
     create_key(database, "twice", "read", 60)
     insert = f"INSERT INTO api_keys (name, scope, rate_per_minute, token_hash) VALUES ({row})"
     with pytest.raises(DatabaseError), postgres.plain_errors():
         database.execute(insert.encode())
 
 
-def test_the_commands_make_list_and_revoke(
+def test_the_commands_create_list_and_revoke(
     capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
     url = ("--database-url", database_url)
@@ -185,17 +185,17 @@ def test_the_commands_make_list_and_revoke(
     ]
     assert first.split()[:4] == ["1", "shop", "read", "6,000"]
     assert second.split()[:4] == ["2", "app", "write", "9"]
-    told = {row["name"]: row for row in json.loads(as_json.out)}
-    assert set(told["shop"]) == set(head.split())
-    assert told["shop"]["revoked_at"] is None
-    assert told["app"]["revoked_at"]
+    by_name = {row["name"]: row for row in json.loads(as_json.out)}
+    assert set(by_name["shop"]) == set(head.split())
+    assert by_name["shop"]["revoked_at"] is None
+    assert by_name["app"]["revoked_at"]
     for outcome in (made, listed, as_json, revoked):
         assert token not in outcome.err
     assert token not in listed.out + as_json.out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("create", "shop"), "active key 'shop' already"),
         (("create", "other", "--scope", "all"), "'all' is not one of 'read', 'write'"),
@@ -204,22 +204,22 @@ def test_the_commands_make_list_and_revoke(
         (("revoke", "shoq"), "Did you mean shop?"),
     ],
 )
-def test_a_mistake_is_told_with_status_2(
+def test_a_mistake_ends_with_status_2(
     capsys: pytest.CaptureFixture[str],
     database: Connection,
     database_url: str,
     arguments: tuple[str, ...],
-    told: str,
+    message: str,
 ) -> None:
     create_key(database, "shop", "read", 60)
     outcome = call(capsys, "keys", *arguments, "--database-url", database_url)
     assert (outcome.status, outcome.out) == (2, "")
-    assert told in outcome.err
+    assert message in outcome.err
     assert list(read_active_keys(database)) == [1]
 
 
 @pytest.mark.parametrize("command", ["create", "revoke"])
-def test_a_token_in_the_place_of_a_name_is_not_repeated(
+def test_a_token_given_as_a_name_is_not_repeated(
     capsys: pytest.CaptureFixture[str], database_url: str, command: str
 ) -> None:
     outcome = call(capsys, "keys", command, TOKEN, "--database-url", database_url)

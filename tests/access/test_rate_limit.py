@@ -40,7 +40,7 @@ def limit(path: Path) -> Iterator[RateLimit]:
     made.close()
 
 
-def test_a_minutes_worth_passes_at_once_and_then_one_an_interval(limit: RateLimit) -> None:
+def test_a_minutes_worth_is_admitted_at_once_and_then_one_per_interval(limit: RateLimit) -> None:
     """Two a minute: one each 30 s."""
     asked = (1000, 1000, 1000, 1029, 1030, 1030, 1059.5, 1060, 1060, 1090)
     waits = [limit.admit(KEY, 2, now) for now in asked]
@@ -52,14 +52,14 @@ def test_a_quiet_minute_gives_the_whole_allowance_back_and_no_more(limit: RateLi
         assert [limit.admit(KEY, 3, now) for _ in range(4)] == [0, 0, 0, 20]
 
 
-def test_what_is_refused_costs_nothing(limit: RateLimit) -> None:
+def test_a_rejected_request_does_not_count(limit: RateLimit) -> None:
     assert [limit.admit(KEY, 1, 1000) for _ in range(50)] == [0] + [60] * 49
     assert limit.admit(KEY, 1, 1060) == 0
 
 
 @pytest.mark.parametrize("now", [0.0, 0.1, 12_345_678.9])
 @pytest.mark.parametrize("per_minute", [1, 7, 999, 6000])
-def test_a_burst_is_the_allowance_to_the_request(
+def test_a_burst_is_limited_to_the_exact_allowance(
     limit: RateLimit, per_minute: int, now: float
 ) -> None:
     waits = [limit.admit(KEY, per_minute, now) for _ in range(per_minute + 1)]
@@ -72,7 +72,7 @@ def test_a_burst_is_the_allowance_to_the_request(
     per_minute=st.integers(1, 8),
     gaps=st.lists(st.sampled_from((0, 0, 0.3, 1, 7.5, 20, 61)), min_size=1, max_size=60),
 )
-def test_no_span_of_time_has_more_than_its_share(per_minute: int, gaps: list[float]) -> None:
+def test_no_period_has_more_than_its_share(per_minute: int, gaps: list[float]) -> None:
     admitted: list[float] = []
     now = 5000.0
     with tempfile.TemporaryDirectory() as folder:
@@ -102,16 +102,14 @@ def test_nobody_else_may_read_the_file(limit: RateLimit, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_who_opens_the_file_later_goes_on_where_the_others_are(
-    limit: RateLimit, path: Path
-) -> None:
+def test_a_process_that_starts_later_shares_the_limit(limit: RateLimit, path: Path) -> None:
     assert limit.admit(KEY, 1, 1000) == 0
     later = RateLimit(path)
     assert later.admit(KEY, 1, 1001) == 59
     later.close()
 
 
-def test_threads_together_have_one_limit(limit: RateLimit) -> None:
+def test_threads_share_one_limit(limit: RateLimit) -> None:
     def ask(_: int) -> int:
         return sum(limit.admit(KEY, 1000, 1000) == 0 for _ in range(500))
 
@@ -119,7 +117,7 @@ def test_threads_together_have_one_limit(limit: RateLimit) -> None:
         assert sum(threads.map(ask, range(4))) == 1000
 
 
-def test_processes_together_have_one_limit(path: Path) -> None:
+def test_processes_share_one_limit(path: Path) -> None:
     """Two that ask 2,000 times each, where 3,000 are allowed."""
     command = [sys.executable, "-c", ASK, str(path)]
     pipe = subprocess.PIPE

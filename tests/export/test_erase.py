@@ -1,4 +1,4 @@
-"""A forgotten customer in exported files: out of those that are reached, and told of the others."""
+"""A forgotten customer in exported files: removed where possible, else reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_other_records_keep_their_bytes(
     assert not [path for path in (tmp_path / "with").iterdir() if path.name.startswith(".")]
 
 
-def test_files_of_nobody_else_stay_readable(
+def test_files_without_other_customers_stay_readable(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     _publish(database, rows, ["a"])
@@ -54,7 +54,7 @@ def test_files_of_nobody_else_stay_readable(
     assert len((tmp_path / "profiles.csv").read_text().splitlines()) == 1
 
 
-def test_a_customer_of_an_old_export_only_is_found(
+def test_a_customer_who_is_only_in_an_old_export_is_found(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     _publish(database, rows, ["gone", "a"])
@@ -70,7 +70,7 @@ def test_a_customer_of_an_old_export_only_is_found(
     assert "gone" not in (tmp_path / "profiles.jsonl").read_text()
 
 
-def test_a_folder_that_is_gone_or_locked_is_told(
+def test_a_missing_or_changed_file_is_reported(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     _publish(database, rows, ["a", "b"])
@@ -79,12 +79,14 @@ def test_a_folder_that_is_gone_or_locked_is_told(
     (tmp_path / "gone").rename(tmp_path / "elsewhere")
     (tmp_path / "spoilt" / "profiles.csv").write_bytes(b"\xff\xfe")
     files = {file.path: file.trouble for file in _forget(database, "a").files}
-    assert files[tmp_path / "gone"] == "the folder is gone, or not reached from here"
-    assert "not as it was written" in str(files[tmp_path / "spoilt" / "profiles.csv"])
+    assert files[tmp_path / "gone"] == "the folder is gone, or cannot be reached from here"
+    assert "changed since it was written" in str(files[tmp_path / "spoilt" / "profiles.csv"])
     assert runs.show_customer(database, "default", "a") is None
 
 
-def test_what_a_killed_export_left_goes(database: Connection, rows: Rows, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_export_are_removed(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
     _publish(database, rows, ["a", "b"])
     export(database, tmp_path)
     left = tmp_path / ".segpipe-export-killed"
@@ -94,7 +96,7 @@ def test_what_a_killed_export_left_goes(database: Connection, rows: Rows, tmp_pa
     assert not left.exists()
 
 
-def test_an_export_meanwhile_is_refused_and_does_not_bring_them_back(
+def test_an_export_at_the_same_time_fails_and_brings_nobody_back(
     database: Connection,
     database_url: str,
     rows: Rows,

@@ -1,4 +1,4 @@
-"""The export: files of one run that hold what the database holds, and are what they promise."""
+"""The export: files of one run with the values of the database, valid by their schemas."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def _assert_agent(documents: dict[str, Any]) -> None:
     assert agent["run"]["segpipe_version"]
     fields = [field["name"] for field in agent["profile_fields"]]
     assert fields == list(documents["profiles"][0])
-    told = json.dumps(agent)
-    assert not any(profile["customer_id"] in told for profile in documents["profiles"])
+    text = json.dumps(agent)
+    assert not any(profile["customer_id"] in text for profile in documents["profiles"])
     assert [axis["name"] for axis in agent["axes"]][:2] == ["purchase_frequency", "purchase_value"]
     for axis in agent["axes"]:
         assert axis["question"].endswith("?")
@@ -149,7 +149,7 @@ def _assert_agent(documents: dict[str, Any]) -> None:
     )
 
 
-def test_any_id_comes_out_as_it_went_in(database: Connection, rows: Rows, tmp_path: Path) -> None:
+def test_any_id_is_exported_unchanged(database: Connection, rows: Rows, tmp_path: Path) -> None:
     _publish(database, rows, STRANGE)
     export(database, tmp_path, list(FORMATS))
     for kind in ("json", "yaml"):
@@ -169,8 +169,8 @@ def test_customers_of_an_earlier_run_are_marked(
     done = export(database, tmp_path, ["json", "csv"])
     assert (done.run_id, done.n_profiles, done.n_kept) == (second, 3, 1)
     found = _read(tmp_path, "json")
-    told = [(p["customer_id"], p["run_id"], p["is_current"]) for p in found["profiles"]]
-    assert told == [("a", first, False), ("b", second, True), ("c", second, True)]
+    profiles = [(p["customer_id"], p["run_id"], p["is_current"]) for p in found["profiles"]]
+    assert profiles == [("a", first, False), ("b", second, True), ("c", second, True)]
     store = found["agent"]["store"]
     assert (store["n_customers"], store["n_profiles"]) == (2, 3)
     assert (store["n_kept_from_earlier_runs"], store["lifetime_value"]) == (1, 40)
@@ -192,7 +192,7 @@ def test_the_previous_run_can_be_exported_as_it_was(
     assert _bytes(tmp_path / "now") == _bytes(tmp_path / "then")
 
 
-def test_a_run_that_later_ones_changed_in_place_is_not_taken_for_theirs(
+def test_a_run_that_later_runs_changed_in_place_cannot_be_exported(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     first = _publish(database, rows, ["a"])
@@ -203,13 +203,15 @@ def test_a_run_that_later_ones_changed_in_place_is_not_taken_for_theirs(
         publishing.Publication(second, "default", [rows(["b"])], axes=AXES, previous=previous),
     )
     third = _publish(database, rows, ["c"])
-    with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {third}"):
+    with pytest.raises(
+        InputError, match=f"run {first} are no longer there .* current run, {third}"
+    ):
         export(database, tmp_path, run=str(first))
     done = export(database, tmp_path, run=str(second))
     assert (done.n_profiles, done.n_kept) == (2, 1)
 
 
-def test_what_cannot_be_exported_is_refused_with_what_to_do(
+def test_a_run_that_cannot_be_exported_is_an_error_with_advice(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -231,12 +233,14 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
         export(database, out, run=str(failed))
     with pytest.raises(InputError, match="run is '-1'; expected its number"):
         export(database, out, run="-1")
-    with pytest.raises(InputError, match=f"run {first} are no longer there .* force, {newest}"):
+    with pytest.raises(
+        InputError, match=f"run {first} are no longer there .* current run, {newest}"
+    ):
         export(database, out, run=str(first))
     assert not out.exists()
 
 
-def test_a_folder_that_is_a_file_is_bad_input(
+def test_an_output_folder_that_is_a_file_is_an_input_error(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     _publish(database, rows, ["a"])
@@ -249,7 +253,7 @@ def test_a_folder_that_is_a_file_is_bad_input(
     assert taken.read_text() == "mine"
 
 
-def test_a_failure_leaves_the_files_that_were_there(
+def test_a_failure_keeps_the_files_that_were_there(
     database: Connection, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _publish(database, rows, ["a"])
@@ -309,7 +313,9 @@ def test_a_number_that_is_not_finite_is_null(
     assert _table(tmp_path / "profiles.csv")[0]["lifetime_value"] == ""
 
 
-def test_a_run_of_nobody_is_exported(database: Connection, rows: Rows, tmp_path: Path) -> None:
+def test_a_run_without_customers_is_exported(
+    database: Connection, rows: Rows, tmp_path: Path
+) -> None:
     _publish(database, rows, [])
     export(database, tmp_path, list(FORMATS))
     assert _read(tmp_path, "json")["profiles"] == _read(tmp_path, "yaml")["profiles"] == []
@@ -317,7 +323,7 @@ def test_a_run_of_nobody_is_exported(database: Connection, rows: Rows, tmp_path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_schema_is_one_of_its_draft_and_refuses_what_it_does_not_know(name: str) -> None:
+def test_a_schema_is_valid_and_rejects_unknown_fields(name: str) -> None:
     schema = _schema(name)
     Draft202012Validator.check_schema(schema.schema)
     assert schema.schema["$id"] == f"segpipe:{name}:1"

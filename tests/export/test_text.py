@@ -1,4 +1,4 @@
-"""The text of exported files: whatever it says is read back, and no spreadsheet runs it."""
+"""The text of exported files: it is read back unchanged, and no spreadsheet runs it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
     )
 )
 @settings(max_examples=150, deadline=None)
-def test_text_is_read_back_as_what_it_was(records: list[dict[str, Any]]) -> None:
+def test_text_is_read_back_unchanged(records: list[dict[str, Any]]) -> None:
     assert yaml.safe_load(text.yaml_items(records)) == records
     assert yaml.safe_load(text.yaml_text(records)) == records
     lines = text.json_lines(records).splitlines()
@@ -46,7 +46,7 @@ def test_text_is_read_back_as_what_it_was(records: list[dict[str, Any]]) -> None
 
 @given(st.lists(_TEXTS.filter(lambda t: "\0" not in t), min_size=1))
 @settings(max_examples=150, deadline=None)
-def test_no_cell_begins_as_a_formula_and_each_gives_its_text_back(cells: list[str]) -> None:
+def test_no_cell_begins_as_a_formula_and_each_text_can_be_restored(cells: list[str]) -> None:
     (row,) = csv.reader(_split(text.csv_text([["first", *cells]])))
     for cell, given_text in zip(row[1:], cells, strict=True):
         assert not cell.startswith(tuple("=+-@\t\r\n"))
@@ -58,6 +58,6 @@ def _split(table: str) -> Iterator[str]:
     yield from (f"{line}\n" for line in table.removesuffix("\n").split("\n"))
 
 
-def test_numbers_stand_in_cells_as_they_are() -> None:
+def test_numbers_are_written_as_they_are() -> None:
     assert text.csv_text([[-5.0, None, True, 1e-7]]) == "-5.0,,true,1e-07\r\n"
     assert math.isclose(yaml.safe_load(text.yaml_items([{"x": 1e-07}]))[0]["x"], 1e-07)

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what is told of them is what each stored of itself."""
+"""Two runs compared, by what each of them has stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _three_runs(database: Connection) -> Shop:
     return shop
 
 
-def test_sizes_and_moves_of_two_runs_are_told(database: Connection) -> None:
+def test_sizes_and_moves_of_two_runs_are_compared(database: Connection) -> None:
     _three_runs(database)
     found = diff_runs(database, "1", "2")
     assert (found.before.run_id, found.after.run_id, found.steps) == (1, 2, (2,))
@@ -43,8 +43,8 @@ def test_sizes_and_moves_of_two_runs_are_told(database: Connection) -> None:
     assert (found.before.as_of, found.after.as_of) == (MARCH, APRIL)
     axis = _axis(found.axes, VALUE)
     assert axis.n_moves == 1
-    told = {(s.name_before, s.name_after): s for s in axis.segments}
-    stayed, new = told["mid_tier", "mid_tier"], told[None, "whale"]
+    segments = {(s.name_before, s.name_after): s for s in axis.segments}
+    stayed, new = segments["mid_tier", "mid_tier"], segments[None, "whale"]
     assert (stayed.n_customers_before, stayed.n_customers_after) == (3, 3)
     assert (stayed.share_before, stayed.share_after) == (1, 0.75)
     assert (stayed.lifetime_value_before, stayed.lifetime_value_after) == (300, 300)
@@ -52,7 +52,7 @@ def test_sizes_and_moves_of_two_runs_are_told(database: Connection) -> None:
     assert _axis(found.axes, TREND).n_moves == 0
 
 
-def test_moves_over_several_runs_are_added_up_and_said_to_be(database: Connection) -> None:
+def test_moves_over_several_runs_are_added_up_with_a_note(database: Connection) -> None:
     _three_runs(database)
     found = diff_runs(database, "1", "latest")
     assert found.steps == (2, 3)
@@ -92,8 +92,8 @@ def test_segments_are_matched_by_their_permanent_id(database: Connection) -> Non
             ),
         )
     (axis,) = diff_runs(database, "1", "2").axes
-    told = [(s.segment_id, s.name_before, s.name_after) for s in axis.segments]
-    assert sorted(told) == [(1, "low", "high"), (2, "high", "huge")]
+    matched = [(s.segment_id, s.name_before, s.name_after) for s in axis.segments]
+    assert sorted(matched) == [(1, "low", "high"), (2, "high", "huge")]
     assert (axis.n_clusters_before, axis.n_clusters_after) == (2, 2)
     text = diff_text(diff_runs(database, "1", "2"))
     lines = [line.split()[:3] for line in text.splitlines()]
@@ -101,7 +101,7 @@ def test_segments_are_matched_by_their_permanent_id(database: Connection) -> Non
     assert lines[lines.index(["huge", "1", "1"]) + 1] == ["was", "high"]
 
 
-def test_only_settings_and_versions_that_differ_are_told(database: Connection) -> None:
+def test_only_settings_and_versions_that_differ_are_listed(database: Connection) -> None:
     for seed, version in ((1, "0.1"), (2, "0.2")):
         facts = RunFacts(
             input_hash="ab" * 32,
@@ -118,7 +118,7 @@ def test_only_settings_and_versions_that_differ_are_told(database: Connection) -
     assert "Neither run has segments." in text
 
 
-def test_what_cannot_be_compared_is_refused(database: Connection) -> None:
+def test_runs_that_cannot_be_compared_are_an_error(database: Connection) -> None:
     Shop(database).publish({"a": Customer()}, MARCH)
     runs.start_run(database, "other")
     with pytest.raises(InputError, match="Run 1 is of store 'default', run 2 of store 'other'"):
@@ -131,14 +131,14 @@ def test_what_cannot_be_compared_is_refused(database: Connection) -> None:
         diff_runs(database, "x", "1")
 
 
-def test_the_newest_order_of_older_ledgers_is_that_of_the_report(database: Connection) -> None:
+def test_the_newest_order_of_older_runs_is_read_from_the_report(database: Connection) -> None:
     Shop(database).publish({"a": Customer()}, MARCH)
     report = {"source": {"last_ordered_at": "2025-02-27 13:00:00"}}
     runs.record_report(database, 1, report)
     assert diff_runs(database, "1", "1").before.last_order_on == date(2025, 2, 27)
 
 
-def test_the_command_tells_of_real_runs_in_a_hundred_columns(
+def test_the_command_compares_real_runs_in_a_hundred_columns(
     capsys: pytest.CaptureFixture[str], database_url: str, tmp_path: Path
 ) -> None:
     url = ("--database-url", database_url)
@@ -147,9 +147,9 @@ def test_the_command_tells_of_real_runs_in_a_hundred_columns(
         more = ("--seed", seed, "--quiet", "--as-of", f"2025-07-0{seed}", "--force", *FEW_KS)
         outcome = call(capsys, "run", "--csv-path", path, *url, *more)
         assert outcome.status == 0, outcome.err
-    told = call(capsys, "diff", "1", "latest", *url)
-    assert told.status == 0, told.err
-    lines = told.out.splitlines()
+    outcome = call(capsys, "diff", "1", "latest", *url)
+    assert outcome.status == 0, outcome.err
+    lines = outcome.out.splitlines()
     assert max(map(len, lines)) <= 100
     assert lines[0] == "Runs 1 and 2 of store default"
     assert any(line.split() == ["Customers", "60", "70"] for line in lines)

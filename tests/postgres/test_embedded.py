@@ -1,4 +1,4 @@
-"""The embedded server: started, found again, recovered, and refused in plain words."""
+"""The embedded server: started, found again, recovered, and its errors in plain words."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_killed_server_comes_back_with_what_was_committed(home: Path) -> None:
         assert postgres.fetch_one(connection, "SELECT a FROM kept") == (1,)
 
 
-def test_a_creation_that_was_cut_short_is_begun_anew(home: Path) -> None:
+def test_an_interrupted_creation_starts_again(home: Path) -> None:
     (home / "pg.new").mkdir()
     (home / "pg.new" / "PG_VERSION").write_text("18\n")
     postgres.connect(embedded.start(home)).close()
@@ -144,7 +144,7 @@ def test_a_full_disk_is_a_plain_error(
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_a_disk_that_fills_up_while_publishing_leaves_the_previous_run(rows: Rows) -> None:
+def test_a_disk_that_fills_up_during_publication_keeps_the_last_results_live(rows: Rows) -> None:
     with small_disk("110m") as folder, postgres.connect(embedded.start(folder)) as database:
         migrate.upgrade(database)
         run_id = runs.start_run(database, "default")

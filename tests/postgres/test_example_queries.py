@@ -1,4 +1,4 @@
-"""The example queries: each runs, answers rightly, and takes its parameters bound."""
+"""The example queries: each runs, gives the right rows, and binds its parameters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_query_runs_and_begins_with_its_question(published: Connection) ->
 
 
 @pytest.mark.parametrize("form", ["", "_gin"])
-def test_both_forms_answer_alike(published: Connection, form: str) -> None:
+def test_both_forms_give_the_same_rows(published: Connection, form: str) -> None:
     whales = example_queries.run_query(published, f"whales_who_wait_for_discounts{form}")
     assert whales.rows == [("a", 950.0), ("b", 900.0), ("c", 400.0)]
     declining = example_queries.run_query(published, f"declining_worth_keeping{form}")
@@ -44,12 +44,12 @@ def test_both_forms_answer_alike(published: Connection, form: str) -> None:
     assert [row[0] for row in declining.rows] == ["a", "b"]
 
 
-def test_who_moved_is_told_with_where_they_were(published: Connection) -> None:
+def test_customers_who_moved_are_listed_with_their_former_segment(published: Connection) -> None:
     found = example_queries.run_query(published, "moved_this_month")
     assert found.rows == [("moved", "whale", "modest", 20.0, 20)]
 
 
-def test_the_words_that_people_have_learned_are_there() -> None:
+def test_the_well_known_query_names_exist() -> None:
     assert example_queries.read_query("whales_who_wait_for_discounts").sql == (
         "SELECT customer_id, lifetime_value FROM customer_profiles"
         " WHERE segment_memberships->>'purchase_value' = 'whale'"
@@ -94,7 +94,7 @@ def test_an_unknown_query_lists_the_near_ones() -> None:
         example_queries.read_query("../0001")
 
 
-def test_a_percent_sign_and_colons_in_words_are_left_alone() -> None:
+def test_percent_signs_and_colons_in_texts_are_left_alone() -> None:
     text = "SELECT a::text, ':b' -- :c\nWHERE x LIKE '%y' AND z = :d"
     assert (
         example_queries.bound(text)

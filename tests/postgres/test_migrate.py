@@ -1,4 +1,4 @@
-"""The schema: made once, by one process, in the current schema, and only where it is allowed."""
+"""The schema: created once, by one process, in the current schema, and only if allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segpipe.core.errors import DatabaseError
 from segpipe.postgres import Connection, migrate
 
 
-def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:
+def test_the_newest_revision_is_alembics_head() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -30,7 +30,7 @@ def test_an_upgrade_is_done_once(database_url: str) -> None:
     assert migrate.status(database_url).is_current
 
 
-def test_a_look_at_tables_that_are_current_imports_no_alembic(database: Connection) -> None:
+def test_current_tables_need_no_alembic(database: Connection) -> None:
     code = (
         "import sys; from segpipe.postgres import migrate; migrate.upgrade(sys.argv[1]);"
         " sys.exit('alembic' in sys.modules or 'sqlalchemy' in sys.modules)"
@@ -40,14 +40,14 @@ def test_a_look_at_tables_that_are_current_imports_no_alembic(database: Connecti
     subprocess.run([sys.executable, "-c", code, url], check=True)
 
 
-def test_many_upgrades_at_once_do_not_clash(database_url: str) -> None:
+def test_simultaneous_upgrades_do_not_clash(database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(migrate.upgrade, [database_url] * 4))
     assert sum(before.current is None for before in found) >= 1
     assert migrate.status(database_url).is_current
 
 
-def test_every_table_and_column_says_what_it_means(database: Connection) -> None:
+def test_every_table_and_column_has_a_comment(database: Connection) -> None:
     rows = postgres.fetch_dicts(
         database,
         """
@@ -63,7 +63,7 @@ def test_every_table_and_column_says_what_it_means(database: Connection) -> None
     assert rows == []
 
 
-def test_default_privileges_for_those_who_explain_do_not_reach_the_keys(database_url: str) -> None:
+def test_default_privileges_for_reading_measures_do_not_include_the_keys(database_url: str) -> None:
     with postgres.connect(database_url) as connection:
         role = "r" + connection.info.dbname
         connection.execute(f"CREATE ROLE {role}".encode())
@@ -98,7 +98,7 @@ def test_a_version_table_of_the_shops_own_alembic_is_left_alone(database_url: st
         assert found == [("theirs",)]
 
 
-def test_a_role_that_may_not_create_is_told_the_grant(database_url: str) -> None:
+def test_a_role_that_may_not_create_tables_sees_the_grant_it_needs(database_url: str) -> None:
     with postgres.connect(database_url) as connection:
         role = "r" + connection.info.dbname
         connection.execute(f"CREATE ROLE {role}".encode())
@@ -111,12 +111,12 @@ def test_a_role_that_may_not_create_is_told_the_grant(database_url: str) -> None
             connection.execute(f"RESET ROLE; DROP ROLE {role}".encode())
 
 
-def test_a_search_path_that_leads_nowhere_is_said(database_url: str) -> None:
+def test_a_search_path_without_a_schema_is_reported(database_url: str) -> None:
     with pytest.raises(DatabaseError, match="No schema of the search_path"):
         migrate.upgrade(database_url + "&options=-csearch_path%3Dnowhere")
 
 
-def test_tables_of_a_newer_segpipe_are_refused(database: Connection) -> None:
+def test_tables_of_a_newer_segpipe_are_an_error(database: Connection) -> None:
     database.execute("UPDATE segpipe_schema_version SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="Install the newer segpipe"):
         migrate.upgrade(database)

@@ -1,4 +1,4 @@
-"""The example queries, unchanged, on a table that is large enough for a plan to matter."""
+"""The example queries, unchanged, on a table that is large enough for the plan to matter."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_each_axis_and_column_has_its_index(large: Connection) -> None:
         assert expected in definition
 
 
-def test_sizes_of_the_segments_come_by_an_index_however_many_runs_there_were(
+def test_segment_sizes_are_read_by_an_index_after_many_runs(
     database: Connection,
 ) -> None:
     database.execute(

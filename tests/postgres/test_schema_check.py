@@ -1,4 +1,4 @@
-"""Names that are taken, and tables altered by hand: told at the start, and nothing changed."""
+"""Names that are taken, and tables altered by hand: reported at the start, nothing changed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_list_of_columns_is_what_the_migrations_make(database: Connection) -
         ),
     ],
 )
-def test_a_name_that_is_taken_is_told_with_what_it_is_and_whose(
+def test_a_taken_name_is_reported_with_its_kind_and_owner(
     database_url: str, statement: str, found: tuple[str, ...]
 ) -> None:
     with postgres.connect(database_url) as connection:
@@ -68,7 +68,7 @@ def test_a_name_that_is_taken_is_told_with_what_it_is_and_whose(
         assert sorted(connection.execute(RELATIONS).fetchall()) == before
 
 
-def test_a_taken_name_stops_a_run_at_once_and_another_schema_is_the_way_out(
+def test_a_taken_name_fails_a_run_at_once_and_another_schema_helps(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
 ) -> None:
     with postgres.connect(database_url) as connection:
@@ -87,7 +87,7 @@ def test_a_taken_name_stops_a_run_at_once_and_another_schema_is_the_way_out(
     assert len(profiles(elsewhere)) == 40
 
 
-def test_an_upgrade_minds_the_names_of_the_new_tables_only(database: Connection) -> None:
+def test_an_upgrade_checks_the_names_of_new_tables_only(database: Connection) -> None:
     script = "CREATE TABLE newcomer (a int);\nCREATE OR REPLACE VIEW current_profiles AS SELECT 1;"
     schema_check.check_names_free(database, script)
     database.execute("CREATE TABLE newcomer (a text)")
@@ -124,7 +124,7 @@ def test_an_upgrade_minds_the_names_of_the_new_tables_only(database: Connection)
         ),
     ],
 )
-def test_an_alteration_is_told_before_the_run_with_what_puts_it_right(
+def test_an_alteration_is_reported_before_the_run_with_its_correction(
     database_url: str, alteration: str, found: str
 ) -> None:
     with open_store(database_url) as store:
@@ -149,7 +149,7 @@ def test_an_alteration_is_told_before_the_run_with_what_puts_it_right(
         ),
     ],
 )
-def test_a_table_that_is_gone_or_made_anew_is_told(
+def test_a_missing_or_recreated_table_is_reported(
     database: Connection, alteration: str, found: str
 ) -> None:
     database.execute(alteration.encode())
@@ -158,7 +158,7 @@ def test_a_table_that_is_gone_or_made_anew_is_told(
     assert found in str(caught.value)
 
 
-def test_columns_of_ones_own_and_wider_types_are_fine(database: Connection) -> None:
+def test_added_columns_and_wider_types_are_fine(database: Connection) -> None:
     database.execute(
         "DROP VIEW current_profiles; ALTER TABLE customer_profiles ADD COLUMN agent text,"
         " ADD COLUMN region text NOT NULL DEFAULT 'north',"
@@ -168,7 +168,7 @@ def test_columns_of_ones_own_and_wider_types_are_fine(database: Connection) -> N
     schema_check.check_tables_unaltered(database)
 
 
-def test_many_alterations_are_told_in_one_message(database: Connection) -> None:
+def test_many_alterations_are_reported_in_one_message(database: Connection) -> None:
     database.execute("ALTER TABLE segment_definitions RENAME COLUMN share TO part")
     database.execute("ALTER TABLE segment_counts DROP COLUMN axis, DROP COLUMN segment CASCADE")
     with pytest.raises(DatabaseError, match=r"segment_definitions lacks .*; segment_counts lacks"):

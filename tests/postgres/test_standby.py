@@ -1,4 +1,4 @@
-"""A real standby: readers are served, and a run is refused at once, in plain words."""
+"""A real standby: readers are served, and a run fails at once, in plain words."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def standby(primary: Path) -> Iterator[Path]:
         yield home
 
 
-def test_a_run_on_a_standby_is_refused_and_readers_are_served(
+def test_a_run_on_a_standby_fails_and_readers_are_served(
     primary: Path, standby: Path, tmp_path: Path
 ) -> None:
     shop = make_shop(embedded.start(primary), make_model(tmp_path), tmp_path)

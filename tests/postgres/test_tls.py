@@ -1,4 +1,4 @@
-"""TLS with a real server and a CA of the test's own: the right one is let in, others are named."""
+"""TLS with a real server and a CA of the test's own: what is accepted, and what is reported."""
 
 from __future__ import annotations
 
@@ -105,36 +105,38 @@ def test_a_run_over_tls_with_the_server_checked(server: TlsServer, tmp_path: Pat
     assert shop.current_run() == [(1, 60)]
 
 
-def test_tls_is_taken_where_it_is_offered(server: TlsServer) -> None:
+def test_tls_is_used_if_the_server_offers_it(server: TlsServer) -> None:
     with postgres.connect(server.url()) as connection:
         query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert postgres.fetch_one(connection, query) == (True,)
 
 
-def test_a_certificate_of_another_ca_is_refused(server: TlsServer) -> None:
+def test_a_certificate_of_another_ca_is_rejected(server: TlsServer) -> None:
     for mode in ("verify-ca", "verify-full"):
-        refused(
+        assert_rejected(
             server.url(sslmode=mode, sslrootcert=server.other_ca),
             "a certificate that the CA of sslrootcert has not signed",
         )
 
 
-def test_a_certificate_of_another_host_is_refused(server: TlsServer) -> None:
+def test_a_certificate_of_another_host_is_rejected(server: TlsServer) -> None:
     url = server.url("127.0.0.1", sslmode="verify-full", sslrootcert=server.ca)
-    refused(url, "a certificate of another host", '"localhost"', '"127.0.0.1"')
+    assert_rejected(url, "a certificate of another host", '"localhost"', '"127.0.0.1"')
 
 
-def test_a_ca_that_is_not_there_is_named(server: TlsServer, tmp_path: Path) -> None:
+def test_a_missing_ca_file_is_named(server: TlsServer, tmp_path: Path) -> None:
     absent = tmp_path / "absent.pem"
     url = server.url(sslmode="verify-full", sslrootcert=absent)
-    refused(url, str(absent), "name the file of the server's CA with sslrootcert")
+    assert_rejected(url, str(absent), "name the file of the server's CA with sslrootcert")
 
 
-def test_a_server_that_wants_tls_says_so(server: TlsServer) -> None:
-    refused(server.url(sslmode="disable"), "does not let this user in without TLS", "verify-full")
+def test_a_server_that_requires_tls_is_explained(server: TlsServer) -> None:
+    assert_rejected(
+        server.url(sslmode="disable"), "does not let this user in without TLS", "verify-full"
+    )
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_asked_for(server: TlsServer) -> None:
+def test_a_server_without_tls_is_rejected_if_the_url_requires_tls(server: TlsServer) -> None:
     with postgres.connect(server.admin_url) as admin:
         admin.execute("ALTER SYSTEM SET ssl = off")
         try:
@@ -142,17 +144,17 @@ def test_a_server_without_tls_is_refused_where_tls_is_asked_for(server: TlsServe
             wait_for(lambda: postgres.fetch_one(admin, "SHOW ssl") == ("off",))
             for mode in ("require", "verify-full"):
                 url = server.url(sslmode=mode, sslrootcert=server.ca)
-                refused(url, "does not offer TLS", "ssl = on")
+                assert_rejected(url, "does not offer TLS", "ssl = on")
         finally:
             admin.execute("ALTER SYSTEM RESET ssl")
             admin.execute("SELECT pg_reload_conf()")
             wait_for(lambda: postgres.fetch_one(admin, "SHOW ssl") == ("on",))
 
 
-def refused(url: str, *said: str) -> None:
-    """The command says it in one line, and trying again would not help."""
+def assert_rejected(url: str, *parts: str) -> None:
+    """The command reports it in one line, and trying again would not help."""
     outcome = run_here("runs", "--database-url", url)
-    assert_refused(outcome, *said)
+    assert_refused(outcome, *parts)
     assert len(outcome.err.splitlines()) == 1
     with pytest.raises(DatabaseError) as caught:
         postgres.connect(url)
@@ -160,7 +162,7 @@ def refused(url: str, *said: str) -> None:
 
 
 def make_ca(folder: Path, name: str) -> Path:
-    """Certificate of a CA; its key lies beside it."""
+    """Certificate of a CA; its key is in the same folder."""
     certificate = folder / f"{name}.pem"
     key = certificate.with_suffix(".key")
     options = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}")
@@ -182,7 +184,7 @@ def make_certificate(folder: Path, ca: Path, data: Path) -> None:
 
 
 def command(user: str | None, *parts: object) -> None:
-    """Run a program, as another user where root may not; what it says is shown if it fails."""
+    """Run a program, as another user if root may not; its output is shown if it fails."""
     done = subprocess.run(
         [str(part) for part in parts],
         user=user,

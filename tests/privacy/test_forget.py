@@ -1,4 +1,4 @@
-"""A customer forgotten: gone from every table and file, and not let in again."""
+"""A forgotten customer: removed from every table and file, and kept out of later runs."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_nothing_of_a_customer_is_left_in_database_and_files(
     assert sorted(_files_with(tmp_path, "zz007")) == ["later.csv", "shop.csv"]
 
 
-def test_a_forgotten_customer_is_not_let_in_again(
+def test_a_forgotten_customer_does_not_come_back(
     capsys: pytest.CaptureFixture[str], database_url: str, tmp_path: Path
 ) -> None:
     lines = shop_lines(60)
@@ -113,7 +113,7 @@ def test_a_forgotten_customer_is_not_let_in_again(
 
 
 @pytest.mark.parametrize("customer_id", STRANGE)
-def test_any_id_is_forgotten_and_nobody_else(
+def test_any_id_can_be_forgotten_and_nobody_else_is(
     database: Connection, rows: Rows, tmp_path: Path, customer_id: str
 ) -> None:
     others = [*(other for other in STRANGE if other != customer_id), "zz", "q", "zzaaq"]
@@ -137,7 +137,7 @@ def test_any_id_is_forgotten_and_nobody_else(
     assert sorted(as_json) == sorted(as_yaml) == sorted(as_csv) == sorted(others)
 
 
-def test_stores_are_forgotten_in_one_by_one(
+def test_a_customer_is_forgotten_in_one_store_at_a_time(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     for store_id in ("default", "other"):
@@ -161,7 +161,7 @@ def test_stores_are_forgotten_in_one_by_one(
     assert not one.has("b")
 
 
-def test_once_more_says_that_they_were_forgotten(
+def test_a_second_time_reports_that_they_were_forgotten(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows
 ) -> None:
     _publish(database, rows, ["a", "b"])
@@ -177,7 +177,7 @@ def test_once_more_says_that_they_were_forgotten(
     assert "Nothing of the customer was found." in again.out
 
 
-def test_an_unknown_customer_is_refused_and_nothing_is_noted(
+def test_an_unknown_customer_is_an_error_and_nothing_is_recorded(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows
 ) -> None:
     url = ("--database-url", postgres.location(database))
@@ -191,7 +191,7 @@ def test_an_unknown_customer_is_refused_and_nothing_is_noted(
     assert rows_left == (0,)
 
 
-def test_without_a_terminal_it_must_be_told_yes(
+def test_without_a_terminal_yes_is_required(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows
 ) -> None:
     _publish(database, rows, ["a"])
@@ -201,9 +201,11 @@ def test_without_a_terminal_it_must_be_told_yes(
     assert runs.show_customer(database, "default", "a")
 
 
-@pytest.mark.parametrize(("answer", "told"), [("n", "Nothing was removed."), ("y", "is forgotten")])
+@pytest.mark.parametrize(
+    ("answer", "message"), [("n", "Nothing was removed."), ("y", "is forgotten")]
+)
 def test_on_a_terminal_it_asks(
-    database: Connection, database_url: str, rows: Rows, answer: str, told: str
+    database: Connection, database_url: str, rows: Rows, answer: str, message: str
 ) -> None:
     _publish(database, rows, ["a", "b"])
     ours, theirs = pty.openpty()
@@ -221,7 +223,7 @@ def test_on_a_terminal_it_asks(
         os.close(ours)
         os.close(theirs)
     assert "Remove customer 'a' of store 'default' for good?" in done.stderr
-    assert told in done.stdout
+    assert message in done.stdout
     assert (runs.show_customer(database, "default", "a") is None) == (answer == "y")
 
 
@@ -238,7 +240,7 @@ def test_a_customer_of_a_kept_run_only_is_found(database: Connection, rows: Rows
     assert _tables_with(database, "gone") == []
 
 
-def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
+def test_undo_rows_are_removed_and_a_rollback_brings_nobody_back(
     database: Connection, rows: Rows
 ) -> None:
     def publish(value: float, ids: list[str], previous: runs.PreviousRun | None) -> int:
@@ -272,7 +274,7 @@ def test_rows_kept_to_undo_a_run_go_and_a_rollback_brings_nobody_back(
     assert _tables_with(database, "zz") == []
 
 
-def test_what_is_kept_for_resume_goes(
+def test_what_is_kept_for_resume_is_removed(
     database: Connection, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "home"))
@@ -284,7 +286,7 @@ def test_what_is_kept_for_resume_goes(
     assert not folder.exists()
 
 
-def test_a_foreign_key_against_it_is_told_and_nothing_is_removed(
+def test_a_foreign_key_is_reported_and_nothing_is_removed(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     _publish(database, rows, ["a", "b"])

@@ -21,7 +21,7 @@ _PORT = 5432
 
 @contextmanager
 def losing_the_answer_to(word: bytes, url: str) -> Iterator[str]:
-    """URL by which the first connection that says `word` after a COPY hears nothing more."""
+    """URL of a proxy that gives no more answers once a client sends `word` after a COPY."""
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     server = Path(parts["host"]) / f".s.PGSQL.{_PORT}"
     with tempfile.TemporaryDirectory(prefix="segpipe-") as folder:
@@ -74,7 +74,7 @@ def _to_server(
 def _to_client(upstream: socket.socket, client: socket.socket, is_cut: threading.Event) -> None:
     with upstream, client, suppress(OSError):
         while data := upstream.recv(65536):
-            if is_cut.is_set():  # the server has done it, and says so to nobody
+            if is_cut.is_set():  # the server has done it, and the answer is lost
                 break
             client.sendall(data)
         client.shutdown(socket.SHUT_RDWR)

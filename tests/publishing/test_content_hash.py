@@ -1,4 +1,4 @@
-"""The number that tells whether a profile says something new."""
+"""The hash by which changed profiles are found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _changed(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBat
     return batch.set_column(batch.schema.get_field_index(name), name, values)
 
 
-def test_the_number_is_the_same_in_every_version(rows: Rows) -> None:
+def test_the_hash_is_the_same_in_every_version(rows: Rows) -> None:
     assert _hash(rows(["a"])) == KNOWN
     assert _hash(rows(["other"])) == KNOWN  # who it is does not matter
 
@@ -61,7 +61,7 @@ def test_a_strength_counts_to_four_decimals(rows: Rows) -> None:
             assert (_hash(other) != _hash(batch)) is is_other
 
 
-def test_any_single_change_gives_another_number(rows: Rows) -> None:
+def test_any_single_change_gives_another_hash(rows: Rows) -> None:
     batch = rows(["a"])
     others = {_hash(batch)}
     for metric, kind in METRICS.items():
@@ -77,11 +77,11 @@ def test_any_single_change_gives_another_number(rows: Rows) -> None:
     assert len(others) == 1 + 3 * len(METRICS) + 4 * len(AXES) + 1
 
 
-def test_zero_has_no_sign(rows: Rows) -> None:
+def test_minus_zero_is_zero(rows: Rows) -> None:
     assert _hash(rows(["a"], value=0.0)) == _hash(rows(["a"], value=-0.0))
 
 
-def test_segments_that_change_places_are_another_profile() -> None:
+def test_swapping_the_segments_of_two_axes_changes_the_hash() -> None:
     one, two = Customer("low", "high"), Customer("high", "low")
     found = content_hashes(batch_of({"a": one, "b": two}, MARCH), TWO_AXES).tolist()
     assert found[0] != found[1]

@@ -1,4 +1,4 @@
-"""The order in which rows are written: nobody is lost, and segments lie in runs."""
+"""The order in which rows are written: no row is lost, and rows of a segment are together."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_rows_are_the_same_whatever_the_batches(size: int) -> None:
     assert _rows(after) == _rows(list(sort_by_segment(_batches(400, 33), AXES)))
 
 
-def test_the_axes_that_are_asked_for_most_come_first() -> None:
+def test_the_axes_that_are_queried_most_come_first() -> None:
     rows = _rows(list(sort_by_segment(_batches(400, 50), AXES)))
     keys = [
         (row["purchase_value"], row["loyalty_trajectory"], row["repurchase_behavior"])
@@ -56,14 +56,14 @@ def test_the_axes_that_are_asked_for_most_come_first() -> None:
     assert alike == sorted(alike)  # ties as they came
 
 
-def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_sorted_in_groups_of_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy, "_SORTED_ROWS", 100)
     ids = [row["customer_id"] for row in _rows(list(sort_by_segment(_batches(400, 50), AXES)))]
     for start in range(0, 400, 100):
         assert {*ids[start : start + 100]} == {f"c{n:04d}" for n in range(start, start + 100)}
 
 
-def test_nobody_at_all() -> None:
+def test_no_rows_are_sorted_to_no_rows() -> None:
     assert list(sort_by_segment([], AXES)) == []
     [empty] = sort_by_segment([_batches(4, 4)[0].slice(0, 0)], AXES)
     assert empty.num_rows == 0

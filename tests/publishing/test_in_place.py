@@ -1,4 +1,4 @@
-"""Rows changed where they are: the same profiles as by a swap, and no more written than changed."""
+"""Rows changed in place: the same profiles as by a swap, and only changed rows are written."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ def test_the_profiles_are_those_of_a_swap(database: Connection, absent: str) -> 
             " WHERE run_id = %s ORDER BY 1, 2",
             [infos[-1].run_id],
         )
-        told = [(info.n_published, info.n_inserted, info.transitions) for info in infos]
-        found.append((profiles, state.measures, counted, told))
+        numbers = [(info.n_published, info.n_inserted, info.transitions) for info in infos]
+        found.append((profiles, state.measures, counted, numbers))
     assert found[0] == found[1]
 
 
-def test_an_old_name_for_another_segment_is_a_move_though_the_row_is_equal(
+def test_an_old_name_for_another_segment_is_a_move_even_if_the_row_is_equal(
     shop: Shop, database: Connection
 ) -> None:
     shop.publish({"a": Customer("whale"), "b": Customer("mid_tier")}, MARCH)
@@ -137,7 +137,7 @@ def test_an_old_name_for_another_segment_is_a_move_though_the_row_is_equal(
     assert shop.remembered("a") == ({VALUE: "whale"}, {VALUE: "2025-03-01"}, "2025-03-01")
 
 
-def test_who_was_absent_is_there_again_though_nothing_changed(
+def test_a_customer_who_returns_is_present_again_even_if_nothing_changed(
     shop: Shop, database: Connection
 ) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
@@ -147,14 +147,14 @@ def test_who_was_absent_is_there_again_though_nothing_changed(
     assert database.execute("SELECT count(*) FROM current_profiles").fetchall() == [(2,)]
 
 
-def test_rows_of_an_earlier_version_are_written_anew(shop: Shop, database: Connection) -> None:
+def test_rows_of_an_earlier_version_are_written_again(shop: Shop, database: Connection) -> None:
     shop.publish(_population(5), MARCH)
     database.execute(b"UPDATE customer_profiles SET content_hash = 0")
     assert shop.publish(_population(5), MARCH, is_repeated=True).n_updated == 5
     assert shop.publish(_population(5), MARCH, is_repeated=True).n_unchanged == 5
 
 
-def test_figures_of_who_is_deleted_go_and_come_back_with_the_run_before(
+def test_measures_of_deleted_customers_come_back_with_a_rollback(
     shop: Shop, database: Connection
 ) -> None:
     shop.publish({"a": Customer(), "gone": Customer(n_orders=7)}, MARCH)
@@ -166,7 +166,7 @@ def test_figures_of_who_is_deleted_go_and_come_back_with_the_run_before(
     assert before.measures["gone"] == {"n_orders": 7.0, "lifetime_value": 100.0}
 
 
-def test_who_is_absent_keeps_figures_where_the_measures_are_others(
+def test_absent_customers_keep_their_measures_when_others_are_added(
     shop: Shop, database: Connection
 ) -> None:
     shop.publish({"a": Customer(), "absent": Customer(n_orders=7)}, MARCH)
@@ -183,14 +183,14 @@ def test_who_is_absent_keeps_figures_where_the_measures_are_others(
 
 
 @pytest.mark.parametrize("is_repeated", [False, True])
-def test_a_run_that_is_refused_leaves_nothing(
+def test_a_run_that_a_check_stops_changes_nothing(
     shop: Shop, database: Connection, *, is_repeated: bool
 ) -> None:
     first = shop.publish(_population(30), MARCH)
     before = state_of(database)
     seen: list[dict[str, dict[str, float]]] = []
 
-    def refuse(counts: SegmentCounts) -> None:
+    def fail(counts: SegmentCounts) -> None:
         seen.append(counts.shares())
         raise GateError("Too many whales.")
 
@@ -206,12 +206,12 @@ def test_a_run_that_is_refused_leaves_nothing(
                 axes=AXES,
                 previous=PreviousRun(first.run_id, {}, is_repeated),
                 measures=[measures_of(customers, "gap_trend")],
-                check=refuse,
+                check=fail,
             ),
         )
     assert seen == [{VALUE: {"whale": 1.0}, TREND: {"steady": 1.0}}]
     assert state_of(database) == before
-    runs.fail_run(database, run_id, "gates", "refused")
+    runs.fail_run(database, run_id, "gates", "stopped")
     with runs.hold_store(database, "default", wait=False, notify=print):
         assert tables_of(database) == named_tables(database)
         assert len(tables_of(database)) == 2
@@ -219,7 +219,9 @@ def test_a_run_that_is_refused_leaves_nothing(
 
 
 @pytest.mark.parametrize("column", [f"{VALUE}_strength", "lifetime_value", "total_orders"])
-def test_what_is_not_a_number_is_refused(shop: Shop, database: Connection, column: str) -> None:
+def test_a_value_that_is_not_a_number_stops_the_run(
+    shop: Shop, database: Connection, column: str
+) -> None:
     first = shop.publish({"a": Customer()}, MARCH)
     before = state_of(database)
     batch = batch_of({"a": Customer()}, MARCH)

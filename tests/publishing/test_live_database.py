@@ -1,4 +1,4 @@
-"""What a live database does to a run: a plain line, nothing lost, and the next run succeeds."""
+"""Failures of a live database: one plain line, nothing is lost, and the next run succeeds."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def served_shop(home: Path, model: Path, tmp_path: Path) -> Shop:
     return make_shop(embedded.start(home), model, tmp_path)
 
 
-def test_a_connection_that_is_lost_in_the_middle_of_copy(shop: Shop) -> None:
+def test_a_connection_lost_during_copy_fails_the_run(shop: Shop) -> None:
     with held(shop) as run:
         run.end_every_backend()
         assert_refused(run.outcome(), "The connection was lost", "run the command again")
@@ -63,7 +63,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_copy(shop: Shop) -> None:
     assert_previous_then_next(shop)
 
 
-def test_a_connection_that_is_lost_once_is_opened_again(shop: Shop) -> None:
+def test_a_connection_lost_once_is_opened_again(shop: Shop) -> None:
     with held(shop) as run:
         run.end_backends()
         run.release()
@@ -74,7 +74,7 @@ def test_a_connection_that_is_lost_once_is_opened_again(shop: Shop) -> None:
     assert shop.current_run() == [(2, 70)]
 
 
-def test_a_connection_that_is_lost_before_anything_is_published(shop: Shop) -> None:
+def test_a_connection_lost_before_publication_is_reported(shop: Shop) -> None:
     with postgres.connect(shop.url) as admin, admin.transaction():
         admin.execute("LOCK TABLE segment_definitions")  # which a run reads when it has begun
         process = start(shop)
@@ -90,7 +90,7 @@ def test_a_connection_that_is_lost_before_anything_is_published(shop: Shop) -> N
     assert_previous_then_next(shop)
 
 
-def test_a_server_that_is_stopped_at_once_while_a_run_publishes(
+def test_a_server_stopped_during_publication_keeps_the_last_results(
     served_shop: Shop, home: Path
 ) -> None:
     with held(served_shop) as run:
@@ -121,7 +121,7 @@ def stop_at_once(home: Path) -> None:
     wait_for(lambda: not (home / "pg" / "postmaster.pid").exists())
 
 
-def test_the_timeouts_of_a_role_cut_no_run_short(shop: Shop) -> None:
+def test_the_timeouts_of_a_role_do_not_end_a_run(shop: Shop) -> None:
     with postgres.connect(shop.url) as admin:
         for name in ("statement_timeout", "idle_session_timeout", "lock_timeout"):
             where = f"ALTER ROLE CURRENT_USER IN DATABASE {database(shop)}"
@@ -133,7 +133,7 @@ def test_the_timeouts_of_a_role_cut_no_run_short(shop: Shop) -> None:
     assert outcome.status == 0, outcome.err
 
 
-def test_a_disk_that_is_full_in_the_middle_of_copy(model: Path, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_during_copy_fails_the_run(model: Path, tmp_path: Path) -> None:
     with small_disk("110m") as folder:
         shop = make_shop(embedded.start(folder), model, tmp_path)
         filler = folder / "filler"

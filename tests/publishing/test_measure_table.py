@@ -82,7 +82,7 @@ def _ledger(database: Connection) -> list[int]:
     return [run_id for (run_id,) in found]
 
 
-def test_every_figure_comes_back_as_it_was(database: Connection, rows: Rows) -> None:
+def test_every_measure_is_read_back_as_it_was_written(database: Connection, rows: Rows) -> None:
     batch = _batch(IDS, n_orders=FIGURES, gap_trend=FIGURES[::-1])
     run_id = _publish(database, rows, IDS, [batch.slice(0, 3), batch.slice(3)])
     for customer_id, first, second in zip(IDS, FIGURES, FIGURES[::-1], strict=True):
@@ -92,7 +92,7 @@ def test_every_figure_comes_back_as_it_was(database: Connection, rows: Rows) -> 
     assert runs.read_measures(database, "elsewhere", run_id, "a") is None
 
 
-def test_a_row_is_the_bytes_of_copys_binary_format() -> None:
+def test_a_row_has_the_bytes_of_the_binary_copy_format() -> None:
     batch = _batch(["left out", "ab"], n_orders=[9.0, 3.0], mean_gap_days=[1.0, None]).slice(1)
     made = struct.pack(">hi2sidi", 3, 2, b"ab", 8, 3.0, -1)
     assert bytes(copy_rows(batch, ["n_orders", "mean_gap_days"])) == made
@@ -105,14 +105,14 @@ def test_a_customer_has_one_row(database: Connection, rows: Rows) -> None:
     assert _tables(database) == []
 
 
-def test_the_previous_runs_measures_are_kept_and_older_ones_dropped(
+def test_measures_of_kept_runs_stay_and_older_ones_are_dropped(
     database: Connection, rows: Rows
 ) -> None:
     runs = [_publish(database, rows, ["a", "b"]) for _ in range(4)]
     assert _tables(database) == _ledger(database) == runs[-3:]
 
 
-def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
+def test_a_carried_over_customer_keeps_the_measures_that_still_exist(
     database: Connection, rows: Rows
 ) -> None:
     both = _batch(["a", "gone"], n_orders=[1.0, 7.0], gap_trend=[0.5, None], price_spread=[0.2] * 2)
@@ -128,23 +128,23 @@ def test_a_carried_over_customer_keeps_the_figures_that_are_still_known(
     }
 
 
-def test_the_runs_own_figures_go_before_those_in_force(database: Connection, rows: Rows) -> None:
+def test_a_runs_own_measures_come_before_the_current_ones(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[1.0])])
     second = _publish(database, rows, ["a"], [_batch(["a"], n_orders=[2.0])])
     found = [runs.read_measures(database, "default", run, "a") for run in (first, second)]
     assert found == [{"n_orders": 1.0}, {"n_orders": 2.0}]
 
 
-def test_a_deleted_customers_figures_go_with_the_profile(database: Connection, rows: Rows) -> None:
+def test_a_deleted_customers_measures_are_deleted_with_the_profile(
+    database: Connection, rows: Rows
+) -> None:
     _publish(database, rows, ["a", "gone"])
     last = _publish(database, rows, ["a"], absent="delete")
     query = f"SELECT customer_id FROM {_name(database, last)}"
     assert database.execute(query.encode()).fetchall() == [("a",)]
 
 
-def test_rows_that_are_updated_in_place_have_their_figures_too(
-    database: Connection, rows: Rows
-) -> None:
+def test_rows_updated_in_place_have_measures_too(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a", "gone"])
     database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
     for n_orders in (3.0, 4.0, 5.0):
@@ -172,9 +172,7 @@ def test_a_run_without_measures_has_no_table(database: Connection, rows: Rows) -
     assert first < later[0] < later[-1]
 
 
-def test_measures_that_fail_leave_the_previous_run_in_force(
-    database: Connection, rows: Rows
-) -> None:
+def test_measures_that_fail_keep_the_last_results_live(database: Connection, rows: Rows) -> None:
     def failing() -> Iterator[pa.RecordBatch]:
         yield _batch(["a"], n_orders=[5.0])
         raise RuntimeError("no more")
@@ -186,7 +184,7 @@ def test_measures_that_fail_leave_the_previous_run_in_force(
     assert _tables(database) == _ledger(database) == [first]
 
 
-def test_the_timeouts_of_a_role_do_not_cut_the_measures_short(
+def test_the_timeouts_of_a_role_do_not_end_the_writing_of_measures(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
     def slow() -> Iterator[pa.RecordBatch]:
@@ -204,7 +202,7 @@ def test_the_timeouts_of_a_role_do_not_cut_the_measures_short(
     assert runs.read_measures(database, "default", run_id, "b") == {"n_orders": 6.0}
 
 
-def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, rows: Rows) -> None:
+def test_a_dropped_table_counts_as_none(database: Connection, rows: Rows) -> None:
     first = _publish(database, rows, ["a", "gone"])
     database.execute(f"DROP TABLE {_name(database, first)}".encode())
     assert runs.read_measures(database, "default", first, "a") is None
@@ -213,7 +211,9 @@ def test_a_table_that_somebody_dropped_is_as_good_as_none(database: Connection, 
     assert runs.read_measures(database, "default", first, "gone") is None
 
 
-def test_the_measures_are_the_owners_alone_until_granted(database: Connection, rows: Rows) -> None:
+def test_only_the_owner_reads_measures_until_others_are_granted(
+    database: Connection, rows: Rows
+) -> None:
     run_id = _publish(database, rows, ["a"])
     database.execute("GRANT SELECT ON customer_profiles, segmentation_runs TO pg_monitor")
     with database.transaction(force_rollback=True):
@@ -223,7 +223,7 @@ def test_the_measures_are_the_owners_alone_until_granted(database: Connection, r
             runs.read_measures(database, "default", run_id, "a")
 
 
-def test_the_batches_hold_what_the_model_needs() -> None:
+def test_the_batches_have_the_measures_that_the_model_needs() -> None:
     scale = FeatureScale("mean_gap_days", "log", 1.0, 0.0, 1.0, 0.5, 1.0)
     axis = AxisModel("own", "marketing", "weak", None, 0.3, (), (scale,), (), "no_structure")
     model = Model(1, (), "UTC", REFERENCE, (axis,))

@@ -1,4 +1,4 @@
-"""One customer stored between two runs: written and counted as a run would have."""
+"""One customer stored between two runs: written and counted as a run would have done."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _second(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_new_customer_is_written_as_a_run_would_have(database: Connection) -> None:
+def test_a_new_customer_is_written_as_a_run_would_write_them(database: Connection) -> None:
     comes = Customer('a "whale" \\ of\ttabs', trend="steady", value=12.3456, n_orders=2)
     states: list[State] = []
     for store_id in ("by run", "by request"):
@@ -67,7 +67,7 @@ def test_a_new_customer_is_written_as_a_run_would_have(database: Connection) -> 
     assert by_request.profiles[0]["first_seen_on"] == MARCH
 
 
-def test_a_known_customer_keeps_their_past_and_their_move_is_remembered(shop: Shop) -> None:
+def test_a_known_customer_keeps_their_history_and_their_move_is_recorded(shop: Shop) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     before = profile(shop, "a")
     store(shop, "a", Customer("whale", value=900.0, n_orders=9), APRIL)
@@ -86,7 +86,7 @@ def test_a_known_customer_keeps_their_past_and_their_move_is_remembered(shop: Sh
     assert_counts_are_true(shop.database)
 
 
-def test_the_counts_are_those_of_the_profiles_whatever_is_stored(shop: Shop) -> None:
+def test_the_counts_match_the_profiles_after_any_customer(shop: Shop) -> None:
     draw = np.random.default_rng(7)
     ids = [f"c{n}" for n in range(12)]
 
@@ -105,14 +105,14 @@ def test_the_counts_are_those_of_the_profiles_whatever_is_stored(shop: Shop) -> 
         assert_counts_are_true(shop.database)
 
 
-def test_a_segment_that_is_left_by_all_has_no_count(shop: Shop) -> None:
+def test_a_segment_that_everybody_left_has_no_count(shop: Shop) -> None:
     shop.publish({"a": Customer("whale")}, MARCH)
     store(shop, "a", Customer("low_value"))
     rows = shop.database.execute("SELECT segment FROM segment_counts WHERE axis = %s", [VALUE])
     assert rows.fetchall() == [("low_value",)]
 
 
-def test_an_absent_customer_is_back(shop: Shop) -> None:
+def test_an_absent_customer_is_present_again(shop: Shop) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     shop.publish({"a": Customer()}, APRIL)
     assert profile(shop, "b")["absent_since_run_id"] == 2
@@ -122,7 +122,7 @@ def test_an_absent_customer_is_back(shop: Shop) -> None:
     assert_counts_are_true(shop.database)
 
 
-def test_only_the_run_in_force_takes_customers(shop: Shop) -> None:
+def test_customers_are_stored_for_the_current_run_only(shop: Shop) -> None:
     with pytest.raises(RunReplacedError, match="none is"):
         persist(shop.database, "default", 1, assigned("new", Customer()))
     shop.publish({"a": Customer()}, MARCH)
@@ -148,7 +148,9 @@ def test_a_run_at_work_is_not_waited_for(shop: Shop, database_url: str) -> None:
     assert profile(shop, "new")
 
 
-def test_customers_stored_at_once_wait_for_each_other(shop: Shop, database_url: str) -> None:
+def test_customers_stored_at_the_same_time_wait_for_each_other(
+    shop: Shop, database_url: str
+) -> None:
     shop.publish({"a": Customer()}, MARCH)
     define(shop)
 
@@ -163,17 +165,17 @@ def test_customers_stored_at_once_wait_for_each_other(shop: Shop, database_url: 
     assert len(state_of(shop.database).profiles) == 41
 
 
-def test_figures_that_are_missing_or_unknown_to_the_run_are_left_out(shop: Shop) -> None:
+def test_measures_that_are_missing_or_unknown_to_the_run_are_left_out(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
-    told = replace(assigned("new", Customer()), measures={"n_orders": None, "of_tomorrow": 1.0})
-    persist(shop.database, "default", 1, told)
+    unusual = replace(assigned("new", Customer()), measures={"n_orders": None, "of_tomorrow": 1.0})
+    persist(shop.database, "default", 1, unusual)
     assert runs.read_measures(shop.database, "default", 1, "new") == {
         "n_orders": None,
         "lifetime_value": None,
     }
 
 
-def test_a_run_without_measures_takes_customers_too(shop: Shop) -> None:
+def test_a_customer_is_stored_for_a_run_without_measures(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH, measures=[])
     store(shop, "new", Customer())
     shop.database.execute("UPDATE segmentation_runs SET measures_table = 'dropped_by_hand'")
@@ -182,7 +184,7 @@ def test_a_run_without_measures_takes_customers_too(shop: Shop) -> None:
     assert_counts_are_true(shop.database)
 
 
-def test_columns_of_its_users_stay_as_they_are(shop: Shop) -> None:
+def test_columns_that_users_added_keep_their_values(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     shop.database.execute("ALTER TABLE customer_profiles ADD COLUMN note text")
     shop.database.execute("UPDATE customer_profiles SET note = 'call her'")
@@ -190,7 +192,7 @@ def test_columns_of_its_users_stay_as_they_are(shop: Shop) -> None:
     assert profile(shop, "a")["note"] == "call her"
 
 
-def test_who_alters_the_table_is_not_waited_for_long(
+def test_a_session_that_alters_the_table_is_waited_for_briefly(
     shop: Shop, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules["segpipe.publishing.one_customer"], "_LOCK_TIMEOUT", "50ms")
@@ -210,7 +212,7 @@ WRITES = (
 )
 
 
-def test_the_rights_that_are_needed_are_those_of_the_tables(shop: Shop) -> None:
+def test_privileges_on_the_tables_are_enough(shop: Shop) -> None:
     database, role = shop.database, f"service_{uuid4().hex}"
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)

@@ -1,4 +1,4 @@
-"""A stored customer in what comes after: the next run, a rollback, and being forgotten."""
+"""What later happens to a stored customer: the next run, a rollback, and being forgotten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["shop"]
 
 
 @pytest.mark.parametrize("is_repeated", [False, True])
-def test_the_next_run_takes_the_customer_on(shop: Shop, *, is_repeated: bool) -> None:
+def test_the_next_run_updates_the_customer(shop: Shop, *, is_repeated: bool) -> None:
     there = {"a": Customer(), "b": Customer()}
     shop.publish(there, MARCH)
     store(shop, "new", Customer("whale"))
@@ -45,7 +45,7 @@ def test_the_next_run_without_the_customer_keeps_them_as_absent(
 
 
 @pytest.mark.parametrize("is_repeated", [False, True])
-def test_a_rollback_takes_away_what_was_stored_since(shop: Shop, *, is_repeated: bool) -> None:
+def test_a_rollback_removes_customers_stored_since(shop: Shop, *, is_repeated: bool) -> None:
     shop.publish({name: Customer() for name in "abcd"}, MARCH)
     define(shop)
     store(shop, "early", Customer("whale", value=7.0))
@@ -64,7 +64,7 @@ def test_a_rollback_takes_away_what_was_stored_since(shop: Shop, *, is_repeated:
     assert_counts_are_true(shop.database)
 
 
-def test_a_rollback_keeps_what_was_stored_before_the_run(shop: Shop) -> None:
+def test_a_rollback_keeps_customers_stored_before_the_run(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)
     store(shop, "new", Customer())
@@ -77,7 +77,7 @@ def test_a_rollback_keeps_what_was_stored_before_the_run(shop: Shop) -> None:
     assert_counts_are_true(shop.database)
 
 
-def test_a_forgotten_customer_is_gone_and_is_not_stored_again(shop: Shop) -> None:
+def test_a_forgotten_customer_is_removed_and_not_stored_again(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     shop.publish({"a": Customer("whale")}, MARCH, is_repeated=True)
     store(shop, "new", Customer())

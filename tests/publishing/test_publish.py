@@ -1,4 +1,4 @@
-"""Publishing on a real PostgreSQL: what is kept, what is changed, and what nobody may see."""
+"""Publishing on a real PostgreSQL: what is kept, what changes, and what nobody may see."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _profile(
     return profile
 
 
-def test_a_row_holds_what_the_batch_held(database: Connection, rows: Rows) -> None:
+def test_a_row_has_the_values_of_the_batch(database: Connection, rows: Rows) -> None:
     info = _publish(database, [rows(["a", "b"], value=12.5)])
     assert _counts(info) == (2, 2, 0, 0, 0)
     profile = _profile(database, "a")
@@ -90,7 +90,9 @@ def test_a_row_holds_what_the_batch_held(database: Connection, rows: Rows) -> No
     }
 
 
-def test_a_second_run_keeps_created_at_and_who_is_absent(database: Connection, rows: Rows) -> None:
+def test_a_second_run_keeps_created_at_and_absent_customers(
+    database: Connection, rows: Rows
+) -> None:
     first = _publish(database, [rows(["stays", "goes"])])
     before = {name: _profile(database, name) for name in ("stays", "goes")}
     second = _publish(database, [rows(["stays"], value=99.0), rows(["comes"])])
@@ -113,7 +115,7 @@ def test_a_second_run_keeps_created_at_and_who_is_absent(database: Connection, r
     assert _profile(database, "goes")["absent_since_run_id"] is None
 
 
-def test_absent_customers_go_where_that_is_asked(database: Connection, rows: Rows) -> None:
+def test_absent_customers_are_deleted_on_request(database: Connection, rows: Rows) -> None:
     _publish(database, [rows(["stays", "goes"])])
     assert _counts(_publish(database, [rows(["stays"])], absent="delete")) == (1, 0, 1, 0, 1)
     assert runs.show_customer(database, "default", "goes") is None
@@ -161,14 +163,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("store_id", HOSTILE)
-def test_any_store_has_its_partition(database: Connection, rows: Rows, store_id: str) -> None:
+def test_every_store_has_its_own_partition(database: Connection, rows: Rows, store_id: str) -> None:
     for _ in range(2):
         info = _publish(database, [rows(["a"])], store_id=store_id)
     assert info.n_updated == 1
     assert _profile(database, "a", store_id)["store_id"] == store_id
 
 
-def test_any_customer_id_comes_back_as_it_was(database: Connection, rows: Rows) -> None:
+def test_any_customer_id_is_stored_unchanged(database: Connection, rows: Rows) -> None:
     _publish(database, [rows(HOSTILE)])
     assert _publish(database, [rows(HOSTILE[1:])]).n_updated == len(HOSTILE) - 1
     found = database.execute("SELECT customer_id FROM customer_profiles").fetchall()
@@ -176,7 +178,7 @@ def test_any_customer_id_comes_back_as_it_was(database: Connection, rows: Rows) 
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_any_segment_name_comes_back_as_it_was(database: Connection, rows: Rows, name: str) -> None:
+def test_any_segment_name_is_stored_unchanged(database: Connection, rows: Rows, name: str) -> None:
     batch = rows(["a"], segments={"purchase_value": name})
     definition = runs.SegmentDefinition("purchase_value", 3, name, "segment", "d", {"f": 1.5}, 0.5)
     run_id = runs.start_run(database, "default")
@@ -218,7 +220,7 @@ def test_segments_are_counted_over_all_batches(database: Connection, rows: Rows)
     assert found == [("modest", 2, 0.3), ("whale", 2, 20.0)]
 
 
-def test_two_stores_live_side_by_side(database: Connection, rows: Rows) -> None:
+def test_two_stores_do_not_touch_each_other(database: Connection, rows: Rows) -> None:
     _publish(database, [rows(["a"], 1.0)], store_id="north")
     _publish(database, [rows(["a"], 2.0)], store_id="south")
     _publish(database, [rows(["b"], 3.0)], store_id="north", absent="delete")
@@ -228,7 +230,7 @@ def test_two_stores_live_side_by_side(database: Connection, rows: Rows) -> None:
     assert found == [("north", "b", 3.0), ("south", "a", 2.0)]
 
 
-def test_a_model_comes_back_to_the_letter(database: Connection, rows: Rows) -> None:
+def test_a_model_is_stored_unchanged(database: Connection, rows: Rows) -> None:
     model = {"z": [1e300, 1e16, -0.0, 0.1, 1.0, 5e-324], "a": {"ü": None, "b": True}}
     run_id = runs.start_run(database, "default")
     publishing.publish(
@@ -238,7 +240,7 @@ def test_a_model_comes_back_to_the_letter(database: Connection, rows: Rows) -> N
     assert runs.read_model(database, -1) is None
 
 
-def test_the_ledger_tells_what_became_of_a_run(database: Connection) -> None:
+def test_the_ledger_has_what_happened_to_a_run(database: Connection) -> None:
     facts = runs.RunFacts(as_of=date(2024, 1, 2), seed=42, parameters={"a": 1})
     run_id = runs.start_run(database, "default", facts)
     runs.record_facts(database, run_id, runs.RunFacts(rows_read=7, parameters={"b": 2}))
@@ -257,7 +259,7 @@ def test_the_ledger_tells_what_became_of_a_run(database: Connection) -> None:
     assert stored == [({"a": 1, "b": 2}, {"ü": 1})]
 
 
-def test_what_is_not_a_number_is_never_published(database: Connection, rows: Rows) -> None:
+def test_a_value_that_is_not_a_number_is_never_published(database: Connection, rows: Rows) -> None:
     batch = rows(["a"])
     broken = {
         "lifetime_value": pa.array([float("nan")]),
@@ -272,7 +274,9 @@ def test_what_is_not_a_number_is_never_published(database: Connection, rows: Row
     assert runs.latest_published(database, "default") is None
 
 
-def test_a_failure_in_the_batches_leaves_the_previous_run(database: Connection, rows: Rows) -> None:
+def test_a_failure_in_the_batches_keeps_the_last_results_live(
+    database: Connection, rows: Rows
+) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         yield rows(["a"], value=2.0)
         raise InputError("The stage before has failed.")
@@ -284,12 +288,12 @@ def test_a_failure_in_the_batches_leaves_the_previous_run(database: Connection, 
     assert _publish(database, [rows(["a"], value=3.0)]).n_updated == 1
 
 
-def test_the_same_customer_twice_is_refused(database: Connection, rows: Rows) -> None:
+def test_the_same_customer_twice_fails_the_run(database: Connection, rows: Rows) -> None:
     with pytest.raises(DatabaseError, match="is there twice"):
         _publish(database, [rows(["a"]), rows(["a"])])
 
 
-def test_a_backend_killed_in_the_middle_leaves_the_previous_run(
+def test_a_backend_killed_during_publication_keeps_the_last_results_live(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
     _publish(database, [rows(["a"], value=1.0)])

@@ -1,4 +1,4 @@
-"""Publishing among others: locks, their own indexes and keys, and roles."""
+"""Publishing while others use the tables: locks, their indexes and keys, and roles."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _publish(
     )
 
 
-def test_indexes_and_grants_of_their_own_survive(database: Connection, rows: Rows) -> None:
+def test_indexes_and_grants_of_users_survive(database: Connection, rows: Rows) -> None:
     _publish(database, rows, ["a"])
     database.execute(
         """
@@ -71,7 +71,7 @@ def _n_partition_indexes(database: Connection) -> int:
         ("ALTER TABLE customer_profiles ADD note text DEFAULT 'x'", "columns of your own"),
     ],
 )
-def test_rows_are_updated_in_place_where_the_partition_must_stay(
+def test_rows_are_updated_in_place_if_the_partition_must_stay(
     database: Connection, rows: Rows, addition: str, reason: str
 ) -> None:
     first = _publish(database, rows, ["stays", "goes"])
@@ -103,7 +103,7 @@ def test_a_referenced_customer_is_not_deleted(database: Connection, rows: Rows) 
         _publish(database, rows, ["b"], absent="delete")
 
 
-def test_a_reader_who_never_lets_go_stops_the_run_and_not_the_others(
+def test_a_reader_who_keeps_the_lock_fails_the_run_and_not_other_readers(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
     _publish(database, rows, ["a"])
@@ -152,7 +152,9 @@ def _wait_for_a_waiting_lock(database_url: str) -> None:
             pass
 
 
-def test_two_stores_publish_at_once(database: Connection, database_url: str, rows: Rows) -> None:
+def test_two_stores_publish_at_the_same_time(
+    database: Connection, database_url: str, rows: Rows
+) -> None:
     both = threading.Barrier(2)
 
     def publish(store_id: str) -> None:
@@ -205,7 +207,7 @@ def test_a_database_without_tables_names_the_command(database_url: str) -> None:
         runs.start_run(connection, "default")
 
 
-def test_the_defaults_of_a_role_do_not_cut_a_publication_short(
+def test_the_defaults_of_a_role_do_not_end_a_publication(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
     options = (

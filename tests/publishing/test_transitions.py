@@ -1,4 +1,4 @@
-"""Who moved, why, and what a profile remembers: by hand on few customers, and against SQL."""
+"""Who moved, why, and the history of a profile: by hand on few customers, and against SQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shop(database: Connection) -> Shop:
     return Shop(database)
 
 
-def test_each_move_has_its_cause_and_its_money(shop: Shop, database: Connection) -> None:
+def test_each_move_has_its_cause_and_lifetime_value(shop: Shop, database: Connection) -> None:
     still = Customer()
     first = shop.publish(
         dict.fromkeys(("buyer", "asker", "sleeper", "judged", "stays"), still), MARCH
@@ -77,14 +77,14 @@ def test_each_move_has_its_cause_and_its_money(shop: Shop, database: Connection)
         {"has_new_ticket": True},
     ],
 )
-def test_whatever_a_customer_does_is_behaviour(shop: Shop, changed: dict[str, Any]) -> None:
+def test_anything_a_customer_does_is_behaviour(shop: Shop, changed: dict[str, Any]) -> None:
     shop.publish({"a": Customer()}, MARCH)
     moved = replace(Customer("low_value", rescored="low_value"), **changed)
     (transition,) = shop.publish({"a": moved}, APRIL).transitions
     assert transition.cause == "behaviour"
 
 
-def test_without_a_model_to_ask_a_move_is_the_models(shop: Shop) -> None:
+def test_without_a_previous_model_the_cause_is_model(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     (transition,) = shop.publish({"a": Customer("whale", n_orders=9)}, APRIL).transitions
     assert transition.cause == "model"
@@ -102,7 +102,7 @@ def test_a_rename_is_no_move(shop: Shop) -> None:
     assert shop.remembered("a")[0] == {VALUE: "middling"}
 
 
-def test_a_new_segment_under_the_name_of_one_that_is_no_more_is_another(shop: Shop) -> None:
+def test_a_new_segment_with_the_name_of_a_former_one_is_another_segment(shop: Shop) -> None:
     shop.publish({"a": Customer("whale"), "b": Customer("whale")}, MARCH)
     now = {"a": Customer("whale", rescored="whale"), "b": Customer("whale", rescored="mid_tier")}
     second = shop.publish(now, APRIL, {VALUE: {"whale": None, "mid_tier": "mid_tier"}})
@@ -113,7 +113,7 @@ def test_a_new_segment_under_the_name_of_one_that_is_no_more_is_another(shop: Sh
     assert shop.remembered("a") == ({VALUE: "whale"}, {VALUE: "2025-04-01"}, "2025-03-01")
 
 
-def test_who_was_absent_and_returns_is_compared_with_the_row_that_was_kept(shop: Shop) -> None:
+def test_a_customer_who_returns_is_compared_with_their_kept_row(shop: Shop) -> None:
     shop.publish({"goes": Customer(), "idles": Customer(), "stays": Customer()}, MARCH)
     kept = shop.publish({"stays": Customer("whale", rescored="whale")}, APRIL)
     assert (kept.n_absent_kept, len(kept.transitions)) == (2, 1)
@@ -132,7 +132,7 @@ def test_who_was_absent_and_returns_is_compared_with_the_row_that_was_kept(shop:
     assert shop.remembered("stays")[1:] == ({VALUE: "2025-04-01"}, "2025-03-01")
 
 
-def test_the_segment_before_the_present_one_is_remembered_until_the_next_move(shop: Shop) -> None:
+def test_the_previous_segment_stays_until_the_next_move(shop: Shop) -> None:
     for as_of, segment in zip((MARCH, APRIL, MAY), ("mid_tier", "whale", "whale"), strict=True):
         shop.publish({"a": Customer(segment, rescored="x")}, as_of)
     assert shop.remembered("a") == ({VALUE: "mid_tier"}, {VALUE: "2025-04-01"}, "2025-03-01")
@@ -143,7 +143,7 @@ def test_the_segment_before_the_present_one_is_remembered_until_the_next_move(sh
     assert shop.remembered("a") == (before, in_june, "2025-03-01")
 
 
-def test_an_axis_that_joins_moves_nobody(shop: Shop) -> None:
+def test_a_new_axis_moves_nobody(shop: Shop) -> None:
     shop.publish({"a": Customer()}, MARCH)
     shop.axes = (*AXES, "support_history")
     assert shop.publish({"a": Customer(rescored="mid_tier")}, APRIL).transitions == ()
@@ -153,7 +153,9 @@ def test_an_axis_that_joins_moves_nobody(shop: Shop) -> None:
     assert shop.remembered("a") == ({}, {}, "2025-03-01")
 
 
-def test_nothing_moved_and_the_bytes_are_the_same(shop: Shop, database: Connection) -> None:
+def test_without_moves_the_profiles_stay_the_same_to_the_byte(
+    shop: Shop, database: Connection
+) -> None:
     def texts() -> list[tuple[Any, ...]]:
         return database.execute(
             "SELECT customer_id, previous_segments::text, segment_since::text"
@@ -201,8 +203,8 @@ def test_the_sums_are_those_of_the_profiles(shop: Shop, database: Connection) ->
         [list(AXES)],
     ).fetchall()
     read = runs.read_transitions(database, info.run_id).transitions
-    told = [(t.axis, t.from_segment, t.to_segment, t.n_customers) for t in read]
-    assert sorted(told) == [row[:4] for row in found]
+    stored = [(t.axis, t.from_segment, t.to_segment, t.n_customers) for t in read]
+    assert sorted(stored) == [row[:4] for row in found]
     values = {row[:3]: row[4] for row in found}
     for t in read:
         value = values[t.axis, t.from_segment, t.to_segment]
@@ -216,7 +218,7 @@ def test_the_sums_are_those_of_the_profiles(shop: Shop, database: Connection) ->
     assert moved == [(sum(t.n_customers for t in read if t.axis == VALUE),)]
 
 
-def test_a_row_of_an_earlier_version_keeps_what_it_says(shop: Shop, database: Connection) -> None:
+def test_a_row_of_an_earlier_version_keeps_its_history(shop: Shop, database: Connection) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     whole = Jsonb(dict.fromkeys(AXES, "2024-12-24"))  # as earlier versions wrote it
     database.execute(b"UPDATE customer_profiles SET content_hash = 0, segment_since = %s", [whole])
@@ -225,7 +227,9 @@ def test_a_row_of_an_earlier_version_keeps_what_it_says(shop: Shop, database: Co
     assert shop.remembered("b")[1] == {VALUE: "2025-04-01", TREND: "2024-12-24"}
 
 
-def test_what_is_read_in_several_pieces_is_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_read_in_several_pieces_are_joined(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("segpipe.publishing.previous_rows._PIECE_BYTES", 300)
     ids = [f"c{n}" for n in range(50)]
     for as_of, k in ((MARCH, 3), (APRIL, 5)):
@@ -239,14 +243,14 @@ def test_what_is_read_in_several_pieces_is_one(shop: Shop, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ['say "hi"', "back\\slash\\n", "line\nfeed\r", "ünï, {}", "NULL"])
-def test_any_former_name_comes_back_as_it_was(shop: Shop, name: str) -> None:
+def test_any_former_name_is_stored_unchanged(shop: Shop, name: str) -> None:
     for as_of, segment in zip((MARCH, APRIL, MAY), (name, "whale", "whale"), strict=True):
         shop.publish({"a": Customer(segment), "b": Customer(name)}, as_of)
     assert shop.remembered("a")[0] == {VALUE: name}
     assert shop.remembered("b") == ({}, {}, "2025-03-01")
 
 
-def test_rows_that_are_updated_in_place_remember_too(shop: Shop, database: Connection) -> None:
+def test_rows_updated_in_place_have_their_history_too(shop: Shop, database: Connection) -> None:
     shop.publish({"a": Customer(), "b": Customer()}, MARCH)
     database.execute(b"ALTER TABLE customer_profiles ADD note text DEFAULT 'x'")
     second = shop.publish({"a": Customer("whale", rescored="whale")}, APRIL)
@@ -256,7 +260,7 @@ def test_rows_that_are_updated_in_place_remember_too(shop: Shop, database: Conne
     assert shop.remembered("b") == ({}, {}, "2025-03-01")
 
 
-def test_a_run_that_another_one_overtook_is_refused(shop: Shop, database: Connection) -> None:
+def test_a_run_fails_if_another_was_published_meanwhile(shop: Shop, database: Connection) -> None:
     first = shop.publish({"a": Customer()}, MARCH)
     late = runs.start_run(database, "default")
     second = shop.publish({"a": Customer("whale")}, APRIL)

@@ -1,4 +1,4 @@
-"""Which runs stay beside the one in force, and what dropping the others frees."""
+"""Which earlier runs stay, and the space that dropping the others frees."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _size(database: Connection, names: set[str]) -> int:
 
 
 @pytest.mark.parametrize("keep_runs", [0, 1, 2, 3])
-def test_as_many_earlier_runs_are_kept_as_were_asked_for(
+def test_as_many_earlier_runs_are_kept_as_requested(
     shop: Shop, database: Connection, keep_runs: int
 ) -> None:
     runs = _publish(shop, 5, keep_runs)
@@ -54,7 +54,7 @@ def test_as_many_earlier_runs_are_kept_as_were_asked_for(
 
 
 @pytest.mark.parametrize("keep_runs", [0, 1, 2, 3])
-def test_runs_in_place_keep_what_undoes_them(
+def test_runs_in_place_keep_their_undo_tables(
     shop: Shop, database: Connection, keep_runs: int
 ) -> None:
     runs = _publish(shop, 5, keep_runs, is_repeated=True)
@@ -71,7 +71,7 @@ def test_fewer_are_kept_from_one_run_to_the_next(shop: Shop, database: Connectio
     assert tables_of(database) == named_tables(database)
 
 
-def test_pruning_frees_what_it_says(shop: Shop, database: Connection) -> None:
+def test_pruning_frees_the_bytes_that_it_reports(shop: Shop, database: Connection) -> None:
     runs = _publish(shop, 4, 3)
     other = Shop(database, store_id="other")
     _publish(other, 2, 2)
@@ -89,9 +89,7 @@ def test_pruning_frees_what_it_says(shop: Shop, database: Connection) -> None:
     assert rollback(database, "other").withdrawn == (6,)
 
 
-def test_pruning_drops_the_undo_of_the_oldest_run_that_stays(
-    shop: Shop, database: Connection
-) -> None:
+def test_pruning_drops_the_undo_of_the_oldest_kept_run(shop: Shop, database: Connection) -> None:
     _publish(shop, 3, 3, is_repeated=True)
     assert prune(database, "default", 1).freed_bytes > 0
     assert _endings(database) == sorted([*_tables(1), "measures_r3_undo", "profiles_r3_undo"])
@@ -111,7 +109,7 @@ def test_a_store_without_runs_has_nothing_to_prune(database: Connection) -> None
     assert prune(database, "nowhere", 0) == Pruned((), 0)
 
 
-def test_what_is_in_use_waits_for_the_next_time(
+def test_a_table_in_use_is_dropped_the_next_time(
     shop: Shop, database: Connection, database_url: str
 ) -> None:
     _publish(shop, 3, 2)

@@ -1,4 +1,4 @@
-"""Runs put back: whatever was in force before is so again, to the last figure."""
+"""Runs put back: everything is as it was, to the last figure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shop(database: Connection) -> Shop:
 
 
 def _three_states(shop: Shop, kinds: Sequence[str]) -> list[State]:
-    """What was in force after each of the runs, which are swaps or repeated ones."""
+    """What was current after each of the runs, which are swaps or repeated ones."""
     states = []
     for n, kind in enumerate(kinds):
         customers = dict(STAYS) | {f"new{n}": Customer("modest", value=n + 0.5)}
@@ -90,7 +90,7 @@ def test_run_after_run_is_put_back_as_it_was(
 @pytest.mark.parametrize(
     "addition", [REFERENCE, b"ALTER TABLE customer_profiles ADD note text DEFAULT 'x'"]
 )
-def test_rows_are_put_back_where_the_partition_must_stay(
+def test_rows_are_put_back_if_the_partition_must_stay(
     shop: Shop, database: Connection, kinds: tuple[str, ...], addition: bytes
 ) -> None:
     states = _three_states(shop, kinds)
@@ -118,7 +118,7 @@ def _partition(database: Connection) -> str:
     return str(fetch_one(database, query, ["customer_profiles"])[0])
 
 
-def test_columns_of_their_own_keep_what_is_in_them(shop: Shop, database: Connection) -> None:
+def test_columns_that_users_added_keep_their_values(shop: Shop, database: Connection) -> None:
     shop.publish(STAYS, MARCH)
     database.execute(b"ALTER TABLE customer_profiles ADD note text DEFAULT 'x'")
     database.execute(b"UPDATE customer_profiles SET note = customer_id WHERE customer_id < 'c3'")
@@ -131,7 +131,9 @@ def test_columns_of_their_own_keep_what_is_in_them(shop: Shop, database: Connect
     assert [note for _, note in notes] == ["c0", "c1", "c2", "x", "later", "x"]
 
 
-def test_a_kept_table_that_no_longer_fits_gives_its_rows(shop: Shop, database: Connection) -> None:
+def test_rows_of_a_kept_table_that_no_longer_fits_are_written_back(
+    shop: Shop, database: Connection
+) -> None:
     shop.publish(STAYS, MARCH)
     before = state_of(database)
     shop.publish(dict.fromkeys(("c1", "comes"), Customer("whale")), APRIL)
@@ -141,7 +143,7 @@ def test_a_kept_table_that_no_longer_fits_gives_its_rows(shop: Shop, database: C
     assert tables_of(database) == named_tables(database)
 
 
-def test_a_store_whose_partition_somebody_dropped_has_its_former_run_again(
+def test_a_store_whose_partition_was_dropped_gets_its_former_run_back(
     shop: Shop, database: Connection
 ) -> None:
     shop.publish(STAYS, MARCH)
@@ -152,7 +154,7 @@ def test_a_store_whose_partition_somebody_dropped_has_its_former_run_again(
     assert state_of(database) == before
 
 
-def test_what_cannot_be_put_back_is_refused_and_nothing_changes(
+def test_a_run_that_cannot_be_put_back_is_an_error_and_nothing_changes(
     shop: Shop, database: Connection
 ) -> None:
     with pytest.raises(InputError, match="Store 'default' has no current run"):
@@ -175,7 +177,7 @@ def test_what_cannot_be_put_back_is_refused_and_nothing_changes(
     assert (state_of(database), _ledger(database)) == (before, ledger)
 
 
-def test_a_customer_to_whom_somebody_refers_does_not_go(shop: Shop, database: Connection) -> None:
+def test_a_referenced_customer_is_not_removed(shop: Shop, database: Connection) -> None:
     shop.publish(STAYS, MARCH)
     database.execute(REFERENCE)
     second = shop.publish({"comes": Customer()}, APRIL).run_id
@@ -192,7 +194,7 @@ def _ledger(database: Connection) -> list[tuple[object, ...]]:
     return database.execute("SELECT * FROM segmentation_runs ORDER BY run_id").fetchall()
 
 
-def test_the_next_run_stands_on_the_one_that_was_put_back(shop: Shop, database: Connection) -> None:
+def test_the_next_run_follows_the_one_that_was_put_back(shop: Shop, database: Connection) -> None:
     first = shop.publish({"a": Customer("whale"), "b": Customer()}, MARCH)
     withdrawn = shop.publish({"a": Customer("low_value"), "b": Customer()}, APRIL)
     late = runs.start_run(database, "default")
@@ -212,9 +214,7 @@ def test_the_next_run_stands_on_the_one_that_was_put_back(shop: Shop, database: 
     assert runs.latest_published(database, "default") == first.run_id
 
 
-def test_ids_of_a_run_that_was_withdrawn_are_not_given_again(
-    shop: Shop, database: Connection
-) -> None:
+def test_ids_of_a_withdrawn_run_are_not_used_again(shop: Shop, database: Connection) -> None:
     for number in (1, 2):
         run_id = runs.start_run(database, "default")
         definition = runs.SegmentDefinition(VALUE, number, f"s{number}", "segment", "d", {}, 0.5)
@@ -260,11 +260,9 @@ STEPS = st.builds(
     print_blob=True,
 )
 @given(steps=st.lists(STEPS, min_size=3, max_size=6))
-def test_any_chain_of_runs_is_put_back_link_by_link(
-    database: Connection, steps: list[_Step]
-) -> None:
+def test_any_chain_of_runs_is_put_back_run_by_run(database: Connection, steps: list[_Step]) -> None:
     shop = Shop(database, store_id=uuid4().hex)
-    chain: list[State] = []  # those that can be put back, and the one in force
+    chain: list[State] = []  # those that can be put back, and the current one
     for step in steps:
         _publish_step(shop, step)
         chain = [*chain, state_of(database, shop.store_id)][-step.keep_runs - 1 :]

@@ -1,4 +1,4 @@
-"""One writer a store: who waits, who is refused, and what a dead one leaves."""
+"""One writer a store: who waits, who gets an error, and what a dead run leaves."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _nobody(text: str) -> None:
 
 
 @contextmanager
-def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
-    """Another session that waits for the store; the event says that it holds it."""
+def _waiting(url: str, messages: list[str]) -> Iterator[threading.Event]:
+    """Another session that waits for the store; the event is set once it holds the store."""
     holds = threading.Event()
 
     def wait() -> None:
         with (
             postgres.connect(url) as other,
-            runs.hold_store(other, "default", wait=True, notify=told.append),
+            runs.hold_store(other, "default", wait=True, notify=messages.append),
         ):
             holds.set()
 
@@ -70,21 +70,21 @@ def _waiting(url: str, told: list[str]) -> Iterator[threading.Event]:
     assert holds.is_set()
 
 
-def test_a_second_one_waits_and_is_told(database: Connection, database_url: str) -> None:
-    told: list[str] = []
+def test_a_second_run_waits_and_is_notified(database: Connection, database_url: str) -> None:
+    messages: list[str] = []
     held = ExitStack()
     held.enter_context(runs.hold_store(database, "default", wait=True, notify=_nobody))
     run_id = runs.start_run(database, "default")
-    with _waiting(database_url, told) as holds:
+    with _waiting(database_url, messages) as holds:
         assert not holds.is_set()
         runs.fail_run(database, run_id, "load", "done")
         held.close()
-    (text,) = told
+    (text,) = messages
     assert text.startswith(f"Run {run_id}, which started at 20")
     assert text.endswith("holds store 'default'; waiting for it to end.")
 
 
-def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url: str) -> None:
+def test_a_run_that_does_not_wait_fails_at_once(database: Connection, database_url: str) -> None:
     with (
         runs.hold_store(database, "default", wait=False, notify=_nobody),
         postgres.connect(database_url) as other,
@@ -92,9 +92,9 @@ def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url
         run_id = runs.start_run(database, "default")
         again = runs.hold_store(other, "default", wait=False, notify=_nobody)
         busy = pytest.raises(BusyError, match=f"Run {run_id}, which started at .*without --no-wait")
-        with busy as refused, again:
+        with busy as caught, again:
             pass
-        assert refused.value.exit_status == 75
+        assert caught.value.exit_status == 75
         assert [run["status"] for run in runs.list_runs(database)] == ["running"]
         runs.fail_run(database, run_id, "load", "done")
         nameless = runs.hold_store(other, "default", wait=False, notify=_nobody)
@@ -102,7 +102,7 @@ def test_who_does_not_wait_is_refused_at_once(database: Connection, database_url
             pass
 
 
-def test_two_stores_are_held_side_by_side(database: Connection, database_url: str) -> None:
+def test_two_stores_are_held_at_the_same_time(database: Connection, database_url: str) -> None:
     with (
         postgres.connect(database_url) as other,
         runs.hold_store(database, "north", wait=False, notify=_nobody),
@@ -111,7 +111,7 @@ def test_two_stores_are_held_side_by_side(database: Connection, database_url: st
         pass
 
 
-def test_who_fails_lets_go(database: Connection, database_url: str) -> None:
+def test_a_failure_releases_the_store(database: Connection, database_url: str) -> None:
     with postgres.connect(database_url) as other:
         failing = runs.hold_store(other, "default", wait=False, notify=_nobody)
         with pytest.raises(ZeroDivisionError), failing:
@@ -120,7 +120,7 @@ def test_who_fails_lets_go(database: Connection, database_url: str) -> None:
             pass
 
 
-def test_a_sweep_that_fails_lets_go(
+def test_a_failed_clean_up_releases_the_store(
     database: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
@@ -139,18 +139,18 @@ def test_a_sweep_that_fails_lets_go(
 def test_a_holder_whose_backend_is_killed_blocks_nobody(
     database: Connection, database_url: str
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     with (
         postgres.connect(database_url) as victim,
         runs.hold_store(victim, "default", wait=False, notify=_nobody),
-        _waiting(database_url, told) as holds,
+        _waiting(database_url, messages) as holds,
     ):
         database.execute("SELECT pg_terminate_backend(%s)", [victim.info.backend_pid])
         assert holds.wait(60)
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
-def test_a_holder_that_is_killed_blocks_nobody_and_its_run_is_told(
+def test_a_killed_holder_blocks_nobody_and_its_run_is_marked_as_failed(
     database: Connection, database_url: str
 ) -> None:
     command = [sys.executable, "-c", HOLD, database_url]
@@ -158,19 +158,19 @@ def test_a_holder_that_is_killed_blocks_nobody_and_its_run_is_told(
         try:
             assert holder.stdout
             assert holder.stdout.readline() == "held\n"
-            told: list[str] = []
-            with _waiting(database_url, told):
+            messages: list[str] = []
+            with _waiting(database_url, messages):
                 holder.kill()
         finally:
             holder.kill()
-    assert "Run 1, which started at" in told[0]
+    assert "Run 1, which started at" in messages[0]
     (run,) = runs.list_runs(database)
     assert (run["status"], run["failed_stage"]) == ("failed", "cluster")
     assert "killed" in run["error"]
     assert run["finished_at"] is not None
 
 
-def test_dead_runs_are_swept_with_what_they_left(database: Connection) -> None:
+def test_dead_runs_are_marked_as_failed_and_their_tables_dropped(database: Connection) -> None:
     shop = Shop(database)
     shop.publish({"a": Customer()}, MARCH)
     before = state_of(database)
@@ -199,7 +199,9 @@ def test_dead_runs_are_swept_with_what_they_left(database: Connection) -> None:
     assert state_of(database) == before
 
 
-def test_what_is_in_use_is_swept_the_next_time(database: Connection, database_url: str) -> None:
+def test_a_table_in_use_is_cleaned_up_the_next_time(
+    database: Connection, database_url: str
+) -> None:
     customers = {"a": Customer()}
     run_id = runs.start_run(database, "default")
 

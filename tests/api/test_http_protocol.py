@@ -1,4 +1,4 @@
-"""A peer that sends slowly, or without end, is answered and let go of."""
+"""A client that sends slowly, or without end, gets an answer and is disconnected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads the body, and says its size."""
+    """Reads the body, and answers with its size."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -52,7 +52,7 @@ def talk(
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost", b"\r\n\r\n"])
-def test_a_head_that_does_not_arrive_is_answered(
+def test_a_request_head_that_does_not_arrive_gets_an_answer(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
@@ -64,7 +64,7 @@ def test_a_head_that_does_not_arrive_is_answered(
     assert talk(conversation).startswith(b"HTTP/1.1 408 ")
 
 
-def test_the_second_head_of_a_connection_is_waited_for_no_longer(
+def test_the_second_head_of_a_connection_is_not_waited_for_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
@@ -78,7 +78,7 @@ def test_the_second_head_of_a_connection_is_waited_for_no_longer(
     assert talk(conversation).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_long_body_is_no_long_head() -> None:
+def test_a_long_body_does_not_count_as_a_long_head() -> None:
     size = 3 * http_protocol.LONGEST_HEAD
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -89,7 +89,7 @@ def test_a_long_body_is_no_long_head() -> None:
     assert talk(conversation).endswith(b"\r\n\r\n%d" % size)
 
 
-def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_ends_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "SECONDS", 0.05)
 
     async def receive() -> Message:
@@ -97,6 +97,6 @@ def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch
         raise AssertionError
 
     request = Request({"type": "http", "headers": []}, receive)
-    with pytest.raises(HTTPException) as told:
+    with pytest.raises(HTTPException) as caught:
         asyncio.run(body.read_body(request, 100))
-    assert told.value.status_code == 408
+    assert caught.value.status_code == 408
