@@ -85,12 +85,8 @@ def _serve_with_workers(
     folder = settings.folder / "metrics"
     folder.mkdir(exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # the workers inherit it
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
+    with _signals_restored():
         Multiprocess(config, sockets=[bound]).run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -103,7 +99,16 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    with _signals_restored():
+        for number in _SIGNALS:
+            signal.signal(number, end)
+        yield
+
+
+@contextmanager
+def _signals_restored() -> Iterator[None]:
+    """Give the signals back to their handlers after the block."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         yield
     finally:

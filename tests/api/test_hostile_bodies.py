@@ -25,6 +25,7 @@ from segpipe.api.examples import MINIMAL
 from tests.support.commands import AXIS_NAMES
 from tests.support.hostile_bodies import ASSIGN, INJECTIONS, MANY, PLAIN, WRONG, Hostile, bodies
 from tests.support.live_database import wait_for
+from tests.support.processes import memory_mb
 from tests.support.services import Answer, Served, module_url, served
 
 __all__ = ["module_url", "served"]
@@ -128,13 +129,6 @@ def stored(url: str) -> dict[str, int]:
             name: postgres.fetch_one(connection, f'SELECT count(*) FROM "{name}"')[0]
             for (name,) in tables
         }
-
-
-def memory_mb(pid: int) -> float:
-    """Resident memory of the process."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    [line] = [line for line in lines if line.startswith("VmRSS:")]
-    return int(line.split()[1]) / 1024
 
 
 @pytest.mark.slow

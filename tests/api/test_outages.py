@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from segpipe import postgres, runs
 from segpipe.api.examples import CUSTOMER, MINIMAL
 from segpipe.postgres import embedded
 from tests.support.live_database import own_home, wait_for
+from tests.support.processes import children_of, is_running
 from tests.support.services import (
     Answer,
     Served,
@@ -205,22 +205,6 @@ def test_a_missing_privilege_is_named_in_the_log(server_url: str) -> None:
             assert served.get("/segments/stats").status == 200
 
 
-def children_of(pid: int) -> list[int]:
-    """Processes that it started."""
-    command = ["ps", "-o", "pid=", "--ppid", str(pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [int(text) for text in found.stdout.split()]
-
-
-def is_there(pid: int) -> bool:
-    """Whether it runs, and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
-
-
 def batch_of(n: int) -> dict[str, Any]:
     return {"customers": [{**CUSTOMER, "customer_id": f"n{index}"} for index in range(n)]}
 
@@ -249,7 +233,7 @@ def test_requests_in_flight_are_answered_completely(server_url: str, n_workers: 
         assert served.process.wait(timeout=60) == 0
         with pytest.raises(ConnectionRefusedError):
             served.get("/health", key=None)
-        wait_for(lambda: not any(is_there(pid) for pid in family))
+        wait_for(lambda: not any(is_running(pid) for pid in family))
         assert "Traceback" not in served.stderr()
         wait_for(lambda: sessions(url) == 0)
 
@@ -310,7 +294,7 @@ def test_a_killed_worker_is_replaced_and_none_outlives_the_parent(server_url: st
     ):
         workers = wait_for_workers(served.process.pid, 2)
         os.kill(workers[0], signal.SIGKILL)
-        wait_for(lambda: not is_there(workers[0]))
+        wait_for(lambda: not is_running(workers[0]))
         for _ in range(20):  # by the other one
             assert status_of_lookup(served) == 200
         fresh = wait_for_workers(served.process.pid, 2)
@@ -321,7 +305,7 @@ def test_a_killed_worker_is_replaced_and_none_outlives_the_parent(server_url: st
         family = children_of(served.process.pid)
         served.process.kill()
         served.process.wait(timeout=60)
-        wait_for(lambda: not any(is_there(pid) for pid in family))
+        wait_for(lambda: not any(is_running(pid) for pid in family))
         with socket.create_server(("127.0.0.1", served.port)):
             pass  # the port is free
         wait_for(lambda: sessions(url) == 0)
@@ -340,7 +324,7 @@ def wait_for_workers(parent: int, n: int) -> list[int]:
     found: list[int] = []
 
     def look() -> bool:
-        found[:] = [pid for pid in children_of(parent) if is_there(pid) and is_worker(pid)]
+        found[:] = [pid for pid in children_of(parent) if is_running(pid) and is_worker(pid)]
         return len(found) == n
 
     wait_for(look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -17,24 +16,10 @@ from segpipe.api.examples import MINIMAL
 from segpipe.postgres import migrate
 from tests.support.commands import ROOT, call
 from tests.support.live_database import wait_for
+from tests.support.processes import children_of, is_running
 from tests.support.services import Served, make_keys, serving
 
 pytestmark = pytest.mark.service
-
-
-def children_of(pid: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(text) for text in found.stdout.split()]
-
-
-def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -137,7 +122,7 @@ def test_workers_share_the_port_and_end_with_their_parent(database_url: str) -> 
         assert not has_engine(served.process.pid)
         assert any(has_engine(pid) for pid in pids)
         assert served.stop() == 0
-        wait_for(lambda: not any(is_there(pid) for pid in pids))
+        wait_for(lambda: not any(is_running(pid) for pid in pids))
         assert "Traceback" not in served.stderr()
 
 
@@ -148,7 +133,7 @@ def test_workers_end_when_their_parent_is_killed(database_url: str) -> None:
         pids = children_of(served.process.pid)
         assert len(pids) >= 2
         assert served.stop(signal.SIGKILL) == -signal.SIGKILL
-        wait_for(lambda: not any(is_there(pid) for pid in pids))
+        wait_for(lambda: not any(is_running(pid) for pid in pids))
 
 
 def test_a_port_in_use_is_reported(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
