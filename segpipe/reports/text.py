@@ -226,7 +226,7 @@ def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
 
 def _axis_details(axis: AxisInfo) -> Iterator[str]:
     """What explains the figures."""
-    if axis.reason and axis.n_clusters:
+    if axis.reason and axis.n_clusters and axis.verdict != NO_STRUCTURE:  # else the tables say it
         yield f"{axis.verdict}: {axis.reason}."
     if axis.dropped_features:
         yield f"left out, the same for everybody: {', '.join(axis.dropped_features)}."
