@@ -156,8 +156,8 @@ def test_all_amounts_equal(
 ) -> None:
     lines = [line(f"c{i}", f"o{i}") for i in range(60)]
     out = published(capsys, tmp_path, database_url, lines)
-    (row,) = [text.split() for text in out.splitlines() if text.startswith("purchase_value ")]
-    assert " ".join(row).startswith("purchase_value unavailable: no feature varies")
+    rows = [" ".join(text.split()) for text in out.splitlines()]
+    assert "purchase_value unavailable: no feature varies" in rows
 
 
 def test_all_refunds_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
