@@ -16,12 +16,24 @@ import pytest
 from segpipe import postgres
 from segpipe.core.schema import METRICS, strength_column
 from segpipe.postgres import Connection, embedded, migrate
+from tests.support.snapshots import OPTION, Snapshots
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and our runs would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KINDS = ("unit", "postgres", "service", "browser")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes the snapshots."""
+    parser.addoption(OPTION, action="store_true", help="write tests/snapshots instead of comparing")
+
+
+@pytest.fixture
+def snapshots(request: pytest.FixtureRequest) -> Snapshots:
+    """Compares texts with those of tests/snapshots."""
+    return Snapshots(bool(request.config.getoption(OPTION)))
 
 
 @pytest.hookimpl(tryfirst=True)

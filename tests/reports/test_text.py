@@ -10,6 +10,7 @@ from segpipe.core.report import AgreementInfo, CandidateInfo, RunReport
 from segpipe.core.text import WIDTH
 from segpipe.reports.text import report_text
 from tests.support.page_values import AXIS, EVERYBODY, LOAD, REPORT, SOURCE, UNAVAILABLE
+from tests.support.snapshots import Snapshots
 
 LONG = "high_product_concentration_high_repeat_product_low_top_category"
 
@@ -114,3 +115,10 @@ def test_published_rows_are_counted_by_what_became_of_them(
     )
     text = " ".join(report_text(replace(REPORT, load=load)).split())
     assert f"Published run 7 of store north: 1,100 profiles {counts} Time" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "is_verbose"), [("report", False), ("report_verbose", True)], ids=["short", "verbose"]
+)
+def test_the_whole_report(name: str, snapshots: Snapshots, *, is_verbose: bool) -> None:
+    snapshots.check(name, report_text(REPORT, is_verbose=is_verbose))
