@@ -6,15 +6,19 @@ The URL is a secret. A ping that fails gives the reason and never raises, as a r
 from __future__ import annotations
 
 import http.client
-import time
 import urllib.error
 import urllib.request
 from email.message import Message
 from threading import Thread
-from typing import IO
+from typing import IO, TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from tenacity import retry_if_result, stop_after_attempt
+
 from segpipe import __version__
+from segpipe.core.backoff import backoff
+
+Outcome: TypeAlias = tuple[str | None, bool]  # why it failed, and whether another may succeed
 
 _SCHEMES = ("http", "https")
 _AGENT = {"User-Agent": f"segpipe/{__version__}"}
@@ -45,14 +49,14 @@ def ping(url: str, event: str, text: str, *, attempts: int = 1, seconds: float =
 
     Each attempt takes `seconds` at most, including name look-up, redirects and slow answers.
     """
-    reason: str | None = None
-    for attempt in range(attempts):
-        if attempt:
-            time.sleep(1.0)
-        reason, is_worth_another = _ping_once(_event_url(url, event), text, seconds)
-        if reason is None or not is_worth_another:
-            break
-    return reason
+    attempting = backoff(
+        retry=retry_if_result(lambda outcome: outcome[1]),
+        stop=stop_after_attempt(attempts),
+        first_seconds=1,
+        longest_seconds=1,
+    )
+    outcome: Outcome = attempting(_ping_once, _event_url(url, event), text, seconds)
+    return outcome[0]
 
 
 def _event_url(url: str, event: str) -> str:
@@ -62,9 +66,9 @@ def _event_url(url: str, event: str) -> str:
     return urlunsplit(parts._replace(path=path, fragment=""))
 
 
-def _ping_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
-    """The reason if it failed, and whether another attempt may help."""
-    outcome: list[tuple[str | None, bool]] = []
+def _ping_once(url: str, text: str, seconds: float) -> Outcome:
+    """The outcome of one attempt, which takes `seconds` at most."""
+    outcome: list[Outcome] = []
     # In a thread, since no timeout covers the look-up of a name or an answer that trickles in.
     posting = Thread(
         target=lambda: outcome.append(_post(url, text, seconds)), name="healthcheck", daemon=True
@@ -74,7 +78,7 @@ def _ping_once(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
     return outcome[0] if outcome else (f"no answer within {seconds:g} seconds", True)
 
 
-def _post(url: str, text: str, seconds: float) -> tuple[str | None, bool]:
+def _post(url: str, text: str, seconds: float) -> Outcome:
     body = text.encode("utf-8", "replace")
     headers = {**_AGENT, "Content-Type": "text/plain; charset=utf-8"}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - checked

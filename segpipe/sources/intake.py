@@ -83,7 +83,7 @@ def collect_rejected(engine: Connection, table: str, reads: tuple[PartRead, ...]
 
 
 def _fill(engine: Connection, table: str, part: Part, select: str, *, is_first: bool) -> int:
-    into = f"CREATE TABLE {table} AS" if is_first else f"INSERT INTO {table}"
+    into = f"CREATE TABLE {table} AS" if is_first else f"INSERT INTO {table} BY NAME"
     try:
         count = engine.execute(f"{into} {select}").fetchone()
     except DuckDbError as error:

@@ -119,8 +119,9 @@ def _define(shop: Shop, states: dict[str, str]) -> None:
         for number, name in ((1, "whale"), (-1, states[axis])):
             row = SegmentDefinition(axis, number, name, "segment" if number > 0 else "state", "")
             shop.database.execute(
-                "INSERT INTO segment_definitions VALUES"
-                " (%s, %s, %s, %s, %s, %s, '', NULL, 0, 0, 0)",
+                "INSERT INTO segment_definitions (store_id, run_id, axis, segment_id, segment,"
+                " kind, description, n_customers, share, lifetime_value)"
+                " VALUES (%s, %s, %s, %s, %s, %s, '', 0, 0, 0)",
                 [shop.store_id, run_id, axis, row.segment_id, row.segment, row.kind],
             )
 

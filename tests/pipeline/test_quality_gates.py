@@ -300,7 +300,8 @@ def test_the_ledger_gives_the_current_run(database: Connection) -> None:
     database.execute("INSERT INTO segmentation_runs (store_id) VALUES ('default'), ('other')")
     with database.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO segment_counts VALUES ('default', %s, 'value', %s, %s, 0)",
+            "INSERT INTO segment_counts (store_id, run_id, axis, segment, n_customers,"
+            " lifetime_value) VALUES ('default', %s, 'value', %s, %s, 0)",
             [(run_id, "whale", 1), (run_id, "mid_tier", 3)],
         )
     assert read_last_run(database, "default") == LastRun(

@@ -91,6 +91,7 @@ def test_segment_sizes_are_read_by_an_index_after_many_runs(
         SELECT 's' || n % 3, 'published', now() + n * interval '1 hour'
         FROM generate_series(1, 900) AS n;
         INSERT INTO segment_counts
+            (store_id, run_id, axis, segment, n_customers, lifetime_value)
         SELECT store_id, run_id, 'axis' || a, 'segment' || s, 10 * s, 5.0
         FROM segmentation_runs, generate_series(1, 13) AS a, generate_series(1, 4) AS s;
         ANALYZE segmentation_runs, segment_counts;

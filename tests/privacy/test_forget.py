@@ -295,7 +295,7 @@ def test_a_foreign_key_is_reported_and_nothing_is_removed(
         "CREATE TABLE letters (store_id varchar(100), customer_id varchar(100),"
         " FOREIGN KEY (store_id, customer_id) REFERENCES customer_profiles)"
     )
-    database.execute("INSERT INTO letters VALUES ('default', 'a')")
+    database.execute("INSERT INTO letters (store_id, customer_id) VALUES ('default', 'a')")
     with pytest.raises(DatabaseError, match=r"refers to customer 'a'.*letters"):
         _forget(database, "a")
     assert runs.show_customer(database, "default", "a")

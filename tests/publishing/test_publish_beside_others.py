@@ -65,7 +65,7 @@ def _n_partition_indexes(database: Connection) -> int:
     ("addition", "reason"),
     [
         (
-            LETTERS + "INSERT INTO letters VALUES ('default', 'stays')",
+            LETTERS + "INSERT INTO letters (store_id, customer_id) VALUES ('default', 'stays')",
             "foreign key",
         ),
         ("ALTER TABLE customer_profiles ADD note text DEFAULT 'x'", "columns of your own"),
@@ -98,7 +98,9 @@ def test_rows_are_updated_in_place_if_the_partition_must_stay(
 
 def test_a_referenced_customer_is_not_deleted(database: Connection, rows: Rows) -> None:
     _publish(database, rows, ["a", "b"])
-    database.execute((LETTERS + "INSERT INTO letters VALUES ('default', 'a')").encode())
+    database.execute(
+        (LETTERS + "INSERT INTO letters (store_id, customer_id) VALUES ('default', 'a')").encode()
+    )
     with pytest.raises(DatabaseError, match="--absent keep"):
         _publish(database, rows, ["b"], absent="delete")
 

@@ -182,7 +182,7 @@ def test_a_referenced_customer_is_not_removed(shop: Shop, database: Connection) 
     database.execute(REFERENCE)
     second = shop.publish({"comes": Customer()}, APRIL).run_id
     before, ledger = state_of(database), _ledger(database)
-    database.execute(b"INSERT INTO letters VALUES ('default', 'comes')")
+    database.execute(b"INSERT INTO letters (store_id, customer_id) VALUES ('default', 'comes')")
     with pytest.raises(InputError, match=f"run {second} added.*comes.*letters.*delete those"):
         runs.rollback(database, "default")
     assert (state_of(database), _ledger(database)) == (before, ledger)

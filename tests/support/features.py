@@ -64,7 +64,7 @@ def engine_of(
             if given:
                 columns = {name: _texts(row.get(name) for row in given) for name in table.columns}
                 engine.register("given", pa.table(columns))
-                engine.execute(f"INSERT INTO {table.name} FROM given")
+                engine.execute(f"INSERT INTO {table.name} BY NAME FROM given")
                 engine.unregister("given")
         yield engine
 
