@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Neighbouring tests go to one worker, so that they share what is made once a module.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 PIP_FLAGS := -qq --disable-pip-version-check
 
 .PHONY: help demo test test-fast check format docs bench scale faults quality service clean
@@ -24,10 +26,10 @@ demo: $(VENV)/.run ## Run the main job on 1,469,307 real order lines into the em
 	@$(BIN)/segpipe demo
 
 test: $(VENV)/.dev ## Run the tests, on the embedded PostgreSQL
-	@$(BIN)/pytest -n auto
+	@$(PYTEST)
 
 test-fast: $(VENV)/.dev ## Run the unit tests, without the slow ones, in less than a minute
-	@$(BIN)/pytest -n auto -m "unit and not slow"
+	@$(PYTEST) -m "unit and not slow"
 
 check: $(VENV)/.dev ## Lint, types and import layers
 	@$(BIN)/ruff check .

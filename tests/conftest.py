@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -12,11 +13,17 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_limits
 
 from segpipe import postgres
 from segpipe.core.schema import METRICS, strength_column
 from segpipe.postgres import Connection, embedded, migrate
 from tests.support.snapshots import OPTION, Snapshots
+
+# The tests' workers use every core; more threads in each would only wait for each other. The limit
+# is of what is loaded, the variables are of what is loaded later, also in other processes.
+threadpool_limits(1)
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and our runs would inherit that.

@@ -257,20 +257,17 @@ def test_as_of_leaves_later_orders_out(capsys: pytest.CaptureFixture[str], shop:
     assert report["features"]["n_future_lines"] > 0
 
 
-def test_the_script_of_the_cron_jobs_gives_the_same_model_and_status(
-    shop: Path, tmp_path: Path
+def test_the_script_of_the_cron_jobs_gives_the_same_model(
+    capsys: pytest.CaptureFixture[str], shop: Path
 ) -> None:
     script = ROOT / "scripts" / "load_efficient_segments_to_db.py"
     sizes = ("--sample-size", "5000", "--batch-size", "5000")
     options: tuple[object, ...] = ("--csv-path", shop, *sizes, *FEW_KS, "--dry-run")
     through: Outcome = spawn(sys.executable, script, *options, "--json")
     assert through.status == 0, through.err
-    direct = segpipe("run", *options, "--json")
+    direct = call(capsys, "run", *options, "--json")
     same = "model_hash"
     assert json.loads(through.out)[same] == json.loads(direct.out)[same]
-    failed = spawn(sys.executable, script, "--csv-path", tmp_path / "no.csv", "--dry-run")
-    assert failed.status == 2
-    assert "Traceback" not in failed.err
 
 
 def test_a_given_mapping_takes_precedence_over_the_built_in_ones(
