@@ -37,12 +37,13 @@ def sql(
 
     Example: segpipe sql whales_who_wait_for_discounts
     """
+    from segpipe.core.text import paragraph
     from segpipe.postgres.database import open_store
     from segpipe.postgres.example_queries import list_queries, read_query
 
     if name is None:
         for query in list_queries():
-            click.echo(f"{query.name:<36}{query.question}")
+            click.echo(paragraph(query.question, query.name, 36))
     elif only_print:
         click.echo(read_query(name).sql)
     else:
