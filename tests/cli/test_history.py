@@ -8,20 +8,18 @@ import threading
 
 import pytest
 
-from segpipe import postgres, publishing, runs
-from segpipe.postgres import Connection
+from segpipe import postgres, runs
+from segpipe.postgres import Connection, fetch_one
 from segpipe.runs import lock_store
-from tests.conftest import AXES, Rows
+from tests.conftest import Rows
 from tests.support.commands import call
+from tests.support.publishing import publish_ids
 
 
 def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = runs.start_run(database, store_id)
-    publishing.publish(
-        database,
-        publishing.Publication(run_id, store_id, [rows(ids, value=float(run_id))], axes=AXES),
-    )
-    return run_id
+    """A run whose customers are worth its number."""
+    n_runs = int(fetch_one(database, "SELECT count(*) FROM segmentation_runs")[0])
+    return publish_ids(database, rows, ids, store_id, value=float(n_runs + 1))
 
 
 def _status(database: Connection) -> dict[int, str]:

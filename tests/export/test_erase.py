@@ -15,12 +15,7 @@ from segpipe.export.read import read_segments
 from segpipe.postgres import Connection
 from segpipe.privacy import ErasureReport, erase_customer
 from tests.conftest import AXES, Rows
-
-
-def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = runs.start_run(database, store_id)
-    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
-    return run_id
+from tests.support.publishing import publish_ids
 
 
 def _forget(database: Connection, customer_id: str, store_id: str = "default") -> ErasureReport:
@@ -30,7 +25,7 @@ def _forget(database: Connection, customer_id: str, store_id: str = "default") -
 def test_the_other_records_keep_their_bytes(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a", "b\nx", "c"])
+    publish_ids(database, rows, ["a", "b\nx", "c"])
     export(database, tmp_path / "with", list(FORMATS))
     (tmp_path / "with" / "profiles.csv").chmod(0o640)
     _forget(database, "b\nx")
@@ -45,7 +40,7 @@ def test_the_other_records_keep_their_bytes(
 def test_files_without_other_customers_stay_readable(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     export(database, tmp_path, list(FORMATS))
     _forget(database, "a")
     assert (tmp_path / "profiles.jsonl").read_bytes() == b""
@@ -57,7 +52,7 @@ def test_files_without_other_customers_stay_readable(
 def test_a_customer_who_is_only_in_an_old_export_is_found(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["gone", "a"])
+    publish_ids(database, rows, ["gone", "a"])
     export(database, tmp_path)
     for _ in range(4):
         run_id = runs.start_run(database, "default")
@@ -73,7 +68,7 @@ def test_a_customer_who_is_only_in_an_old_export_is_found(
 def test_a_missing_or_changed_file_is_reported(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     for name in ("gone", "spoilt"):
         export(database, tmp_path / name, ["csv"])
     (tmp_path / "gone").rename(tmp_path / "elsewhere")
@@ -87,7 +82,7 @@ def test_a_missing_or_changed_file_is_reported(
 def test_leftovers_of_a_killed_export_are_removed(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     export(database, tmp_path)
     left = tmp_path / ".segpipe-export-killed"
     left.mkdir()
@@ -103,7 +98,7 @@ def test_an_export_at_the_same_time_fails_and_brings_nobody_back(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     with ThreadPoolExecutor(1) as others:
         forgotten = []
 
@@ -125,7 +120,7 @@ def test_an_export_at_the_same_time_fails_and_brings_nobody_back(
 def test_a_role_that_may_only_read_exports_with_a_note(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     role = f"reader_{database.info.dbname}"
     database.execute(f'CREATE ROLE "{role}" LOGIN'.encode())
     try:

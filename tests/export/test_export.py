@@ -21,6 +21,7 @@ from segpipe.export.read import read_segments
 from segpipe.postgres import Connection
 from tests.conftest import AXES, Rows
 from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
+from tests.support.publishing import publish_ids
 
 STRANGE = [
     "=1+1", "+49 170", "-5", "@x", "'quoted", "''", "007", "1e3", "0o17", "null", "~", "on",
@@ -50,16 +51,6 @@ def _read(folder: Path, kind: str) -> dict[str, Any]:
 def _table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _publish(
-    database: Connection, rows: Rows, ids: list[str], store_id: str = "default", value: float = 10.0
-) -> int:
-    run_id = runs.start_run(database, store_id)
-    publishing.publish(
-        database, publishing.Publication(run_id, store_id, [rows(ids, value)], axes=AXES)
-    )
-    return run_id
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -150,7 +141,7 @@ def _assert_agent(documents: dict[str, Any]) -> None:
 
 
 def test_any_id_is_exported_unchanged(database: Connection, rows: Rows, tmp_path: Path) -> None:
-    _publish(database, rows, STRANGE)
+    publish_ids(database, rows, STRANGE)
     export(database, tmp_path, list(FORMATS))
     for kind in ("json", "yaml"):
         assert sorted(p["customer_id"] for p in _read(tmp_path, kind)["profiles"]) == sorted(
@@ -164,8 +155,8 @@ def test_any_id_is_exported_unchanged(database: Connection, rows: Rows, tmp_path
 def test_customers_of_an_earlier_run_are_marked(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    first = _publish(database, rows, ["a", "b"])
-    second = _publish(database, rows, ["b", "c"], value=20)
+    first = publish_ids(database, rows, ["a", "b"])
+    second = publish_ids(database, rows, ["b", "c"], value=20)
     done = export(database, tmp_path, ["json", "csv"])
     assert (done.run_id, done.n_profiles, done.n_kept) == (second, 3, 1)
     found = _read(tmp_path, "json")
@@ -184,9 +175,9 @@ def test_customers_of_an_earlier_run_are_marked(
 def test_the_previous_run_can_be_exported_as_it_was(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    first = _publish(database, rows, ["a"])
+    first = publish_ids(database, rows, ["a"])
     export(database, tmp_path / "then")
-    _publish(database, rows, ["a", "b"], value=20)
+    publish_ids(database, rows, ["a", "b"], value=20)
     done = export(database, tmp_path / "now", run=str(first))
     assert (done.run_id, done.n_profiles, done.n_kept) == (first, 1, 0)
     assert _bytes(tmp_path / "now") == _bytes(tmp_path / "then")
@@ -195,14 +186,14 @@ def test_the_previous_run_can_be_exported_as_it_was(
 def test_a_run_that_later_runs_changed_in_place_cannot_be_exported(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    first = _publish(database, rows, ["a"])
+    first = publish_ids(database, rows, ["a"])
     second = runs.start_run(database, "default")
     previous = runs.PreviousRun(first, {}, is_repeated=True)
     publishing.publish(
         database,
         publishing.Publication(second, "default", [rows(["b"])], axes=AXES, previous=previous),
     )
-    third = _publish(database, rows, ["c"])
+    third = publish_ids(database, rows, ["c"])
     with pytest.raises(
         InputError, match=f"run {first} are no longer there .* current run, {third}"
     ):
@@ -217,10 +208,10 @@ def test_a_run_that_cannot_be_exported_is_an_error_with_advice(
     out = tmp_path / "out"
     with pytest.raises(InputError, match="No run has been published"):
         export(database, out)
-    first = _publish(database, rows, ["a"])
+    first = publish_ids(database, rows, ["a"])
     for _ in range(3):
-        newest = _publish(database, rows, ["a"])
-    _publish(database, rows, ["a"], store_id="other")
+        newest = publish_ids(database, rows, ["a"])
+    publish_ids(database, rows, ["a"], store_id="other")
     failed = runs.start_run(database, "default")
     runs.fail_run(database, failed, "source", "no file")
     with pytest.raises(InputError, match=r"several stores \(default, other\)"):
@@ -243,7 +234,7 @@ def test_a_run_that_cannot_be_exported_is_an_error_with_advice(
 def test_an_output_folder_that_is_a_file_is_an_input_error(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     taken = tmp_path / "taken"
     taken.write_text("mine")
     url = postgres.location(database)
@@ -256,10 +247,10 @@ def test_an_output_folder_that_is_a_file_is_an_input_error(
 def test_a_failure_keeps_the_files_that_were_there(
     database: Connection, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     export(database, tmp_path)
     before = _bytes(tmp_path)
-    _publish(database, rows, ["b"])
+    publish_ids(database, rows, ["b"])
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -277,11 +268,11 @@ def test_a_publication_meanwhile_changes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = _publish(database, rows, ["a", "b"])
+    first = publish_ids(database, rows, ["a", "b"])
 
     def publish_another() -> int:
         with postgres.connect(database_url) as connection:
-            return _publish(connection, rows, ["b", "c"])
+            return publish_ids(connection, rows, ["b", "c"])
 
     with ThreadPoolExecutor(1) as others:
         published = []
@@ -300,7 +291,7 @@ def test_a_publication_meanwhile_changes_nothing(
 def test_a_number_that_is_not_finite_is_null(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     database.execute(
         "UPDATE customer_profiles SET churn_risk_score = 0.5,"
         " lifetime_value = 'NaN', avg_order_value = '-Infinity'"
@@ -316,7 +307,7 @@ def test_a_number_that_is_not_finite_is_null(
 def test_a_run_without_customers_is_exported(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, [])
+    publish_ids(database, rows, [])
     export(database, tmp_path, list(FORMATS))
     assert _read(tmp_path, "json")["profiles"] == _read(tmp_path, "yaml")["profiles"] == []
     assert _table(tmp_path / "profiles.csv") == []

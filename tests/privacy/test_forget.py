@@ -24,14 +24,9 @@ from segpipe.privacy import ErasureReport, erase_customer
 from segpipe.runs.forgotten import forgotten_hashes
 from tests.conftest import AXES, Rows
 from tests.support.commands import FEW_KS, Outcome, call, shop_lines, write_shop
+from tests.support.publishing import publish_ids
 
 STRANGE = ["zz'q", 'zz"q', "zz%_q", "zz\\q", "zz\nq", "zz,q", "=zzq", "zzü\u2028q", "zz; DROP"]
-
-
-def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = runs.start_run(database, store_id)
-    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
-    return run_id
 
 
 def _forget(database: Connection, customer_id: str, store_id: str = "default") -> ErasureReport:
@@ -117,8 +112,8 @@ def test_any_id_can_be_forgotten_and_nobody_else_is(
     database: Connection, rows: Rows, tmp_path: Path, customer_id: str
 ) -> None:
     others = [*(other for other in STRANGE if other != customer_id), "zz", "q", "zzaaq"]
-    _publish(database, rows, [customer_id, *others])
-    _publish(database, rows, others)
+    publish_ids(database, rows, [customer_id, *others])
+    publish_ids(database, rows, others)
     export(database, tmp_path / "all", list(FORMATS))
     found = _forget(database, customer_id)
     assert {file.path.name: file.n_records for file in found.files} == {
@@ -141,7 +136,7 @@ def test_a_customer_is_forgotten_in_one_store_at_a_time(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
     for store_id in ("default", "other"):
-        _publish(database, rows, ["a", "b"], store_id)
+        publish_ids(database, rows, ["a", "b"], store_id)
     export(database, tmp_path, ["json"], store_id="default")
     export(database, tmp_path, ["csv"], store_id="other")
     _forget(database, "a", "other")
@@ -164,8 +159,8 @@ def test_a_customer_is_forgotten_in_one_store_at_a_time(
 def test_a_second_time_reports_that_they_were_forgotten(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows
 ) -> None:
-    _publish(database, rows, ["a", "b"])
-    _publish(database, rows, ["a"], "other")
+    publish_ids(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a"], "other")
     url = ("--database-url", postgres.location(database))
     asked = call(capsys, "forget", "a", "--yes", *url)
     assert (asked.status, asked.out) == (2, "")
@@ -182,7 +177,7 @@ def test_an_unknown_customer_is_an_error_and_nothing_is_recorded(
 ) -> None:
     url = ("--database-url", postgres.location(database))
     assert "nobody to forget" in call(capsys, "forget", "x", "--yes", *url).err
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     outcome = call(capsys, "forget", "nobody", "--yes", *url)
     assert outcome.status == 2
     assert "There is no customer 'nobody' in store 'default'" in outcome.err
@@ -194,7 +189,7 @@ def test_an_unknown_customer_is_an_error_and_nothing_is_recorded(
 def test_without_a_terminal_yes_is_required(
     capsys: pytest.CaptureFixture[str], database: Connection, rows: Rows
 ) -> None:
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     outcome = call(capsys, "forget", "a", "--database-url", postgres.location(database))
     assert outcome.status == 2
     assert "give --yes" in outcome.err
@@ -207,7 +202,7 @@ def test_without_a_terminal_yes_is_required(
 def test_on_a_terminal_it_asks(
     database: Connection, database_url: str, rows: Rows, answer: str, message: str
 ) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     ours, theirs = pty.openpty()
     try:
         os.write(ours, f"{answer}\n".encode())
@@ -228,7 +223,7 @@ def test_on_a_terminal_it_asks(
 
 
 def test_a_customer_of_a_kept_run_only_is_found(database: Connection, rows: Rows) -> None:
-    first = _publish(database, rows, ["gone", "a"])
+    first = publish_ids(database, rows, ["gone", "a"])
     run_id = runs.start_run(database, "default")
     publishing.publish(
         database,
@@ -281,7 +276,7 @@ def test_what_is_kept_for_resume_is_removed(
     folder = checkpoint_folder("default")
     folder.mkdir(parents=True)
     (folder / "customer_features.parquet").write_text("a")
-    _publish(database, rows, ["a"])
+    publish_ids(database, rows, ["a"])
     _forget(database, "a")
     assert not folder.exists()
 
@@ -289,7 +284,7 @@ def test_what_is_kept_for_resume_is_removed(
 def test_a_foreign_key_is_reported_and_nothing_is_removed(
     database: Connection, rows: Rows, tmp_path: Path
 ) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     export(database, tmp_path)
     database.execute(
         "CREATE TABLE letters (store_id varchar(100), customer_id varchar(100),"

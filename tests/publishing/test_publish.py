@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -16,28 +15,7 @@ from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection
 from segpipe.publishing.content_hash import content_hashes
 from tests.conftest import AXES, Rows
-
-
-def _publish(
-    database: Connection,
-    batches: list[pa.RecordBatch] | Iterator[pa.RecordBatch],
-    store_id: str = "default",
-    absent: str = "keep",
-    patience_seconds: float = 120.0,
-) -> LoadInfo:
-    run_id = runs.start_run(database, store_id)
-    return publishing.publish(
-        database,
-        publishing.Publication(
-            run_id,
-            store_id,
-            batches,
-            axes=AXES,
-            as_of=date(2024, 3, 2),
-            absent=absent,
-            patience_seconds=patience_seconds,
-        ),
-    )
+from tests.support.publishing import publish_batches
 
 
 def _counts(info: LoadInfo) -> tuple[int, int, int, int, int]:
@@ -59,7 +37,7 @@ def _profile(
 
 
 def test_a_row_has_the_values_of_the_batch(database: Connection, rows: Rows) -> None:
-    info = _publish(database, [rows(["a", "b"], value=12.5)])
+    info = publish_batches(database, [rows(["a", "b"], value=12.5)], as_of=date(2024, 3, 2))
     assert _counts(info) == (2, 2, 0, 0, 0)
     profile = _profile(database, "a")
     written = {key: profile.pop(key) for key in ("last_updated", "created_at")}
@@ -93,9 +71,9 @@ def test_a_row_has_the_values_of_the_batch(database: Connection, rows: Rows) -> 
 def test_a_second_run_keeps_created_at_and_absent_customers(
     database: Connection, rows: Rows
 ) -> None:
-    first = _publish(database, [rows(["stays", "goes"])])
+    first = publish_batches(database, [rows(["stays", "goes"])])
     before = {name: _profile(database, name) for name in ("stays", "goes")}
-    second = _publish(database, [rows(["stays"], value=99.0), rows(["comes"])])
+    second = publish_batches(database, [rows(["stays"], value=99.0), rows(["comes"])])
     assert _counts(second) == (2, 1, 1, 1, 0)
     stays, comes = _profile(database, "stays"), _profile(database, "comes")
     since = {"absent_since_run_id": second.run_id}
@@ -107,31 +85,31 @@ def test_a_second_run_keeps_created_at_and_absent_customers(
     assert str(stays["last_updated"]) > str(before["stays"]["last_updated"])
     current = database.execute("SELECT customer_id FROM current_profiles ORDER BY 1").fetchall()
     assert current == [("comes",), ("stays",)]
-    third = _publish(database, [rows(["stays"], value=99.0)])
+    third = publish_batches(database, [rows(["stays"], value=99.0)])
     assert _counts(third) == (1, 0, 1, 2, 0)
     assert _profile(database, "goes") == before["goes"] | since
     assert _profile(database, "comes") == comes | {"absent_since_run_id": third.run_id}
-    assert _counts(_publish(database, [rows(["goes"])])) == (1, 0, 1, 2, 0)
+    assert _counts(publish_batches(database, [rows(["goes"])])) == (1, 0, 1, 2, 0)
     assert _profile(database, "goes")["absent_since_run_id"] is None
 
 
 def test_absent_customers_are_deleted_on_request(database: Connection, rows: Rows) -> None:
-    _publish(database, [rows(["stays", "goes"])])
-    assert _counts(_publish(database, [rows(["stays"])], absent="delete")) == (1, 0, 1, 0, 1)
+    publish_batches(database, [rows(["stays", "goes"])])
+    assert _counts(publish_batches(database, [rows(["stays"])], absent="delete")) == (1, 0, 1, 0, 1)
     assert runs.show_customer(database, "default", "goes") is None
 
 
 def test_an_empty_file_keeps_everybody(database: Connection, rows: Rows) -> None:
-    _publish(database, [rows(["a"])])
-    assert _counts(_publish(database, [])) == (0, 0, 0, 1, 0)
-    assert _counts(_publish(database, [rows([])], absent="delete")) == (0, 0, 0, 0, 1)
-    assert _counts(_publish(database, [rows(["a"])])) == (1, 1, 0, 0, 0)
+    publish_batches(database, [rows(["a"])])
+    assert _counts(publish_batches(database, [])) == (0, 0, 0, 1, 0)
+    assert _counts(publish_batches(database, [rows([])], absent="delete")) == (0, 0, 0, 0, 1)
+    assert _counts(publish_batches(database, [rows(["a"])])) == (1, 1, 0, 0, 0)
 
 
 def test_two_earlier_tables_are_kept_and_older_ones_are_dropped(
     database: Connection, rows: Rows
 ) -> None:
-    numbers = [_publish(database, [rows(["a"])]).run_id for _ in range(4)]
+    numbers = [publish_batches(database, [rows(["a"])]).run_id for _ in range(4)]
     tables = database.execute(
         "SELECT relname FROM pg_class WHERE relname LIKE 'customer_profiles%r%' AND relkind = 'r'"
         " ORDER BY oid"
@@ -165,14 +143,14 @@ HOSTILE = [
 @pytest.mark.parametrize("store_id", HOSTILE)
 def test_every_store_has_its_own_partition(database: Connection, rows: Rows, store_id: str) -> None:
     for _ in range(2):
-        info = _publish(database, [rows(["a"])], store_id=store_id)
+        info = publish_batches(database, [rows(["a"])], store_id=store_id)
     assert info.n_updated == 1
     assert _profile(database, "a", store_id)["store_id"] == store_id
 
 
 def test_any_customer_id_is_stored_unchanged(database: Connection, rows: Rows) -> None:
-    _publish(database, [rows(HOSTILE)])
-    assert _publish(database, [rows(HOSTILE[1:])]).n_updated == len(HOSTILE) - 1
+    publish_batches(database, [rows(HOSTILE)])
+    assert publish_batches(database, [rows(HOSTILE[1:])]).n_updated == len(HOSTILE) - 1
     found = database.execute("SELECT customer_id FROM customer_profiles").fetchall()
     assert sorted(found) == sorted((name,) for name in HOSTILE)
 
@@ -212,7 +190,7 @@ def test_any_segment_name_is_stored_unchanged(database: Connection, rows: Rows, 
 
 def test_segments_are_counted_over_all_batches(database: Connection, rows: Rows) -> None:
     low = {"purchase_value": "modest"}
-    _publish(database, [rows(["a", "b"]), rows(["c"], 0.1, low), rows(["d"], 0.2, low)])
+    publish_batches(database, [rows(["a", "b"]), rows(["c"], 0.1, low), rows(["d"], 0.2, low)])
     found = database.execute(
         "SELECT segment, n_customers, lifetime_value FROM segment_counts"
         " WHERE axis = 'purchase_value' ORDER BY 1"
@@ -221,42 +199,13 @@ def test_segments_are_counted_over_all_batches(database: Connection, rows: Rows)
 
 
 def test_two_stores_do_not_touch_each_other(database: Connection, rows: Rows) -> None:
-    _publish(database, [rows(["a"], 1.0)], store_id="north")
-    _publish(database, [rows(["a"], 2.0)], store_id="south")
-    _publish(database, [rows(["b"], 3.0)], store_id="north", absent="delete")
+    publish_batches(database, [rows(["a"], 1.0)], store_id="north")
+    publish_batches(database, [rows(["a"], 2.0)], store_id="south")
+    publish_batches(database, [rows(["b"], 3.0)], store_id="north", absent="delete")
     found = database.execute(
         "SELECT store_id, customer_id, lifetime_value FROM current_profiles ORDER BY 1"
     ).fetchall()
     assert found == [("north", "b", 3.0), ("south", "a", 2.0)]
-
-
-def test_a_model_is_stored_unchanged(database: Connection, rows: Rows) -> None:
-    model = {"z": [1e300, 1e16, -0.0, 0.1, 1.0, 5e-324], "a": {"ü": None, "b": True}}
-    run_id = runs.start_run(database, "default")
-    publishing.publish(
-        database, publishing.Publication(run_id, "default", [rows(["a"])], axes=AXES, model=model)
-    )
-    assert json.dumps(runs.read_model(database, run_id)) == json.dumps(model)
-    assert runs.read_model(database, -1) is None
-
-
-def test_the_ledger_has_what_happened_to_a_run(database: Connection) -> None:
-    facts = runs.RunFacts(as_of=date(2024, 1, 2), seed=42, parameters={"a": 1})
-    run_id = runs.start_run(database, "default", facts)
-    runs.record_facts(database, run_id, runs.RunFacts(rows_read=7, parameters={"b": 2}))
-    runs.record_report(database, run_id, {"ü": 1})
-    runs.fail_run(database, run_id, "cluster", "It's \0 broken.")
-    (run,) = runs.list_runs(database, "default")
-    assert (run["status"], run["failed_stage"], run["error"]) == (
-        "failed",
-        "cluster",
-        "It's  broken.",
-    )
-    assert (run["as_of"], run["seed"], run["rows_read"]) == (date(2024, 1, 2), 42, 7)
-    assert runs.list_runs(database, "other") == []
-    assert runs.latest_published(database, "default") is None
-    stored = database.execute("SELECT parameters, report FROM segmentation_runs").fetchall()
-    assert stored == [({"a": 1, "b": 2}, {"ü": 1})]
 
 
 def test_a_value_that_is_not_a_number_is_never_published(database: Connection, rows: Rows) -> None:
@@ -270,7 +219,7 @@ def test_a_value_that_is_not_a_number_is_never_published(database: Connection, r
     for name, values in broken.items():
         wrong = batch.set_column(batch.schema.get_field_index(name), name, values)
         with pytest.raises(InputError):
-            _publish(database, [wrong])
+            publish_batches(database, [wrong])
     assert runs.latest_published(database, "default") is None
 
 
@@ -281,22 +230,22 @@ def test_a_failure_in_the_batches_keeps_the_last_results_live(
         yield rows(["a"], value=2.0)
         raise InputError("The stage before has failed.")
 
-    _publish(database, [rows(["a"], value=1.0)])
+    publish_batches(database, [rows(["a"], value=1.0)])
     with pytest.raises(InputError, match="The stage before"):
-        _publish(database, batches())
+        publish_batches(database, batches())
     assert _profile(database, "a")["lifetime_value"] == 1.0
-    assert _publish(database, [rows(["a"], value=3.0)]).n_updated == 1
+    assert publish_batches(database, [rows(["a"], value=3.0)]).n_updated == 1
 
 
 def test_the_same_customer_twice_fails_the_run(database: Connection, rows: Rows) -> None:
     with pytest.raises(DatabaseError, match="is there twice"):
-        _publish(database, [rows(["a"]), rows(["a"])])
+        publish_batches(database, [rows(["a"]), rows(["a"])])
 
 
 def test_a_backend_killed_during_publication_keeps_the_last_results_live(
     database: Connection, database_url: str, rows: Rows
 ) -> None:
-    _publish(database, [rows(["a"], value=1.0)])
+    publish_batches(database, [rows(["a"], value=1.0)])
     with postgres.connect(database_url) as victim:
         run_id = runs.start_run(victim, "default")
 
@@ -317,12 +266,12 @@ def test_a_backend_killed_during_publication_keeps_the_last_results_live(
             )
     assert database.execute("SELECT customer_id FROM customer_profiles").fetchall() == [("a",)]
     runs.fail_run(database, run_id, "load", "killed")
-    assert _counts(_publish(database, [rows(["a"])])) == (1, 0, 1, 0, 0)
+    assert _counts(publish_batches(database, [rows(["a"])])) == (1, 0, 1, 0, 0)
 
 
 def test_readers_never_see_a_mixture(database: Connection, database_url: str, rows: Rows) -> None:
     ids = [f"c{n}" for n in range(2000)]
-    _publish(database, [rows(ids, value=0.0)])
+    publish_batches(database, [rows(ids, value=0.0)])
     seen: list[tuple[int, float, float]] = []
     done = threading.Event()
 
@@ -347,7 +296,9 @@ def test_readers_never_see_a_mixture(database: Connection, database_url: str, ro
         reader.start()
     try:
         for run in range(1, 6):  # half of the customers are absent from each other file
-            _publish(database, [rows(ids[run % 2 :: 2] if run == 5 else ids, value=float(run))])
+            publish_batches(
+                database, [rows(ids[run % 2 :: 2] if run == 5 else ids, value=float(run))]
+            )
     finally:
         done.set()
         for reader in readers:

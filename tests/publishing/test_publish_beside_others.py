@@ -13,6 +13,7 @@ from segpipe.core.errors import DatabaseError
 from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection, migrate
 from tests.conftest import AXES, Rows
+from tests.support.publishing import publish_batches
 
 LETTERS = (
     "CREATE TABLE letters (store_id varchar(100), customer_id varchar(100),"
@@ -23,11 +24,7 @@ LETTERS = (
 def _publish(
     database: Connection, rows: Rows, ids: list[str], value: float = 1.0, absent: str = "keep"
 ) -> LoadInfo:
-    run_id = runs.start_run(database, "default")
-    batches = [rows(ids, value)]
-    return publishing.publish(
-        database, publishing.Publication(run_id, "default", batches, axes=AXES, absent=absent)
-    )
+    return publish_batches(database, [rows(ids, value)], absent=absent)
 
 
 def test_indexes_and_grants_of_users_survive(database: Connection, rows: Rows) -> None:

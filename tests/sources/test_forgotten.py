@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from segpipe import publishing, runs
 from segpipe.core.errors import InputError
 from segpipe.core.forgotten import Forgotten, hash_customer_id
 from segpipe.core.settings import EngineSettings
@@ -15,13 +14,8 @@ from segpipe.engines.duckdb import open_engine
 from segpipe.postgres import Connection
 from segpipe.privacy import erase_customer
 from segpipe.sources.forgotten import remove_forgotten
-from tests.conftest import AXES, Rows
-
-
-def _publish(database: Connection, rows: Rows, ids: list[str], store_id: str = "default") -> int:
-    run_id = runs.start_run(database, store_id)
-    publishing.publish(database, publishing.Publication(run_id, store_id, [rows(ids)], axes=AXES))
-    return run_id
+from tests.conftest import Rows
+from tests.support.publishing import publish_ids
 
 
 @pytest.fixture
@@ -58,7 +52,7 @@ def test_an_input_of_forgotten_customers_alone_is_refused(engine: Engine) -> Non
 
 
 def test_a_hash_is_what_the_table_says_it_is(database: Connection, rows: Rows) -> None:
-    _publish(database, rows, ["a", "b"])
+    publish_ids(database, rows, ["a", "b"])
     erase_customer(database, "default", "a")
     found = database.execute(
         "SELECT customer_hash = encode(sha256(convert_to(salt || 'a', 'UTF8')), 'hex')"
