@@ -12,7 +12,7 @@ from typing import Any
 
 from segpipe.answers.cursor import Cursor, check_cursor_matches, read_cursor
 from segpipe.core.errors import InputError
-from segpipe.core.schema import METRICS
+from segpipe.core.schema import METRICS, OUTLOOK_METRICS
 from segpipe.core.suggestions import did_you_mean
 from segpipe.postgres import Connection, sql
 from segpipe.runs.current_run import current_run, snapshot
@@ -23,6 +23,7 @@ _COLUMNS = (
     "total_orders",
     "days_since_last_purchase",
     "churn_risk_score",
+    "expected_value_90d",
 )
 _BY_ID = "customer_id"
 _INDEXED = (_BY_ID, "lifetime_value")
@@ -142,8 +143,12 @@ def _check_known(name: str, known: Iterable[str], kind: str, where: str) -> None
 def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> list[Any]:
     """The rows of the page, and one more if there is one."""
     connection.execute("SET LOCAL jit = off")  # compiling takes longer than the page
-    column = sql.Identifier(listing.column)
-    keys = [column] if listing.column == _BY_ID else [column, sql.Identifier(_BY_ID)]
+    column: sql.Composable = sql.Identifier(listing.column)
+    if listing.column in OUTLOOK_METRICS:  # a run has them of everybody or of nobody
+        column = sql.SQL("coalesce({}, 0)").format(column)
+    keys: list[sql.Composable] = (
+        [column] if listing.column == _BY_ID else [column, sql.Identifier(_BY_ID)]
+    )
     direction = sql.SQL(" DESC" if listing.is_descending else "")
     order = sql.SQL(", ").join([sql.SQL("{}{}").format(key, direction) for key in keys])
     columns = dict.fromkeys((_BY_ID, *_COLUMNS, listing.column))
@@ -181,7 +186,7 @@ _AS_A_WHOLE = " OFFSET 0"
 
 
 def _after(
-    keys: Sequence[sql.Identifier], listing: _Listing, *, is_whole: bool, has_start: bool
+    keys: Sequence[sql.Composable], listing: _Listing, *, is_whole: bool, has_start: bool
 ) -> sql.Composed:
     bounds = ["%(value)s", "%(customer_id)s"][-len(keys) :]
     next_rows = sql.SQL(" AND ({}) {} ({})").format(

@@ -10,7 +10,7 @@ from segpipe import runs
 from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
 from segpipe.model.document import model_of
-from segpipe.model.explain import explain, explanation_lines
+from segpipe.model.explain import explain, explain_outlook, explanation_lines
 from segpipe.postgres import Connection
 from segpipe.runs.current_run import current_run, snapshot
 
@@ -49,6 +49,7 @@ def explain_profile(
         "store_id": store_id,
         "run_id": run_id,
         "as_of": model.reference.as_of.isoformat(),
+        "outlook": explain_outlook(model, measures),
         "axes": [
             {
                 **plain_values(asdict(found)),

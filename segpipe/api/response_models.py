@@ -47,7 +47,8 @@ class Metrics(Open):
 
     lifetime_value: float
     avg_order_value: float
-    churn_risk_score: float
+    churn_risk_score: float | None
+    expected_value_90d: float | None
     total_orders: int
     days_since_last_purchase: int
     customer_tenure_days: int

@@ -10,6 +10,13 @@ from segpipe.axes.record import Measure
 
 _CATALOGUE = (
     ("n_orders", "orders", "count", "orders with at least one purchase line"),
+    ("n_occasions", "days with an order", "count", "days, by the shop's clock, with an order"),
+    (
+        "n_recent_occasions",
+        "days with an order in the last 90",
+        "count",
+        "of n_occasions, those within the 90 days that end on as_of",
+    ),
     ("n_lines", "lines", "count", "purchase lines"),
     (
         "lifetime_value",

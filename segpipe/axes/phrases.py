@@ -8,6 +8,8 @@ from __future__ import annotations
 
 PHRASES = {
     "n_orders": "has {} [order|orders]",
+    "n_occasions": "ordered on {} [day|days]",
+    "n_recent_occasions": "ordered on {} [day|days] of the last 90",
     "n_lines": "has {} order [line|lines]",
     "lifetime_value": "has spent {} in total",
     "avg_order_value": "spends {} an order",

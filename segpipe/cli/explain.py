@@ -39,14 +39,15 @@ def explain(
     if as_json:
         print_json(found)
     else:
-        click.echo(_text(found))
+        click.echo(_text(found, with_outlook=not axes))
 
 
-def _text(found: dict[str, Any]) -> str:
+def _text(found: dict[str, Any], *, with_outlook: bool) -> str:
     from segpipe.core.text import paragraph
 
     where = f"store {found['store_id']}, run {found['run_id']}, as of {found['as_of']}"
     lines = [f"Customer {found['customer_id']} of {where}"]
+    lines += [paragraph(found["outlook"]["text"])] if with_outlook else []
     for axis in found["axes"]:
         head, *reasons = axis["text"]
         if axis["in_profile"] != axis["name"]:

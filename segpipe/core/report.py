@@ -184,6 +184,20 @@ class LoadInfo:
 
 
 @dataclass(frozen=True)
+class OutlookInfo:
+    """What the run says of the next 90 days: churn risk and expected value."""
+
+    is_published: bool
+    is_provisional: bool  # too little history to check it
+    reason: str | None  # why it is missing or provisional
+    n_checked: int = 0  # customers of an earlier fit that was judged on the last 90 days
+    auc: float | None = None  # of churn there; 0.5 is chance
+    recency_auc: float | None = None  # of the days since the last order alone
+    decile_error: float | None = None  # mean of |predicted - true| over ten groups
+    level_shift: float | None = None  # predicted less true
+
+
+@dataclass(frozen=True)
 class StageInfo:
     """Seconds of wall time of one stage."""
 
@@ -222,6 +236,7 @@ class RunReport:
     stages: tuple[StageInfo, ...]
     model_hash: str
     peak_memory_mb: float
+    outlook: OutlookInfo | None = None  # None: the model has none
     details: RunDetails | None = field(default=None, repr=False)
 
     @property

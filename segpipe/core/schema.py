@@ -60,19 +60,32 @@ TICKETS = Table(
 # Optional inputs that an axis or a feature may need; the source stage reports which are present.
 INPUTS = ("discount", "refund", "product", "category", "channel", "time_of_day", "tickets")
 
-METRICS = {
+METRICS = {  # published for every customer
     "lifetime_value": "DOUBLE",
     "avg_order_value": "DOUBLE",
     "churn_risk_score": "DOUBLE",
+    "expected_value_90d": "DOUBLE",
     "total_orders": "INTEGER",
     "days_since_last_purchase": "INTEGER",
     "customer_tenure_days": "INTEGER",
 }
+OUTLOOK_METRICS = ("churn_risk_score", "expected_value_90d")  # the model's; missing where withheld
+FEATURE_METRICS = {name: kind for name, kind in METRICS.items() if name not in OUTLOOK_METRICS}
 
 CUSTOMER_FEATURES = Table(
     name="customer_features",
     grain="customer with at least one order; these columns, and one DOUBLE per measure",
-    columns={"customer_id": "VARCHAR", **METRICS},
+    columns={"customer_id": "VARCHAR", **FEATURE_METRICS},
+)
+
+CUSTOMER_DAYS = Table(
+    name="customer_days",
+    grain="customer and day (the shop's) with an order; in the order of customers and days",
+    columns={
+        "customer": "BIGINT",  # a number in the order of the ids
+        "days_ago": "INTEGER",  # before as_of
+        "value_units": "BIGINT",  # orders of the day net of their refunds, in ten-thousandths
+    },
 )
 
 

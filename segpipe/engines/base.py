@@ -88,3 +88,9 @@ class Engine(CustomerTable, Protocol):
         progress: Callable[[str], None],
     ) -> tuple[FeatureInfo, Reference]:
         """Compute `customer_features`, with this reference or one that is learnt on the way."""
+
+    def read_activity(self, days_back: int, horizon_days: int) -> pa.Table:
+        """Customers with an order by then: the outlook's measures as of so many days ago.
+
+        And n_later and later_value: occasions and revenue of the horizon after that day.
+        """

@@ -29,7 +29,12 @@ _FIELDS = (  # of a profile: name, unit, meaning
     (
         "churn_risk_score",
         "0 to 1",
-        "Days since the last purchase over twice the gap to be expected; not a probability.",
+        "Probability of no order in the 90 days after as_of; null where the run could not tell.",
+    ),
+    (
+        "expected_value_90d",
+        "amount",
+        "Expected revenue of the 90 days after as_of; null where the run could not tell.",
     ),
     ("total_orders", "orders", "Orders up to as_of."),
     ("days_since_last_purchase", "days", "From the last order to as_of."),

@@ -17,7 +17,7 @@ import pyarrow as pa
 from segpipe.axes import MEASURES
 from segpipe.core.errors import InputError
 from segpipe.core.report import FeatureInfo
-from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
+from segpipe.core.schema import CUSTOMER_DAYS, CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
 from segpipe.engines.duckdb import Connection
 from segpipe.features import grains, measures
 from segpipe.features.tables import Materializer, TableMaterializer
@@ -101,6 +101,8 @@ def measure_parts(
         biggest = reference.biggest_channels
         shares = measures.channel_measures(channels, biggest, kinds)
         parts.append(keep("channel_shares", shares))
+    if keep.is_numbered:  # a run has everybody, and learns the outlook from it
+        keep(CUSTOMER_DAYS.name, grains.customer_days(sequence), is_temporary=False)
     keep.drop("channels", "sequence")
     parts.append(keep("prices", measures.price_measures(keyed)))
     if "product" in inputs:
@@ -137,9 +139,7 @@ def _with_metrics(table: ir.Table) -> ir.Table:
     doubles = {
         name: (table[name] if name in known else ibis.null()).cast("float64") for name in MEASURES
     }
-    return table.select(
-        "customer_id", **doubles, churn_risk_score=table.churn_risk_score, **counts
-    ).order_by("customer_id")
+    return table.select("customer_id", **doubles, **counts).order_by("customer_id")
 
 
 def _keyed_lines(

@@ -81,6 +81,7 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
     local = bought.ordered_local.epoch_seconds()
     middle = (bought.first_local.epoch_seconds() + ibis.timestamp(as_of).epoch_seconds()) / 2
     value = bought.amount_units - bought.refund_units
+    days_ago = ibis.date(as_of).delta(bought.ordered_local.date(), unit="day").cast("int32")
     return bought.select(
         "customer",
         "customer_id",
@@ -92,10 +93,19 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
         order_number=(ibis.row_number().over(steps) + 1).cast("int32"),
         gap_minutes=((epoch - epoch.lag().over(steps)) / 60).round().cast("int64"),
         is_channel_switch=bought.channel != bought.channel.lag().over(steps),
-        days_ago=ibis.date(as_of).delta(bought.ordered_local.date(), unit="day").cast("int32"),
+        days_ago=days_ago,
+        is_new_day=(days_ago != days_ago.lag().over(steps)).fill_null(True),
         late_halves=(local - middle).sign().cast("int32") + 1,  # 0, 1 exactly in the middle, 2
         is_splurge=(value > 0) & (value * bought.n_orders > 2 * bought.value_units),
     )
+
+
+def customer_days(sequence: ir.Table) -> ir.Table:
+    """One row per customer and day with an order; see schema.CUSTOMER_DAYS."""
+    days = sequence.group_by("customer", "days_ago").aggregate(
+        value_units=_total(sequence.order_value_units)
+    )
+    return days.order_by("customer", "days_ago")
 
 
 def numbered(lines: ir.Table, column: str) -> ir.Table:

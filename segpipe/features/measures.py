@@ -68,6 +68,8 @@ def time_measures(sequence: ir.Table, *, has_channel: bool) -> ir.Table:
         late_halves=ibis.ifelse(number > 1, sequence.late_halves, 0).sum(),
         n_splurges=sequence.is_splurge.sum(),
         n_recent=(sequence.days_ago < RECENT_DAYS).sum(),
+        n_occasions=sequence.is_new_day.sum(),
+        n_recent_occasions=(sequence.is_new_day & (sequence.days_ago < RECENT_DAYS)).sum(),
         n_weekend=(weekday >= 5).sum(),
         n_business_hours=((weekday < 5) & (hour >= 9) & (hour < 17)).sum(),
         n_evening=((hour >= 18) & (hour < 23)).sum(),
@@ -94,6 +96,8 @@ def _from_sums(sums: ir.Table, *, has_channel: bool) -> ir.Table:
         "customer",
         "tenure_days",
         "recency_days",
+        "n_occasions",
+        "n_recent_occasions",
         n_timed_orders="n",
         active_days=span_days,
         orders_per_month=ratio(sums.n, months),
@@ -128,11 +132,7 @@ def overdue_measures(times: ir.Table, median_gap_days: float) -> ir.Table:
     own_gaps = (times.mean_gap_days * n_gaps).fill_null(0.0)
     expected = (own_gaps + GAP_WEIGHT * median_gap_days) / (n_gaps + GAP_WEIGHT)
     overdue = times.recency_days / expected.clip(lower=1.0)
-    return times.select(
-        "customer",
-        recency_over_expected_gap=overdue,
-        churn_risk_score=(overdue / 2).clip(lower=0.0, upper=1.0),
-    )
+    return times.select("customer", recency_over_expected_gap=overdue)
 
 
 def product_measures(products: ir.Table, customers: ir.Table) -> ir.Table:

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
-from segpipe.core.schema import METRICS, ORDER_LINES, TICKETS, Reference, Table
+from segpipe.core.schema import FEATURE_METRICS, ORDER_LINES, TICKETS, Reference, Table
 from segpipe.engines.duckdb import literal, quote
 from segpipe.features.compute import COUNTS, measure_parts
 
@@ -103,7 +103,7 @@ def features_statement(
     clauses = CteMaterializer({**observation, **given})
     as_of = ibis.table({"as_of": "date"}, name=_OBSERVATION).as_of.as_scalar()
     tables, _ = measure_parts(clauses, inputs, as_of, reference)
-    wanted = {*measures, *METRICS, *COUNTS.values()}
+    wanted = {*measures, *FEATURE_METRICS, *COUNTS.values()}
     parts = [
         Part(_sql(table), tuple(name for name in table.columns if name in wanted))
         for table in tables

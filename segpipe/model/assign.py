@@ -15,6 +15,7 @@ import pyarrow as pa
 from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.model.document import AxisModel, Model, measures_of
+from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import failed_rules, scale_matrix
 
 
@@ -36,7 +37,7 @@ def assign_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of batches of customer_features; `tally` is filled on the way.
 
-    The batches have customer_id, METRICS and the measures of `measures_of` both kinds of axes.
+    The batches have customer_id, FEATURE_METRICS and the measures that both kinds of axes need.
     With the `former` axes of the previous run a batch also says what that model makes of the same
     measures (schema.rescored_column), and who is among the customers of `new_tickets`.
     """
@@ -48,8 +49,12 @@ def assign_batches(
 def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     """One membership batch of one batch of features."""
     columns = _columns(batch, needed_measures(model))
-    arrays = [batch.column("customer_id"), *(batch.column(metric) for metric in METRICS)]
-    names = ["customer_id", *METRICS]
+    outlook = outlook_metrics(model.outlook, {**columns, "lifetime_value": _values(batch)})
+    metrics = {
+        name: pa.array(outlook[name], from_pandas=True) if name in outlook else batch.column(name)
+        for name in METRICS
+    }
+    arrays, names = [batch.column("customer_id"), *metrics.values()], ["customer_id", *metrics]
     tally.n_customers += batch.num_rows
     for axis in model.axes:
         codes, strengths = assign_axis(axis, columns, batch.num_rows, tally)
@@ -84,8 +89,14 @@ def assign_axis(
 
 
 def needed_measures(model: Model) -> tuple[str, ...]:
-    """Measures that some axis of the model looks at, each once."""
-    return measures_of(model.axes)
+    """Measures that some axis of the model or its outlook looks at, each once."""
+    of_outlook = OUTLOOK_MEASURES if model.outlook else ()
+    return tuple(dict.fromkeys((*measures_of(model.axes), *of_outlook)))
+
+
+def _values(batch: pa.RecordBatch) -> Floats:
+    found: Floats = batch.column("lifetime_value").to_numpy(zero_copy_only=False)
+    return found
 
 
 def _columns(batch: pa.RecordBatch, measures: Sequence[str]) -> dict[str, Floats]:

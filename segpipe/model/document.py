@@ -22,6 +22,7 @@ from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
 from segpipe.core.schema import Reference
+from segpipe.model.outlook import Outlook, outlook_of
 from segpipe.model.preprocessing import FeatureScale
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing
@@ -76,6 +77,7 @@ class Model:
     timezone: str
     reference: Reference
     axes: tuple[AxisModel, ...]
+    outlook: Outlook | None = None  # None: of an older version, or too little history
     # What the document that this was read from says of its measures, which another version made.
     described: Mapping[str, Measure] = field(default_factory=dict, compare=False, repr=False)
 
@@ -98,6 +100,7 @@ class Model:
             "timezone": self.timezone,
             "reference": reference,
             "axes": [_plain_axis(axis) for axis in self.axes],
+            **({"outlook": asdict(self.outlook)} if self.outlook else {}),
         }
 
     def to_json(self) -> str:
@@ -110,6 +113,7 @@ class Model:
         Without words: neither a new format nor a better sentence makes another model.
         """
         learnt = self._learnt()
+        learnt.pop("outlook", None)  # no segment depends on it
         for axis in learnt["axes"]:
             for part, words in ((axis, _AXIS_WORDS), *((s, _WORDS) for s in axis["segments"])):
                 for name in words:
@@ -163,6 +167,7 @@ def _model(document: dict[str, Any]) -> Model:
         timezone=document["timezone"],
         reference=Reference(**reference),
         axes=tuple(_axis(axis) for axis in document["axes"]),
+        outlook=outlook_of(document["outlook"]) if "outlook" in document else None,
         described=described_measures(document),
     )
 

@@ -18,10 +18,12 @@ from segpipe.axes.figures import describe_value, format_exact, format_value, phr
 from segpipe.clustering.base import Partition
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import InputError
+from segpipe.core.schema import OUTLOOK_METRICS
 from segpipe.core.suggestions import did_you_mean
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.outlook import HORIZON_DAYS, OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 MeasureOf = Callable[[str], Measure]
@@ -108,6 +110,29 @@ def explanation_lines(explanation: AxisExplanation, measure_of: MeasureOf) -> li
     lines += [f"for it: {_compared(figure, explanation, measure_of)}" for figure in in_favour]
     lines += [f"against it: {_compared(figure, explanation, measure_of)}" for figure in against]
     return [*lines, _counterfactual_text(explanation, measure_of)]
+
+
+def explain_outlook(
+    model: Model, measures: Mapping[str, float | None]
+) -> dict[str, float | str | None]:
+    """Churn risk and expected value of the customer, and what customers like this one do."""
+    needed = {name: measures.get(name) for name in OUTLOOK_MEASURES}
+    if model.outlook is None or None in needed.values():
+        return {**dict.fromkeys(OUTLOOK_METRICS), "text": "no churn risk: the run learnt none"}
+    columns = {name: np.array([_number(value)]) for name, value in needed.items()}
+    found = {k: float(v[0]) for k, v in outlook_metrics(model.outlook, columns).items()}
+    risk, value = (found[name] for name in OUTLOOK_METRICS)
+    if math.isnan(risk):
+        return {**dict.fromkeys(OUTLOOK_METRICS), "text": f"no churn risk: {model.outlook.reason}"}
+    habits = " and ".join(
+        describe_value(float(columns[name][0]), model.measure(name))
+        for name in ("recency_days", "n_occasions")
+    )
+    text = (
+        f"churn risk {risk:.2f} of 1: a customer who {habits} does not order in the next"
+        f" {HORIZON_DAYS} days in {100 * risk:.0f} of 100 cases; expected value {value:,.2f}"
+    )
+    return {**found, "text": text}
 
 
 def _explain_axis(

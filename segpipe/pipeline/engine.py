@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 
+import pyarrow as pa
+
 from segpipe.core.forgotten import Forgotten
 from segpipe.core.report import FeatureInfo, SourceInfo
 from segpipe.core.schema import Reference
@@ -17,7 +19,7 @@ from segpipe.core.settings import EngineSettings, SourceSettings
 from segpipe.engines.base import Engine
 from segpipe.engines.duckdb import open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables, engine_errors
-from segpipe.features import compute_features
+from segpipe.features import compute_features, read_activity
 from segpipe.sources import read_order_lines
 from segpipe.sources.forgotten import remove_forgotten
 
@@ -47,6 +49,11 @@ class DuckDbEngine(DuckDbTables):
         """Compute `customer_features`, with this reference or one that is learnt on the way."""
         with engine_errors():
             return compute_features(self.connection, inputs, as_of, reference, progress)
+
+    def read_activity(self, days_back: int, horizon_days: int) -> pa.Table:
+        """Customers as of an earlier day, and what they did in the horizon after it."""
+        with engine_errors():
+            return read_activity(self.connection, days_back, horizon_days)
 
 
 @contextmanager

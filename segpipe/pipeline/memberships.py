@@ -11,7 +11,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from segpipe.core.schema import METRICS
+from segpipe.core.schema import FEATURE_METRICS
 from segpipe.engines.base import CustomerTable
 from segpipe.model.assign import Tally, assign_batches, needed_measures
 from segpipe.model.compare import rescored_axes
@@ -61,4 +61,4 @@ def measure_batches(
 
 def assignment_columns(measures: Sequence[str]) -> tuple[str, ...]:
     """Columns of customer_features that assignment by these measures looks at, each once."""
-    return tuple(dict.fromkeys(("customer_id", *METRICS, *measures)))
+    return tuple(dict.fromkeys(("customer_id", *FEATURE_METRICS, *measures)))

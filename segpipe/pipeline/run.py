@@ -33,7 +33,12 @@ from segpipe.pipeline.session import (
     record_stage_of,
     with_connection,
 )
-from segpipe.pipeline.summary import axis_reports_with_counts, discovered_axes, scatter_points
+from segpipe.pipeline.summary import (
+    axis_reports_with_counts,
+    discovered_axes,
+    outlook_report,
+    scatter_points,
+)
 from segpipe.runs import record_report
 
 
@@ -82,9 +87,10 @@ def _discover(run: RunContext) -> Discovered:
         stages.check_model_fits(run.given_model, source, run.settings.source.timezone)
         model, info, axes = run.given_model, None, []
     else:
+        outlook = stages.learn_outlook(run, source, features)
         sample, info = stages.sample_customers(run)
         axes = stages.cluster(run, source, sample, info)
-        model = stages.make_model(run, source, reference, axes)
+        model = stages.make_model(run, source, reference, outlook, axes)
     found = Discovered(
         source=source,
         features=features,
@@ -120,6 +126,7 @@ def _report(run: RunContext, found: Discovered, tally: Tally, load: LoadInfo | N
         stages=tuple(run.clock.timed),
         model_hash=found.model.hash(),
         peak_memory_mb=_peak_memory_mb(),
+        outlook=outlook_report(found.model),
         details=RunDetails(found.model.document(), found.scatter),
     )
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
 from segpipe.axes import MEASURES, axes_for
 from segpipe.core.errors import InputError
 from segpipe.core.report import FeatureInfo, SampleInfo, SourceInfo
@@ -16,6 +19,7 @@ from segpipe.core.settings import RunSettings
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.model.assign import needed_measures
 from segpipe.model.document import Model
+from segpipe.model.outlook import Outlook
 from segpipe.pipeline import checkpoint
 from segpipe.pipeline.context import Discovered, RunContext
 from segpipe.pipeline.session import RunSession
@@ -72,6 +76,21 @@ def compute_features(run: RunContext, source: SourceInfo) -> tuple[FeatureInfo, 
         )
 
 
+def learn_outlook(run: RunContext, source: SourceInfo, features: FeatureInfo) -> Outlook | None:
+    """What customers did in the last 90 days → churn risk and expected value of the next."""
+    from segpipe.discovery.outlook import Activity, learn_outlook
+
+    def read(days_back: int, horizon_days: int) -> Activity:
+        table = run.engine.read_activity(days_back, horizon_days)
+        columns = {n: table[n].to_numpy().astype(np.float64) for n in table.column_names}
+        n_later, later_value = columns.pop("n_later"), columns.pop("later_value")
+        return Activity(columns, n_later, later_value)
+
+    first = source.first_ordered_at
+    with run.clock("outlook"), threadpool_limits(1, user_api="blas"):
+        return learn_outlook((features.as_of - first.date()).days if first else 0, read)
+
+
 def sample_customers(run: RunContext) -> tuple[Sample, SampleInfo]:
     """Customers → some thousand of them, each with its population weight."""
     with run.clock("sample"):
@@ -102,15 +121,20 @@ def cluster(
 
 
 def make_model(
-    run: RunContext, source: SourceInfo, reference: Reference, discovered: list[Discovery]
+    run: RunContext,
+    source: SourceInfo,
+    reference: Reference,
+    outlook: Outlook | None,
+    discovered: list[Discovery],
 ) -> Model:
-    """The discovered axes and the reference figures as one document."""
+    """The discovered axes, the outlook and the reference figures as one document."""
     return Model(
         seed=run.settings.sample.seed,
         inputs=tuple(sorted(source.inputs)),
         timezone=run.settings.source.timezone,
         reference=reference,
         axes=tuple(found.model for found in discovered),
+        outlook=outlook,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from segpipe.axes.guidance import describe_state, guidance_for
 from segpipe.core.plain import plain_values
-from segpipe.core.report import AxisInfo
+from segpipe.core.report import AxisInfo, OutlookInfo
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.runs import SegmentDefinition
@@ -98,3 +98,20 @@ def scatter_points(discovered: Sequence[Discovery]) -> dict[str, Any]:
         for found in discovered
         if found.scatter
     }
+
+
+def outlook_report(model: Model) -> OutlookInfo:
+    """What the model says of the next 90 days, or why it says nothing."""
+    outlook = model.outlook
+    if outlook is None:
+        reason = "the orders span too few days to learn it from"
+        return OutlookInfo(is_published=False, is_provisional=False, reason=reason)
+    found = OutlookInfo(
+        is_published=outlook.churn is not None,
+        is_provisional=outlook.is_provisional,
+        reason=outlook.reason,
+    )
+    if outlook.check is None:
+        return found
+    check = dataclasses.asdict(outlook.check)
+    return dataclasses.replace(found, n_checked=check.pop("n_customers"), **check)

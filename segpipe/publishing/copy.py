@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.core.errors import InputError
-from segpipe.core.schema import METRICS, STRENGTH_STEPS, strength_column
+from segpipe.core.schema import METRICS, OUTLOOK_METRICS, STRENGTH_STEPS, strength_column
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import CategoryColumn
 from segpipe.publishing.content_hash import content_hashes, strength_steps
@@ -91,7 +91,7 @@ def _lines(batch: pa.RecordBatch, history: History, row_format: RowFormat) -> me
         _escape_all(batch["customer_id"]),
         memberships,
         strengths,
-        *(_number(batch, name) for name in METRICS),
+        *(_metric(batch, name) for name in METRICS),
         history.created_at,
         _json_object_of_some(
             [_named(axis, history.previous[axis]) for axis in row_format.axes], batch.num_rows
@@ -136,6 +136,12 @@ def _json_object_of_some(members: list[pa.Array], n_rows: int) -> pa.Array:
     led = [pc.binary_join_element_wise(",", member, "") for member in some]
     joined = pc.binary_join_element_wise(*led, "", null_handling="replace")
     return pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
+
+
+def _metric(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Texts of a metric; those of the outlook may be missing, which COPY reads as NULL."""
+    texts = _number(batch, name)
+    return pc.fill_null(texts, "\\N") if name in OUTLOOK_METRICS else texts
 
 
 def _number(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from segpipe.core.schema import (
     COPY_COLUMNS,
-    CUSTOMER_FEATURES,
     DOMINANT_COLUMN,
     MEMBERSHIPS_COLUMN,
+    METRICS,
     strength_column,
 )
 from segpipe.postgres import Connection
@@ -59,7 +59,9 @@ def profile_row(
 def _batch(assigned: Assigned) -> pa.RecordBatch:
     """The customer as a membership batch of one row (see schema.strength_column)."""
     values: dict[str, Any] = {"customer_id": assigned.customer_id, **assigned.metrics}
-    types = {name: _ARROW_TYPES[kind] for name, kind in CUSTOMER_FEATURES.columns.items()}
+    types = {
+        name: _ARROW_TYPES[kind] for name, kind in {"customer_id": "VARCHAR", **METRICS}.items()
+    }
     columns = {name: pa.array([values[name]], arrow_type) for name, arrow_type in types.items()}
     for axis, name in assigned.segment_memberships.items():
         columns[axis] = pa.array([name]).dictionary_encode()

@@ -6,6 +6,7 @@ lacks is missing, as it is in a file without that column.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -15,8 +16,9 @@ import numpy as np
 
 from segpipe.axes import axes_for
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.core.schema import INPUTS, METRICS, STRENGTH_STEPS
+from segpipe.core.schema import INPUTS, METRICS, OUTLOOK_METRICS, STRENGTH_STEPS
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model
+from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.realtime.customers import ITEMS, Customer
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.prepared_features import Figures, PreparedFeatures
@@ -140,9 +142,10 @@ def _assigned(
     figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
     codes, strengths = axes.assign(figures.T)
     strengths = np.rint(strengths * STRENGTH_STEPS) / STRENGTH_STEPS  # as they are published
+    outlook = _outlook(model, [own for _, own in seen])
     answers = []
-    for (customer, own), measures, places, sure in zip(
-        seen, known, codes.T.tolist(), strengths.T.tolist(), strict=True
+    for (customer, own), measures, places, sure, prospects in zip(
+        seen, known, codes.T.tolist(), strengths.T.tolist(), outlook, strict=True
     ):
         named = zip(model.axes, axes.vocabularies, places, strict=True)
         memberships = {axis.name: words[place] for axis, words, place in named}
@@ -156,7 +159,7 @@ def _assigned(
                 as_of=as_of,
                 segment_memberships=memberships,
                 membership_strengths=certainty,
-                metrics={name: own[name] for name in METRICS},
+                metrics={name: {**own, **prospects}[name] for name in METRICS},
                 unavailable=cannot,
                 filled=_filled(model.axes, memberships, measures),
                 notes=_notes(customer),
@@ -164,6 +167,21 @@ def _assigned(
             )
         )
     return answers
+
+
+def _outlook(model: Model, figures: Sequence[Figures]) -> list[dict[str, float | None]]:
+    """Churn risk and expected value of each customer, as the batch has them; None: withheld."""
+    names = OUTLOOK_MEASURES if model.outlook else ("lifetime_value",)
+    columns = {name: np.array([float(own[name]) for own in figures]) for name in names}
+    found = outlook_metrics(model.outlook, columns)
+    rows = zip(*(found[name].tolist() for name in OUTLOOK_METRICS), strict=True)
+    return [
+        {
+            name: None if math.isnan(value) else value
+            for name, value in zip(OUTLOOK_METRICS, row, strict=True)
+        }
+        for row in rows
+    ]
 
 
 def _filled(

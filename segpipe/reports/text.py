@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from segpipe.core.report import AxisInfo, CandidateInfo, RunReport
+from segpipe.core.report import AxisInfo, CandidateInfo, OutlookInfo, RunReport
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
 from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE, UNAVAILABLE
 
+_SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
 _INDENT = 10  # of the facts
 _KS_ABREAST = 6  # silhouettes in a line
 
@@ -120,6 +121,18 @@ def _choices(report: RunReport) -> str:
     return f"{table}\n{paragraph(legend)}"
 
 
+def outlook_text(outlook: OutlookInfo | None) -> str:
+    """How far the figures of the next 90 days can be relied on, without a statistics word."""
+    if outlook is None or not outlook.is_published:
+        return f"no churn risk: {outlook.reason}" if outlook and outlook.reason else ""
+    text = "churn risk and expected value of the next 90 days"
+    if outlook.is_provisional:
+        return f"{text}, provisional: {outlook.reason}"
+    error = outlook.decile_error or 0.0
+    text += f"; 90 days ago they would have been off by {percent(error)} on average"
+    return f"{text}; level uncertain: season" if error >= _SEASON_ERROR else text
+
+
 def _facts(report: RunReport) -> str:
     source, features = report.source, report.features
     rows = [
@@ -138,6 +151,8 @@ def _facts(report: RunReport) -> str:
         rows.append(("Future", future))
     if report.sample:
         rows.append(("Sample", _sample(report)))
+    if outlook := outlook_text(report.outlook):
+        rows.append(("Outlook", outlook))
     rows += [("Published", _published(report)), ("Time", _time(report))]
     return "\n".join(paragraph(text, name, _INDENT) for name, text in rows)
 

@@ -94,6 +94,7 @@ def test_a_profile_names_the_customer_and_the_run(shop: Shop) -> None:
             "lifetime_value": 12.5,
             "avg_order_value": 1.0,
             "churn_risk_score": 1.0,
+            "expected_value_90d": 1.0,
             "total_orders": 5,
             "days_since_last_purchase": 59,
             "customer_tenure_days": 1,

@@ -62,10 +62,12 @@ def assert_whole(profile: dict[str, Any]) -> None:
     assert all(0 <= strength <= 1 for strength in profile["membership_strengths"].values())
     assert 0 <= profile["confidence"] <= 1
     metrics = profile["metrics"]
+    risk, value = metrics.pop("churn_risk_score"), metrics.pop("expected_value_90d")
+    assert (risk is None) == (value is None)
+    assert risk is None or (0 <= risk <= 1 and value >= 0)
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["total_orders"] >= 0
     assert metrics["days_since_last_purchase"] >= 0
-    assert 0 <= metrics["churn_risk_score"] <= 1
     assert profile["run"]["run_id"] == 1
     assert profile["persisted"] is False
 

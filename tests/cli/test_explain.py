@@ -102,6 +102,11 @@ def test_json_has_the_same_reasons(
         "store_id": "default",
         "run_id": 1,
         "as_of": "2025-03-01",
+        "outlook": {
+            "churn_risk_score": None,
+            "expected_value_90d": None,
+            "text": "no churn risk: the run learnt none",
+        },
     }
     assert (axis["kind"], axis["name"], axis["in_profile"]) == ("segment", "near", "near")
     assert axis["runner_up"] == {"segment": "far", "membership": pytest.approx(5 / 22)}

@@ -70,7 +70,6 @@ def _assert_valid(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
     for customer in found.values():
         assert all(v is None or isinstance(v, str) or math.isfinite(v) for v in customer.values())
         assert all(customer[name] is None or 0 <= customer[name] <= 1 for name in shares)
-        assert 0 <= customer["churn_risk_score"] <= 1
     charged = sum(
         Decimal(str(row["line_amount"])) - Decimal(str(row["refund_amount"]))
         for row in rows
@@ -247,7 +246,8 @@ def test_a_population_of_one_customer_with_one_order() -> None:
     found = features_of([line("a", "o1", "2025-01-01 12:00")], inputs=frozenset())["a"]
     assert found["customer_tenure_days"] == found["days_since_last_purchase"] == 1
     assert found["mean_gap_days"] is None
-    assert found["churn_risk_score"] == 0.5  # a day of an expected gap of a day
+    assert found["recency_over_expected_gap"] == 1.0  # a day of an expected gap of a day
+    assert (found["n_occasions"], found["n_recent_occasions"]) == (1, 1)
 
 
 def test_all_customers_with_one_order() -> None:
@@ -306,8 +306,13 @@ def test_a_population_without_orders_is_an_error(
         compute_features(engine, frozenset(), as_of)
 
 
-def test_only_the_features_stay_in_the_engine() -> None:
+def test_only_the_features_and_days_stay_in_the_engine() -> None:
     with engine_of([line("a", "o1", "2025-01-01 10:00")]) as engine:
         compute_features(engine, SOME_INPUTS, None)
         tables: list[tuple[Any, ...]] = engine.execute("SHOW TABLES").fetchall()
-    assert {name for (name,) in tables} == {"order_lines", "tickets", "customer_features"}
+    assert {name for (name,) in tables} == {
+        "order_lines",
+        "tickets",
+        "customer_features",
+        "customer_days",
+    }

@@ -58,6 +58,10 @@ class RecordingEngine:
         self._calls.append("remove_forgotten")
         return self._engine.remove_forgotten(forgotten)
 
+    def read_activity(self, days_back: int, horizon_days: int) -> pa.Table:
+        self._calls.append("read_activity")
+        return self._engine.read_activity(days_back, horizon_days)
+
     def compute_features(
         self,
         inputs: frozenset[str],
@@ -151,6 +155,7 @@ def test_a_run_asks_only_the_protocol_and_gives_the_same_report(
         "read_order_lines",
         "remove_forgotten",
         "compute_features",
+        "read_activity",
         "count_customers",
         "draw_customers",
         "read_columns",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from alembic.script import ScriptDirectory
 from segpipe import postgres
 from segpipe.core.errors import DatabaseError
 from segpipe.postgres import Connection, migrate
+from segpipe.runs.rollback import rollback
+from tests.support.moving_customers import MARCH, Customer, Shop
 
 
 def test_the_newest_revision_is_alembics_head() -> None:
@@ -120,3 +123,45 @@ def test_tables_of_a_newer_segpipe_are_an_error(database: Connection) -> None:
     database.execute("UPDATE segpipe_schema_version SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="Install the newer segpipe"):
         migrate.upgrade(database)
+
+
+def _as_before_the_outlook(database: Connection, kept: Sequence[str]) -> None:
+    """The tables as the revision before left them, with what is in them."""
+    database.execute("DROP VIEW current_profiles")
+    for table in ("customer_profiles", *kept):
+        database.execute(f"ALTER TABLE {table} DROP COLUMN expected_value_90d".encode())
+        database.execute(f"UPDATE {table} SET churn_risk_score = 0.5".encode())
+        column = f"ALTER TABLE {table} ALTER COLUMN churn_risk_score"
+        database.execute(f"{column} SET DEFAULT 0".encode())
+        if "undo" not in table:
+            database.execute(f"{column} SET NOT NULL".encode())
+    database.execute(
+        "CREATE VIEW current_profiles AS"
+        " SELECT p.* FROM customer_profiles AS p WHERE p.absent_since_run_id IS NULL"
+    )
+    database.execute("UPDATE segpipe_schema_version SET version_num = '0005'")
+
+
+def test_profiles_of_an_earlier_version_are_upgraded_and_its_runs_can_be_put_back(
+    database: Connection,
+) -> None:
+    shop = Shop(database)
+    for n_customers in (1, 2, 3):
+        shop.publish({f"c{number}": Customer() for number in range(n_customers)}, MARCH)
+    rows = database.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition"
+        " AND relname LIKE 'customer_profiles_%' ORDER BY 1"
+    ).fetchall()
+    kept = [name for (name,) in rows]
+    assert kept
+    _as_before_the_outlook(database, kept)
+    assert migrate.status(database).current == "0005"
+    migrate.upgrade(database)
+    found = database.execute(
+        "SELECT customer_id, churn_risk_score, expected_value_90d FROM current_profiles ORDER BY 1"
+    ).fetchall()
+    assert found == [("c0", 0.5, None), ("c1", 0.5, None), ("c2", 0.5, None)]
+    assert rollback(database, "default").current_run_id == 2
+    assert rollback(database, "default").current_run_id == 1
+    shop.publish({"c0": Customer(), "new": Customer()}, MARCH)
+    assert postgres.fetch_one(database, "SELECT count(*) FROM current_profiles") == (2,)

@@ -14,7 +14,7 @@ from tests.conftest import AXES, Rows
 from tests.support.moving_customers import AXES as TWO_AXES
 from tests.support.moving_customers import MARCH, Customer, batch_of
 
-KNOWN = 1033256220706319221  # a change would have every row written once more
+KNOWN = -8451113332157453634  # a change would have every row written once more
 IDS = [f"c{n}" for n in range(30)]
 CUSTOMERS = {name: Customer(f"s{n % 4}", f"t{n % 3}", n / 3, n % 5) for n, name in enumerate(IDS)}
 

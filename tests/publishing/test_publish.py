@@ -56,6 +56,7 @@ def test_a_row_has_the_values_of_the_batch(database: Connection, rows: Rows) -> 
         "lifetime_value": 12.5,
         "avg_order_value": 12.5,
         "churn_risk_score": 12.5,
+        "expected_value_90d": 12.5,
         "total_orders": 12,
         "days_since_last_purchase": 12,
         "customer_tenure_days": 12,

@@ -107,9 +107,11 @@ def assert_whole(found: list[dict[str, Any]]) -> None:
         assert profile["dominant_segments"] == profile["segment_memberships"]
         assert set(profile["membership_strengths"]) == set(AXIS_NAMES)
         assert all(0 <= value <= 1 for value in profile["membership_strengths"].values())
-        for metric in ("lifetime_value", "avg_order_value", "churn_risk_score"):
+        for metric in ("lifetime_value", "avg_order_value"):
             assert math.isfinite(profile[metric])
-        assert 0 <= profile["churn_risk_score"] <= 1
+        risk, value = profile["churn_risk_score"], profile["expected_value_90d"]
+        assert (risk is None) == (value is None)
+        assert risk is None or (0 <= risk <= 1 and value >= 0)
         assert profile["total_orders"] >= 1
         assert profile["days_since_last_purchase"] >= 0
         assert profile["customer_tenure_days"] >= profile["days_since_last_purchase"]

@@ -24,6 +24,8 @@ Order = Literal[
     "-avg_order_value",
     "churn_risk_score",
     "-churn_risk_score",
+    "expected_value_90d",
+    "-expected_value_90d",
     "total_orders",
     "-total_orders",
     "days_since_last_purchase",

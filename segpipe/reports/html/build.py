@@ -108,6 +108,8 @@ def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
         facts.append(Fact("Learnt from", f"{report['sample']['n_drawn']:,} customers"))
     else:
         facts.append(Fact("Learnt from", "a given model"))
+    if outlook := report.get("outlook"):
+        facts.append(Fact("Churn risk", wording.outlook_sentence(outlook)))
     if source["currency"]:
         facts.append(Fact("Currency", source["currency"]))
     return facts

@@ -1,0 +1,184 @@
+"""What a customer is likely to do in the next 90 days: churn risk, and expected value.
+
+Takes the figures that a run learnt from its own file, and measures of customers; gives a
+probability and an amount each. The same numbers serve the batch and one customer in real time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segpipe.core.arrays import Floats
+from segpipe.core.schema import OUTLOOK_METRICS
+
+HORIZON_DAYS = 90  # of what is published
+MONTH_DAYS = 30.4375
+OUTLOOK_MEASURES = (
+    "n_occasions",
+    "n_recent_occasions",
+    "recency_days",
+    "tenure_days",
+    "lifetime_value",
+)
+_GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
+_VALUE_WEIGHT = 2.0  # of the shop's mean in a customer's value an occasion, in occasions
+_MAX_DEVIATIONS = 4.0  # beyond which a feature says no more
+_RISK_DECIMALS, _VALUE_DECIMALS = 4, 2  # as published
+_LARGEST_EXPONENT = 50.0  # e to this is more than any shop sells
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Coefficients on features that are centred, divided and clipped at four deviations."""
+
+    intercept: float
+    coefficients: tuple[float, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+    def linear(self, features: Floats) -> Floats:
+        """The linear predictor of features (n, d), shape (n,); the same for one row as for many."""
+        total = np.full(len(features), self.intercept)
+        for column, coefficient, mean, deviation in zip(
+            features.T, self.coefficients, self.means, self.deviations, strict=True
+        ):
+            total += coefficient * standardised(column, mean, deviation)
+        return total
+
+
+@dataclass(frozen=True)
+class OutlookCheck:
+    """The same fit made 90 days earlier, judged on what came then."""
+
+    n_customers: int
+    auc: float  # of churn; 0.5 is chance
+    recency_auc: float  # of the days since the last order alone
+    decile_error: float  # mean of |predicted - true| churn over ten groups by prediction
+    level_shift: float  # predicted less true churn of everybody
+
+
+@dataclass(frozen=True)
+class ShopActivity:
+    """Figures of the shop that a customer's own are drawn towards."""
+
+    rate_shape: float  # gamma prior of occasions a month: shape and months
+    rate_months: float
+    median_gap_days: float  # median of the customers' mean gaps between occasions
+    occasion_value: float  # mean value of an occasion
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run learnt about the next 90 days."""
+
+    horizon_days: int  # that it was learnt over; fewer than 90 where the file is short
+    activity: ShopActivity
+    churn: Regression | None  # None: withheld
+    value: Regression | None
+    is_provisional: bool  # too little history to check it
+    reason: str | None  # why it is withheld, or provisional
+    check: OutlookCheck | None
+
+    def churn_risk(self, columns: Mapping[str, Floats]) -> Floats:
+        """Probability of no order in the next 90 days, (n,); NaN where it is withheld.
+
+        columns has OUTLOOK_MEASURES of customers with an order, each (n,).
+        """
+        n_rows = len(columns["n_occasions"])
+        if self.churn is None:
+            return np.full(n_rows, math.nan)
+        linear = self.churn.linear(churn_features(columns, self.activity))
+        risk: Floats = (1.0 / (1.0 + np.exp(-linear))) ** (HORIZON_DAYS / self.horizon_days)
+        return risk
+
+    def expected_value(self, columns: Mapping[str, Floats]) -> Floats:
+        """Expected revenue of the next 90 days, shape (n,); NaN where it is withheld."""
+        n_rows = len(columns["n_occasions"])
+        if self.value is None:
+            return np.full(n_rows, math.nan)
+        linear = self.value.linear(value_features(columns, self.activity))
+        expected: Floats = np.exp(np.minimum(linear, _LARGEST_EXPONENT))
+        return expected * (HORIZON_DAYS / self.horizon_days)
+
+
+def outlook_of(document: Mapping[str, Any]) -> Outlook:
+    """The outlook of a model document; KeyError, TypeError or ValueError where it is none."""
+    parts = dict(document)
+    for name in ("churn", "value"):
+        if parts[name] is not None:
+            figures = parts[name]
+            parts[name] = Regression(
+                figures["intercept"],
+                tuple(figures["coefficients"]),
+                tuple(figures["means"]),
+                tuple(figures["deviations"]),
+            )
+    parts["activity"] = ShopActivity(**parts["activity"])
+    parts["check"] = OutlookCheck(**parts["check"]) if parts["check"] else None
+    return Outlook(**parts)
+
+
+def outlook_metrics(outlook: Outlook | None, columns: Mapping[str, Floats]) -> dict[str, Floats]:
+    """churn_risk_score and expected_value_90d, each (n,), rounded as published; NaN: withheld.
+
+    columns has OUTLOOK_MEASURES where there is an outlook.
+    """
+    if outlook is None:
+        nothing = np.full(len(next(iter(columns.values()))), math.nan)
+        return dict.fromkeys(OUTLOOK_METRICS, nothing)
+    risk, value = outlook.churn_risk(columns), outlook.expected_value(columns)
+    rounded = (np.round(risk, _RISK_DECIMALS), np.round(value, _VALUE_DECIMALS))
+    return dict(zip(OUTLOOK_METRICS, rounded, strict=True))
+
+
+def standardised(column: Floats, mean: float, deviation: float) -> Floats:
+    """The column in deviations from the mean, clipped."""
+    scaled = (column - mean) / deviation
+    found: Floats = np.minimum(np.maximum(scaled, -_MAX_DEVIATIONS), _MAX_DEVIATIONS)
+    return found
+
+
+def churn_features(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
+    """Features of churn, shape (n, 10)."""
+    value = columns["lifetime_value"]
+    return np.column_stack([_rhythm(columns, activity), np.log1p(np.maximum(value, 0.0))])
+
+
+def value_features(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
+    """Features of expected value, shape (n, 10): the mean value an occasion for the lifetime's."""
+    total = columns["lifetime_value"] + _VALUE_WEIGHT * activity.occasion_value
+    mean_value = total / (columns["n_occasions"] + _VALUE_WEIGHT)
+    return np.column_stack([_rhythm(columns, activity), np.log(np.maximum(mean_value, 0.01))])
+
+
+def _rhythm(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
+    """When and how often the customer bought, shape (n, 9)."""
+    n, recency, tenure = (columns[name] for name in ("n_occasions", "recency_days", "tenure_days"))
+    span = tenure - recency  # from the first occasion to the last
+    shape, months = activity.rate_shape, activity.rate_months
+    n_gaps = n - 1
+    rate = (n_gaps + shape) / (tenure / MONTH_DAYS + months)
+    gap = (span + _GAP_WEIGHT * activity.median_gap_days) / (n_gaps + _GAP_WEIGHT)
+    overdue = recency / np.maximum(gap, 1.0)
+    active = months + span / MONTH_DAYS
+    silent = np.maximum(recency - 1, 0.0) / MONTH_DAYS
+    silence = (shape + n_gaps) * np.log(active / (active + silent))  # log of the chance of it
+    log_n, log_recency = np.log(n), np.log1p(recency)
+    return np.column_stack(
+        [
+            log_recency,
+            log_n,
+            np.log1p(tenure),
+            np.log(rate),
+            np.log1p(overdue),
+            silence,
+            np.log1p(columns["n_recent_occasions"]),
+            (n == 1).astype(np.float64),
+            log_recency * log_n,
+        ]
+    )

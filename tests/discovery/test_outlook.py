@@ -1,0 +1,182 @@
+"""Churn risk and expected value: the fits are right, and their own check knows good from bad."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, PoissonRegressor
+from sklearn.metrics import roc_auc_score
+
+from segpipe.core.arrays import Floats
+from segpipe.discovery.outlook import (
+    Activity,
+    area_under_curve,
+    fit_logistic,
+    fit_poisson,
+    learn_outlook,
+    shop_activity,
+)
+from segpipe.model.outlook import Outlook, outlook_of
+
+YEAR = 365
+
+
+def _shop(seed: int, n_customers: int = 1500, *, until: int = YEAR) -> list[Floats]:
+    """Days of orders, of customers who buy at a rate of their own and stop at some time."""
+    draw = np.random.default_rng(seed)
+    rates = draw.gamma(1.2, 1 / 40, n_customers)  # a day
+    starts = draw.uniform(0, until * 0.8, n_customers)
+    ends = starts + draw.exponential(200, n_customers)
+    days = []
+    for rate, start, end in zip(rates, starts, ends, strict=True):
+        n = draw.poisson(rate * max(min(end, until) - start, 0))
+        later = draw.uniform(start, min(end, until), n) if n else np.empty(0)
+        days.append(np.unique(np.floor(np.append(start, later))))
+    return days
+
+
+def _activity(days: list[Floats], back: int, horizon: int, *, until: int = YEAR) -> Activity:
+    """The customers as of `back` days ago, counted one by one."""
+    rows = []
+    for own in days:
+        ago = until - back - own  # above zero: before the day
+        known, later = own[ago > 0], own[(ago <= 0) & (ago > -horizon)]
+        if not len(known):
+            continue
+        past = until - back - known
+        rows.append(
+            (len(known), (past <= 90).sum(), past.min(), past.max(), 20.0 * len(known), len(later))
+        )
+    table = np.array(rows, dtype=float).T
+    names = ("n_occasions", "n_recent_occasions", "recency_days", "tenure_days", "lifetime_value")
+    return Activity(dict(zip(names, table, strict=False)), table[5], 20.0 * table[5])
+
+
+def test_a_logistic_regression_is_that_of_scikit_learn() -> None:
+    draw = np.random.default_rng(1)
+    features = draw.normal(0, 1, (2000, 4)) * [1, 2, 5, 0.1]
+    is_one = draw.random(2000) < 1 / (1 + np.exp(1 - features @ [0.5, -0.4, 0.1, 3.0]))
+    found = fit_logistic(features, is_one, 1.0)
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    theirs = LogisticRegression(C=1, tol=1e-10, max_iter=1000).fit(np.clip(scaled, -4, 4), is_one)
+    assert found.intercept == pytest.approx(theirs.intercept_[0], abs=1e-5)
+    assert found.coefficients == pytest.approx(theirs.coef_[0], abs=1e-5)
+
+
+def test_a_poisson_regression_is_that_of_scikit_learn() -> None:
+    draw = np.random.default_rng(2)
+    features = draw.normal(0, 1, (2000, 3))
+    target: Floats = draw.poisson(np.exp(1 + features @ [0.5, -0.3, 0.0])).astype(float)
+    found = fit_poisson(features, target, 0.01)
+    scaled = np.clip((features - features.mean(axis=0)) / features.std(axis=0), -4, 4)
+    theirs = PoissonRegressor(alpha=0.01, tol=1e-10, max_iter=1000).fit(scaled, target)
+    assert found.intercept == pytest.approx(theirs.intercept_, abs=1e-5)
+    assert found.coefficients == pytest.approx(theirs.coef_, abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_the_area_under_the_curve_counts_ties_as_a_half(pairs: list[tuple[int, bool]]) -> None:
+    scores = np.array([float(score) for score, _ in pairs])
+    is_one = np.array([one for _, one in pairs])
+    if is_one.all() or not is_one.any():
+        assert np.isnan(area_under_curve(scores, is_one))
+    else:
+        assert area_under_curve(scores, is_one) == pytest.approx(roc_auc_score(is_one, scores))
+
+
+def test_perfectly_separated_customers_do_not_break_the_fit() -> None:
+    features = np.linspace(-3, 3, 300)[:, None]
+    found = fit_logistic(features, features[:, 0] > 0, 1.0)
+    assert all(np.isfinite((found.intercept, *found.coefficients)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_churn_is_ranked_better_than_by_recency_and_its_level_is_right(seed: int) -> None:
+    days = _shop(seed)
+    found = learn_outlook(YEAR, lambda back, horizon: _activity(days, back, horizon))
+    assert found is not None
+    assert found.check is not None
+    assert found.check.auc > found.check.recency_auc
+    assert found.check.decile_error < 0.06  # one draw of a small shop; 0.03 over the seeds
+    assert (found.horizon_days, found.is_provisional, found.reason) == (90, False, None)
+    latest = _activity(days, 90, 90)
+    risk = found.churn_risk(latest.columns)
+    assert ((risk >= 0) & (risk <= 1)).all()
+    assert risk.mean() == pytest.approx((latest.n_later == 0).mean(), abs=0.01)
+    value = found.expected_value(latest.columns)
+    assert value.sum() == pytest.approx(latest.later_value.sum(), rel=0.02)
+
+
+def test_the_mean_error_of_churn_is_below_three_points() -> None:
+    errors = []
+    for seed in range(4, 9):
+        days = _shop(seed, 3000)
+        found = learn_outlook(YEAR, partial(_activity, days))
+        assert found is not None
+        assert found.check is not None
+        errors.append(found.check.decile_error)
+    assert np.mean(errors) < 0.03
+
+
+def test_a_file_without_any_rhythm_gets_no_better_than_chance_and_is_withheld() -> None:
+    """Who comes again is a coin, whatever they did: recency and the fit are both chance."""
+    draw = np.random.default_rng(5)
+    days = [np.unique(np.floor(draw.uniform(0, 180, draw.integers(1, 9)))) for _ in range(1500)]
+    for own in range(len(days)):
+        if draw.random() < 0.5:
+            days[own] = np.append(days[own], 180 + np.floor(draw.uniform(0, 90)))
+    late = [np.append(d, 330.0) if draw.random() < 0.05 else d for d in days]
+    found = learn_outlook(YEAR, lambda back, horizon: _activity(late, back, horizon))
+    assert found is not None
+    assert found.churn is None
+    assert found.reason is not None
+    assert "a fit 90 days earlier" in found.reason
+    assert np.isnan(found.churn_risk(_activity(late, 90, 90).columns)).all()
+
+
+@pytest.mark.parametrize(("history", "horizon"), [(269, 90), (180, 90), (179, 89), (90, 45)])
+def test_a_short_file_is_learnt_from_and_called_provisional(history: int, horizon: int) -> None:
+    days = _shop(7, until=history)
+    found = learn_outlook(history, lambda b, h: _activity(days, b, h, until=history))
+    assert found is not None
+    assert (found.horizon_days, found.is_provisional) == (horizon, True)
+    assert found.check is None
+    columns = _activity(days, 0, 0, until=history).columns
+    assert ((found.churn_risk(columns) >= 0) & (found.churn_risk(columns) <= 1)).all()
+
+
+def test_too_short_or_too_small_a_file_teaches_nothing() -> None:
+    assert learn_outlook(89, lambda *_: pytest.fail("nothing is read")) is None
+    days = _shop(8, 150)
+    found = learn_outlook(YEAR, lambda back, horizon: _activity(days, back, horizon))
+    assert found is not None
+    assert found.churn is None
+    assert found.reason is not None
+    assert "200 are needed" in found.reason
+
+
+def test_the_shops_rate_is_recovered() -> None:
+    days = _shop(9, 8000)
+    found = shop_activity(_activity(days, 0, 0).columns)
+    assert 0.5 < found.rate_shape < 3
+    assert found.median_gap_days >= 1
+    assert found.occasion_value == pytest.approx(20.0)
+
+
+def test_it_survives_json_and_one_customer_has_what_many_have() -> None:
+    days = _shop(10)
+    found = learn_outlook(YEAR, lambda back, horizon: _activity(days, back, horizon))
+    assert isinstance(found, Outlook)
+    assert outlook_of(json.loads(json.dumps(asdict(found)))) == found
+    columns = _activity(days, 0, 0).columns
+    risk, value = found.churn_risk(columns), found.expected_value(columns)
+    for row in range(0, len(risk), 97):
+        one = {name: column[[row]] for name, column in columns.items()}
+        assert found.churn_risk(one)[0] == risk[row]
+        assert found.expected_value(one)[0] == value[row]
