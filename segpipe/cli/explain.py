@@ -52,7 +52,7 @@ def _text(found: dict[str, Any], *, with_outlook: bool) -> str:
         head, *reasons = axis["text"]
         if axis["in_profile"] != axis["name"]:
             reasons.append(
-                f"note: the profile says {axis['in_profile']}; it was made from other figures"
+                f"note: the profile has {axis['in_profile']}; it was made from other figures"
                 " than those that are kept"
             )
         lines += ["", head, *(paragraph(reason, "  ") for reason in reasons)]

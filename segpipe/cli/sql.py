@@ -43,7 +43,7 @@ def sql(
 
     if name is None:
         for query in list_queries():
-            click.echo(paragraph(query.question, query.name, 36))
+            click.echo(f"{query.name}\n{paragraph(query.question, '  ')}")
     elif only_print:
         click.echo(read_query(name).sql)
     else:

@@ -154,7 +154,7 @@ def test_a_profile_made_from_other_figures_is_noticed(
     database.execute('UPDATE customer_profiles SET segment_memberships = \'{"recency": "far"}\'')
     outcome = call(capsys, "explain", "a", "--database-url", database_url)
     assert outcome.out.endswith(
-        "  note: the profile says far; it was made from other figures than those that are kept\n"
+        "  note: the profile has far; it was made from other figures than those that are kept\n"
     )
 
 

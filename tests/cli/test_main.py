@@ -44,8 +44,9 @@ def test_sql_lists_prints_and_runs_the_examples(
     assert "whales_who_wait_for_discounts" in listed
     printed = call(capsys, "sql", "declining_worth_keeping", "--print").out
     assert "segment_memberships->>'loyalty_trajectory' = 'declining'" in printed
-    for line in listed.splitlines():
-        name = line.split()[0]
+    names = [line for line in listed.splitlines() if not line.startswith(" ")]
+    assert len(names) == 9
+    for name in names:
         wanted = ("--customer", "c0003") if name == "one_customer" else ()
         ran = call(capsys, "sql", name, *wanted, "--database-url", published)
         assert ran.status == 0, ran.err

@@ -56,7 +56,7 @@ def test_a_run_writes_its_page_and_the_ledger_gives_the_same_again(
     assert (tmp_path / "report-1.html").read_bytes() == path.read_bytes()
 
 
-def test_the_page_of_the_next_run_tells_of_the_changes(
+def test_the_page_of_the_next_run_shows_the_changes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, database_url: str
 ) -> None:
     for n_customers in (30, 35):
@@ -79,7 +79,7 @@ def test_a_dry_run_writes_a_page_without_any_database(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("missing/page.html", "there is no folder"),
         (".", "name a file such as report.html"),
@@ -94,37 +94,37 @@ def test_a_path_that_cannot_be_the_pages_is_refused_before_the_run(
     database: Connection,
     database_url: str,
     name: str,
-    told: str,
+    message: str,
 ) -> None:
     before = shop.read_bytes()
     given = ("--report", tmp_path / name, "--model-out", tmp_path / "model.json")
     source = ("--csv-path", tmp_path / "*.csv", "--database-url", database_url)
     outcome = call(capsys, "run", *source, *given)
     assert outcome.status == 2
-    assert told in outcome.err
+    assert message in outcome.err
     assert shop.read_bytes() == before
     assert database.execute("SELECT count(*) FROM segmentation_runs").fetchone() == (0,)
 
 
-def test_a_run_without_a_report_is_refused_in_words(
+def test_a_run_without_a_report_is_refused_with_its_reason(
     capsys: pytest.CaptureFixture[str], database: Connection, database_url: str
 ) -> None:
-    def told(run: object, *more: object) -> str:
+    def error_of(run: object, *more: object) -> str:
         outcome = call(capsys, "report", run, "--database-url", database_url, *more)
         assert outcome.status == 2
         assert outcome.out == ""
         return outcome.err
 
-    assert "No run has been published" in told("latest")
+    assert "No run has been published" in error_of("latest")
     failed, running = start_run(database, "north"), start_run(database, "north")
     fail_run(database, failed, "cluster", "no such luck")
-    assert f"Run {failed} has no report: it failed at the stage cluster" in told(failed)
-    assert f"Run {running} has no report: it has not ended" in told(running)
-    assert f"There is no run {running} of store 'south'" in told(running, "--store-id", "south")
-    assert "There is no run 999; `segpipe runs`" in told(999)
+    assert f"Run {failed} has no report: it failed at the stage cluster" in error_of(failed)
+    assert f"Run {running} has no report: it has not ended" in error_of(running)
+    assert f"There is no run {running} of store 'south'" in error_of(running, "--store-id", "south")
+    assert "There is no run 999; `segpipe runs`" in error_of(999)
     for wrong in ("one", "²", "9" * 30):
-        assert f"The run is '{wrong}'" in told(wrong)
-    assert "there is no folder" in told(1, "--out", "no/such/folder/page.html")
+        assert f"The run is '{wrong}'" in error_of(wrong)
+    assert "there is no folder" in error_of(1, "--out", "no/such/folder/page.html")
 
 
 def test_the_latest_of_several_stores_must_be_named(

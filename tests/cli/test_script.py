@@ -1,4 +1,4 @@
-"""The script that cron jobs call: a door to `segpipe run` from anywhere."""
+"""The script that cron jobs call: `segpipe run` from any folder."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-DOOR = Path(__file__).resolve().parents[2] / "scripts" / "load_efficient_segments_to_db.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "load_efficient_segments_to_db.py"
 
 
-def test_the_door_has_the_help_of_run_from_any_folder(tmp_path: Path) -> None:
+def test_the_script_has_the_help_of_run_from_any_folder(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, DOOR, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, SCRIPT, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage: load_efficient_segments_to_db.py run [OPTIONS]")
     assert "--csv-path" in done.stdout
 
 
-def test_the_door_gives_the_status_of_the_run(tmp_path: Path) -> None:
+def test_the_script_gives_the_status_of_the_run(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, DOOR, "--csv-path", "no.csv", "--dry-run"],
+        [sys.executable, SCRIPT, "--csv-path", "no.csv", "--dry-run"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -33,20 +37,20 @@ def test_the_door_gives_the_status_of_the_run(tmp_path: Path) -> None:
 
 
 def without_packages(checkout: Path) -> subprocess.CompletedProcess[str]:
-    """The door of a checkout, run by a Python that has no packages."""
+    """The script of a checkout, run by a Python that has no packages."""
     (checkout / "scripts").mkdir()
-    door = shutil.copy(DOOR, checkout / "scripts")
-    command = [sys.executable, "-S", "-I", door, "--csv-path", "no.csv"]
+    script = shutil.copy(SCRIPT, checkout / "scripts")
+    command = [sys.executable, "-S", "-I", script, "--csv-path", "no.csv"]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
-def test_the_door_names_what_to_install_where_modules_are_missing(tmp_path: Path) -> None:
+def test_the_script_names_what_to_install_where_modules_are_missing(tmp_path: Path) -> None:
     done = without_packages(tmp_path)
     assert done.returncode == 1
     assert re.search(r"the Python module '\w+' is missing in .*-m pip install ", done.stderr)
 
 
-def test_the_door_hands_over_to_the_environment_of_its_checkout(tmp_path: Path) -> None:
+def test_the_script_hands_over_to_the_environment_of_its_checkout(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "handed over: $*"\n')

@@ -302,11 +302,11 @@ def test_rights_that_are_taken_away_are_named_one_by_one(shop: Shop, server: Ser
         admin.execute("ALTER SCHEMA segments OWNER TO postgres")
         admin.execute("GRANT ALL ON SCHEMA segments TO segpipe")
         try:
-            for right, role, said in taken:
+            for right, role, message in taken:
                 admin.execute(f"REVOKE {right} FROM {role}".encode())
                 refused = shop.run(shop.after)
                 admin.execute(f"GRANT {right} TO {role}".encode())
-                assert_refused(refused, said)
+                assert_refused(refused, message)
         finally:
             admin.execute("ALTER SCHEMA segments OWNER TO segpipe")
     assert shop.ledger() == before
@@ -322,7 +322,7 @@ def assert_denied(url: str, statement: str) -> None:
 
 
 def newcomer() -> Assigned:
-    """A customer whom no run has seen, on all axes."""
+    """A customer of no run, on all axes."""
     return assigned("newcomer", Customer(value=100), date(2026, 1, 1), AXIS_NAMES)
 
 

@@ -52,8 +52,10 @@ def test_a_request_of_the_document_is_answered(arguments: list[str], served: Ser
 
 
 def test_every_endpoint_is_in_the_document(served: Served) -> None:
-    told = {parsed(arguments)[1].partition("?")[0] for arguments in requests()}
+    documented = {parsed(arguments)[1].partition("?")[0] for arguments in requests()}
     for path in served.get("/openapi.json").document["paths"]:
         pattern = re.sub(r"\{[^}]+\}", "[^/]+", path)
-        is_told = any(re.fullmatch(pattern, asked) for asked in told) or f"`{path}`" in DOCUMENT
-        assert is_told, path
+        is_documented = (
+            any(re.fullmatch(pattern, path) for path in documented) or f"`{path}`" in DOCUMENT
+        )
+        assert is_documented, path

@@ -83,8 +83,8 @@ def test_linear_values_step_by_one_two_or_five() -> None:
 
 def test_large_ticks_are_short() -> None:
     amounts = (0, 500, 2000, 30_000, 1_500_000)
-    told = [tick_label(amount, MEASURES["lifetime_value"]) for amount in amounts]
-    assert told == ["0", "500", "2,000", "30k", "1.5M"]
+    labels = [tick_label(amount, MEASURES["lifetime_value"]) for amount in amounts]
+    assert labels == ["0", "500", "2,000", "30k", "1.5M"]
 
 
 def test_the_deviation_is_that_of_clustering() -> None:
@@ -133,5 +133,5 @@ def test_colours_stand_out_from_the_card_and_text_can_be_read_on_them(theme: str
 
 def test_a_share_is_never_rounded_to_nobody_or_to_everybody() -> None:
     shares = (0, 0.0004, 0.051, 0.26, 0.9951, 0.99999, 1)
-    told = [percent(share) for share in shares]
-    assert told == ["0%", "<0.1%", "5.1%", "26%", "99.5%", "99.9%", "100%"]
+    shown = [percent(share) for share in shares]
+    assert shown == ["0%", "<0.1%", "5.1%", "26%", "99.5%", "99.9%", "100%"]

@@ -306,7 +306,9 @@ def test_an_axis_without_a_partition_that_holds_says_so() -> None:
 
 
 def test_an_axis_without_structure_is_not_described_as_groups() -> None:
-    axis = replace(values.AXIS, verdict="no structure", reason="silhouette 0.61, one cloud 0.60")
+    axis = replace(
+        values.AXIS, verdict="no structure", reason="silhouette 0.61, data without groups has 0.60"
+    )
     section = the_page(axis).one("section", id="axis-1")
     assert "One continuum, divided into tiers, not groups of their own." in section.text
     assert section.all("table", class_="heat")

@@ -43,14 +43,14 @@ LOOK = Path(values.__file__).with_name("page_look.js")
 
 @dataclass(frozen=True)
 class Seen:
-    """What the browser says of the page at each width, and what it complained of."""
+    """What the browser finds on the page at each width, and its console messages."""
 
     frames: list[dict[str, Any]]
     console: list[str]
 
 
 def long_page() -> str:
-    """Names, notes and figures as long as they come."""
+    """A page with very long names, notes and figures."""
     name = "high_product_concentration_high_repeat_product_low_top_category"
     named = values.segment(2, name, values.WHALE.medians)
     model = replace(values.MODEL, segments=(values.LOW, named))

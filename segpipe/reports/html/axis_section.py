@@ -164,7 +164,7 @@ def _sizes(
     segments = {segment["name"]: segment["description"] for segment in model["segments"]}
     states = sorted((name for name in shares if name not in segments), key=lambda n: -shares[n])
     rules = [Eligibility(**rule) for rule in model["eligibility"]]
-    # Without a model nothing tells a state from a segment; all of them stand as segments.
+    # Without a model a state looks like a segment; all are shown as segments.
     has_model = bool(segments or rules) or axis["verdict"] == UNAVAILABLE
     sizes = []
     for index, name in enumerate([*segments, *states]):

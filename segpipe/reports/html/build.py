@@ -39,7 +39,7 @@ class Bar:
 
 
 def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
-    """The page of a run: `RunReport.to_dict()`, and what lies beside it.
+    """The page of a run, from `RunReport.to_dict()` and its details.
 
     details has `model` (the document) and `scatter` (axis → points), and from the ledger also
     `segments` (rows of segment_definitions), `versions` and `finished_at`; each may be missing.
@@ -139,7 +139,7 @@ def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisVie
 
 
 def _is_everybody(sample: Mapping[str, Any] | None) -> bool:
-    """Whether the sample is the population, so that its agreement says nothing."""
+    """Whether the sample is the population, so that agreement has no meaning."""
     return sample is not None and sample["n_drawn"] == sum(
         stratum["n_customers"] for stratum in sample["strata"]
     )

@@ -142,7 +142,7 @@ def scatter_chart(
     up = edge_of(measure_of(y), scales.get(y), [point[1] for point in points]) if y else None
     places: dict[int, list[tuple[float, float]]] = {}
     for number, point in enumerate(points):
-        # An axis of one feature is spread evenly over the height, which then says nothing.
+        # An axis of one feature is spread evenly over the height, which then has no meaning.
         height = up.place(point[1]) if up else number * 0.618034 % 1
         places.setdefault(int(point[2]), []).append((_x(across.place(point[0])), _y(height)))
     largest_first = sorted(places, key=lambda index: (-len(places[index]), index))

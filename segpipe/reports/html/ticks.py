@@ -1,7 +1,7 @@
 """Where a value lies along a chart's edge, and the round figures that are written there.
 
 Takes a measure with the transform that its axis uses; gives positions from 0 to 1 and ticks. What
-clustering clips lies at the edge.
+clustering clips is at the edge.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Edge:
     high: float
 
     def place(self, value: float) -> float:
-        """Where a value of the measure lies, 0 to 1; at the ends what is beyond them."""
+        """Position of a value of the measure, 0 to 1; values beyond the ends are at the ends."""
         inner = (self._inner(value) - self.low) / (self.high - self.low)
         return min(1.0, max(0.0, inner))
 
