@@ -48,9 +48,7 @@ class History:
 class RowFormat:
     """What is the same in every line of a publication."""
 
-    axes: tuple[
-        str, ...
-    ]  # in the order in which jsonb keeps keys: sorting them is a quarter of COPY
+    axes: tuple[str, ...]  # in the order in which jsonb keeps keys: it need not sort
     now: str  # the run's one timestamp
     end: str  # how every line ends: not absent, store, run and time
     strengths: dict[str, pa.Array] = field(repr=False)  # axis → `"axis":0.95` of each step

@@ -72,7 +72,7 @@ def update_rows(
     measures = update_measures(connection, context, ids, old.customers.absent_ids)
     n_known = old.customers.n_present
     return Written(
-        transitions=counter,
+        counter=counter,
         tables=RunTables(partition.name, measures[0], undo.name if undo else None, measures[1]),
         n_published=n_rows,
         n_inserted=n_rows - n_known,

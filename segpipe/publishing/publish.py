@@ -46,7 +46,7 @@ def publish(connection: Connection, task: Publication) -> LoadInfo:
         written = _write(connection, context, change, counts)
         if task.check:
             task.check(counts)
-        transitions = written.transitions.transitions(context.axes)
+        transitions = written.counter.transitions(context.axes)
         write_transitions(connection, task.store_id, task.run_id, transitions)
         write_counts(connection, task.store_id, task.run_id, counts)
         write_definitions(connection, task.store_id, task.run_id, task.definitions, counts)
@@ -140,7 +140,7 @@ def _info(
         n_absent_deleted=0 if keeps else written.n_absent,
         n_unchanged=written.n_unchanged,
         previous_run_id=task.previous.run_id if task.previous else None,
-        transitions=written.transitions.transitions(context.axes),
+        transitions=written.counter.transitions(context.axes),
         notes=notes,
     )
 

@@ -48,7 +48,7 @@ def build_rows(
             carry_measures(connection, context.parent, before.measures, measures_table, absent_ids)
     n_present = known.customers.n_present
     return Written(
-        transitions=counter,
+        counter=counter,
         tables=RunTables(change.new.name, measures_table),
         n_published=n_rows,
         n_inserted=n_rows - n_present,

@@ -64,7 +64,7 @@ class PublicationContext:
 class Written:
     """What was written; numbers of customers."""
 
-    transitions: TransitionCounter
+    counter: TransitionCounter
     tables: RunTables
     n_published: int
     n_inserted: int

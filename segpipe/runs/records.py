@@ -65,4 +65,4 @@ class SegmentDefinition:
     description: str
     centroid: dict[str, float] | None = None  # feature → value in raw units
     silhouette: float | None = None
-    guidance: dict[str, Any] = field(default_factory=dict)  # see segpipe.guidance
+    guidance: dict[str, Any] = field(default_factory=dict)  # see segpipe.axes.guidance
