@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from segpipe import postgres, publishing, runs
 from segpipe.core.errors import DatabaseError
@@ -91,6 +92,23 @@ def test_an_interrupted_creation_starts_again(home: Path) -> None:
     (home / "pg.new").mkdir()
     (home / "pg.new" / "PG_VERSION").write_text("18\n")
     postgres.connect(embedded.start(home)).close()
+
+
+def test_one_process_at_a_time_starts_it_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from segpipe.postgres import embedded\n"
+        "with embedded._lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        lock = FileLock(tmp_path / "pg.lock")
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+        holder.kill()
+        with lock.acquire(timeout=10):
+            pass
 
 
 def test_a_deep_folder_gets_its_socket_elsewhere() -> None:
