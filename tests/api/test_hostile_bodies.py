@@ -241,6 +241,7 @@ def test_malformed_http(served: Served) -> None:
     assert golden(served)
 
 
+@pytest.mark.slow
 def test_slow_clients_do_not_delay_others(served: Served) -> None:
     head = (
         b"POST /segments/assign HTTP/1.1\r\nHost: x\r\nX-API-Key: "
