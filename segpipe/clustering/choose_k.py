@@ -41,7 +41,7 @@ class PreviousPartition:
 
 @dataclass(frozen=True)
 class ChosenPartition:
-    """The outcome of one axis; `partition` is None where no K holds."""
+    """The outcome of one axis; `partition` is None where no K is accepted."""
 
     partition: Partition | None
     silhouette: float | None
@@ -184,13 +184,13 @@ def _best(
     min_segments: int,
     previous_k: int | None,
 ) -> tuple[int | None, str]:
-    """Index of the candidate that wins, None where none holds; and why, as a sentence."""
+    """Index of the best candidate, None where all are rejected; and why, as a sentence."""
     holding = [i for i, candidate in enumerate(candidates) if candidate.passed_over is None]
     fine = [i for i in holding if candidates[i].n_clusters >= min_segments]
     eligible = fine or holding
     if not eligible:
         best = max(candidates, key=lambda candidate: candidate.silhouette)
-        return None, f"no K holds; the best, {best.n_clusters}: {best.passed_over}"
+        return None, f"every K was rejected; the best, {best.n_clusters}: {best.passed_over}"
     index = max(eligible, key=lambda i: (round(candidates[i].silhouette, _TIE_DIGITS), -i))
     best = candidates[index]
     for i in eligible:
@@ -199,9 +199,10 @@ def _best(
             lag = best.silhouette - other.silhouette
             if lag <= settings.usual_k_lag:
                 return i, f"as in the previous run, {lag:.3f} short of K={best.n_clusters}"
-    among = f"with {min_segments} segments or more" if fine and min_segments > 2 else "that hold"
-    what = f"the highest of those {among}" if len(eligible) > 1 else "the only one that holds"
-    return index, what
+    if len(eligible) == 1:
+        return index, "the only K accepted"
+    some = f" with {min_segments} segments or more" if fine and min_segments > 2 else ""
+    return index, f"the highest silhouette of the K accepted{some}"
 
 
 def _fixed(candidate: CandidateInfo) -> tuple[int, str]:

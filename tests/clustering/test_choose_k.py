@@ -150,9 +150,9 @@ def test_the_previous_runs_k_stays_where_it_is_about_as_good(usual_k: int | None
 def test_a_choice_has_its_reason() -> None:
     points, _ = _blobs([100, 100, 100])
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.choice == "the highest of those that hold"
+    assert found.choice == "the highest silhouette of the K accepted"
     alone = choose_partition(points, _ones(points), ClusterSettings(min_k=3, max_k=3), seed=1)
-    assert alone.choice == "the only one that holds"
+    assert alone.choice == "the only K accepted"
     lenient = ClusterSettings(usual_k_lag=1, min_reproducibility=-1)
     previous = PreviousPartition(2, np.zeros(len(points), np.intp))
     before = choose_partition(points, _ones(points), lenient, 1, 2, previous)
@@ -239,7 +239,7 @@ def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
     found = choose_partition(points, _ones(points), settings, seed=1)
     assert found.partition is None
     assert found.reason is not None
-    assert found.reason.startswith("no K holds; the best, ")
+    assert found.reason.startswith("every K was rejected; the best, ")
 
 
 def test_one_distinct_customer_has_no_structure() -> None:

@@ -149,7 +149,7 @@ def test_the_chosen_number_of_segments_is_marked_and_the_others_say_why_not(valu
         ["4", "0.70", "1.3%", "0.90", "rejected: smallest segment 1.3% below 2%"],
     ]
     assert "structureless data would score 0.42" in value.text
-    assert "2 segments: the highest of those that hold." in value.text
+    assert "2 segments: the highest silhouette of the K accepted." in value.text
 
 
 def test_the_heat_map_shows_the_medians_against_the_shops(value: Element) -> None:
@@ -281,7 +281,7 @@ def test_a_run_with_a_given_model_has_sizes_and_figures_but_no_choice() -> None:
 
 
 def test_an_axis_without_a_partition_that_holds_says_so() -> None:
-    reason = "no K holds; the best, 2: halves agree 0.30, below 0.65"
+    reason = "every K was rejected; the best, 2: halves agree 0.30, below 0.65"
     axis = replace(
         values.AXIS,
         verdict="no structure",

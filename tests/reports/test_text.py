@@ -44,7 +44,7 @@ def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
     lines = lines_of(REPORT, is_verbose=True)
     assert row(lines, "Axis K=2", "purchase_value")[1:] == ["0.61*", "0.55", "(0.70)", "0.42"]
     assert "(x) rejected" in " ".join(lines)
-    assert "the highest of those that hold" in " ".join(lines)
+    assert "the highest silhouette of the K accepted" in " ".join(lines)
     assert row(lines, "Stage Seconds", "total") == ["total", "2.00"]
     notes = [line for line in lines if line.startswith("Note: purchase_value: ")]
     assert any("left out, the same for everybody: n_channels" in note for note in notes)

@@ -70,7 +70,7 @@ AXIS = AxisInfo(
     dropped_features=("n_channels",),
     n_filled={"discounted_order_share": 3},
     shares={"whale": 0.52, "low_value": 0.4, "one_time_buyer": 0.08},
-    choice="the highest of those that hold",
+    choice="the highest silhouette of the K accepted",
     agreement=AgreementInfo("refit", 92, 0.98999, 0.97, 0.12, 800),
     events=(
         SegmentEvent("kept", "low_value", 1),
