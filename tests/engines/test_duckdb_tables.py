@@ -116,11 +116,14 @@ def test_errors_of_duckdb_are_raised_as_the_engines(
 
 
 @pytest.mark.parametrize(
-    "error", [DuckDbError("INTERRUPT Error: Interrupted!"), RuntimeError("Query interrupted")]
+    ("kind", "text"),
+    [(DuckDbError, "INTERRUPT Error: Interrupted!"), (RuntimeError, "Query interrupted")],
 )
-def test_an_interrupt_that_duckdb_notices_first_is_an_interrupt(error: Exception) -> None:
+def test_an_interrupt_that_duckdb_notices_first_is_an_interrupt(
+    kind: type[Exception], text: str
+) -> None:
     with pytest.raises(KeyboardInterrupt), engine_errors():
-        raise error
+        raise kind(text)
 
 
 def test_errors_of_the_mapped_function_stay_what_they_are(customers: CustomerTable) -> None:

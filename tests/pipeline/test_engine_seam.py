@@ -191,17 +191,20 @@ def test_publishing_and_resuming_ask_only_the_protocol(
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("kind", "reason"),
     [
-        (EngineMemoryError("OutOfMemoryException: no"), "the engine ran out of memory; raise"),
-        (EngineError("BinderException: no such column"), "BinderException: no such column"),
+        (EngineMemoryError, "the engine ran out of memory; raise memory_limit in [engine]"),
+        (EngineError, "BinderException: no such column"),
     ],
 )
 def test_a_failure_of_the_engine_names_the_stage_and_the_reason(
-    settings: RunSettings, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+    settings: RunSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[EngineError],
+    reason: str,
 ) -> None:
     def fails(*_: object) -> None:
-        raise error
+        raise kind("BinderException: no such column")
 
     _record_calls(monkeypatch)
     monkeypatch.setattr(RecordingEngine, "read_columns", fails)
