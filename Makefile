@@ -31,11 +31,12 @@ test: $(VENV)/.dev ## Run the tests, on the embedded PostgreSQL
 test-fast: $(VENV)/.dev ## Run the unit tests, without the slow ones, in less than a minute
 	@$(PYTEST) -m "unit and not slow"
 
-check: $(VENV)/.dev ## Lint, types and import layers
+check: $(VENV)/.dev ## Lint, types, import layers, sizes and words
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/docs/test_sizes.py tests/docs/test_words.py
 
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format .

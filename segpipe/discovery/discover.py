@@ -134,16 +134,8 @@ def discover_axis(
     axis_seed = zlib.crc32(f"{seed}:{axis.name}".encode())
     points = scale_matrix(own, scales)
     previous = _previous_partition(before.previous, own)
-    chosen = choose_partition(
-        points,
-        own_weights,
-        settings,
-        axis_seed,
-        axis.min_segments,
-        previous,
-        axis.n_segments,
-        clusterer,
-    )
+    bounds = (axis.min_segments, previous, axis.n_segments)
+    chosen = choose_partition(points, own_weights, settings, axis_seed, *bounds, clusterer)
     model = AxisModel(
         name=axis.name,
         group=axis.group,

@@ -29,13 +29,7 @@ from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import compute_features
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
-from segpipe.pipeline.checkpoint import (
-    Origin,
-    find,
-    origin_of,
-    restore,
-    save,
-)
+from segpipe.pipeline.checkpoint import Origin, find, origin_of, restore, save
 from segpipe.pipeline.checkpoint_folder import discard, erase_customer
 from segpipe.pipeline.context import Discovered
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
@@ -97,13 +91,9 @@ def kept() -> Iterator[Kept]:
         features, reference = compute_features(engine, ALL_INPUTS, AS_OF)
         customers = DuckDbTables(engine)
         sample, info = draw_sample(customers, SampleSettings(size=200))
+        population = Population(customers, info.n_drawn, info.n_customers)
         discovered = discover(
-            sample,
-            AXES,
-            ALL_INPUTS,
-            SETTINGS.cluster,
-            seed=42,
-            population=Population(customers, info.n_drawn, info.n_customers),
+            sample, AXES, ALL_INPUTS, SETTINGS.cluster, seed=42, population=population
         )
         axes = tuple(found.model for found in discovered)
         model = Model(42, tuple(sorted(ALL_INPUTS)), "UTC", reference, axes)

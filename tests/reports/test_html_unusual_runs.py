@@ -1,0 +1,127 @@
+"""The page of a run that lacks something: changes, a choice, a partition, or a report of today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from segpipe.core.report import AxisInfo, AxisScatter, CandidateInfo
+from segpipe.reports.html import page_html
+from tests.support import page_values as values
+from tests.support.page_reading import Element, read_page
+from tests.support.page_values import details_of, report_of
+
+
+def the_page(axis: AxisInfo, **details: Any) -> Element:  # noqa: ANN401 - of any kind
+    return read_page(page_html(report_of(axis), details_of(**details)))
+
+
+def test_a_dry_run_says_so_and_has_no_changes() -> None:
+    page = read_page(page_html(report_of(load=None), details_of(with_ledger=False)))
+    assert page.one("h1").text == "Customer segments"
+    assert "A dry run: nothing was published." in page.text
+    assert "Since run" not in page.text
+    assert not page.all("table", class_="moves")
+    assert "40% of customers (40)" in page.text
+    assert "of value" not in page.one("ul", class_="sizes").text
+
+
+def test_a_first_run_has_no_changes() -> None:
+    load = replace(values.LOAD, previous_run_id=None, transitions=())
+    page = read_page(page_html(report_of(load=load), details_of()))
+    assert "Since run" not in page.text
+    assert "Moved" not in page.one("table", class_="overview").text
+
+
+def test_a_run_where_nobody_moved_says_so() -> None:
+    load = replace(values.LOAD, transitions=())
+    axis = replace(values.AXIS, events=(values.AXIS.events[0],))
+    text = read_page(page_html(report_of(axis, load=load), details_of())).text
+    assert "Since run 6, nobody changed segment on any axis." in text
+    assert "The segments are those of the previous run, under the same names." in text
+    assert "Nobody changed segment." in text
+
+
+def test_a_run_with_a_given_model_has_sizes_and_figures_but_no_choice() -> None:
+    axis = replace(values.AXIS, candidates=(), choice=None, agreement=None, events=())
+    html = page_html(report_of(axis, sample=None), details_of(scatter=None))
+    page = read_page(html)
+    assert "a given model" in page.text
+    assert page.all("table", class_="heat")
+    assert not page.all("svg", class_="chart")
+    assert "Why these segments" not in page.text
+    assert "are those of the previous run" not in page.text
+
+
+def test_an_axis_without_a_partition_that_holds_says_so() -> None:
+    reason = "every K was rejected; the best, 2: halves agree 0.30, below 0.65"
+    axis = replace(
+        values.AXIS,
+        verdict="no structure",
+        reason=reason,
+        choice=reason,
+        n_clusters=None,
+        silhouette=None,
+        candidates=(CandidateInfo(2, -0.1, 0.4, 0.3, "halves agree 0.30, below 0.65"),),
+        shares={"no_structure": 1.0},
+        agreement=None,
+    )
+    model = replace(
+        values.MODEL, segments=(), partition=None, verdict="no structure", reason=reason
+    )
+    page = read_page(page_html(report_of(axis), details_of(model, scatter=None)))
+    section = page.one("section", id="axis-1")
+    assert "No grouping of these customers holds." in section.text
+    assert (
+        section.text.count("Every K was rejected; the best, 2: halves agree 0.30, below 0.65.") == 1
+    )
+    assert not section.all("g", class_="chosen")
+    assert not section.all("path", class_="null")
+    assert not section.all("table", class_="heat")
+
+
+def test_an_axis_without_structure_is_not_described_as_groups() -> None:
+    axis = replace(
+        values.AXIS, verdict="no structure", reason="silhouette 0.61, data without groups has 0.60"
+    )
+    section = the_page(axis).one("section", id="axis-1")
+    assert "One continuum, divided into tiers, not groups of their own." in section.text
+    assert section.all("table", class_="heat")
+
+
+def test_an_axis_of_one_feature_is_spread_upwards_and_says_so() -> None:
+    one = AxisScatter("lifetime_value", None, ((1.0, 0.0, 0), (2.0, 0.0, 1)))
+    section = the_page(values.AXIS, scatter=one).one("section", id="axis-1")
+    assert "on the axis's only figure, spread upwards" in section.text
+    assert "↑" not in section.text
+
+
+def test_an_empty_scatter_draws_nothing() -> None:
+    empty = replace(values.SCATTER, points=())
+    assert "Customers by segment" not in the_page(values.AXIS, scatter=empty).text
+
+
+def test_a_report_of_an_older_segpipe_still_makes_a_page() -> None:
+    report = report_of()
+    for axis in report["axes"]:
+        for key in ("choice", "agreement", "events"):
+            del axis[key]
+        for candidate in axis["candidates"]:
+            del candidate["null_silhouette"]
+    for key in ("previous_run_id", "transitions"):
+        del report["load"][key]
+    page = read_page(page_html(report, {"model": None, "scatter": None, "segments": None}))
+    names = [name.text for name in page.all("span", class_="name")]
+    assert names == ["whale", "low_value", "one_time_buyer"]
+    assert len(page.all("svg", class_="chart")) == 1
+
+
+def test_an_axis_of_a_users_own_needs_no_question_and_no_known_measure() -> None:
+    axis = replace(values.AXIS, name="our_own", n_filled={"our_measure": 1})
+    scales = (replace(values.VALUE, measure="our_measure"),)
+    low = values.segment(1, "low", {"our_measure": 3.0})
+    model = replace(values.MODEL, name="our_own", scales=scales, segments=(low,))
+    section = read_page(page_html(report_of(axis), details_of(model))).one("section", id="axis-1")
+    assert section.one("h3").text == "Our own"
+    assert section.one("table", class_="heat").rows()[0] == ["Segment", "our measure"]
+    assert "1 customer has no figure for “our measure”" in section.text
