@@ -6,6 +6,7 @@ sees one run. While the database does not answer, the last snapshot stays in use
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from threading import Event, Lock, Thread
@@ -83,6 +84,9 @@ class RunWatcher:
                 self.is_database_up = False
                 return
             if not self.is_database_up:
+                # psycopg leaves attempts to connect that timed out in a reference cycle. Until it
+                # is collected, a server that hung and goes on keeps a session for each of them.
+                gc.collect()
                 self._on_return()
             self.is_database_up = True
 
