@@ -236,7 +236,7 @@ class RunReport:
     stages: tuple[StageInfo, ...]
     model_hash: str
     peak_memory_mb: float
-    outlook: OutlookInfo | None = None  # None: the model has none
+    outlook: OutlookInfo | None = None  # None: reported by an earlier version
     details: RunDetails | None = field(default=None, repr=False)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -51,19 +51,26 @@ class Activity:
 ReadActivity = Callable[[int, int], Activity]
 
 
-def learn_outlook(history_days: int, read: ReadActivity) -> Outlook | None:
-    """The outlook as of today; None where the file is too short to learn anything.
+def learn_outlook(read: ReadActivity) -> Outlook:
+    """The outlook as of today; a withheld one says why nothing was learnt.
 
     `read` gives customers as of so many days ago, with what came in the horizon after.
     """
+    tenures = read(0, 0).columns["tenure_days"]
+    found = _learn(int(tenures.max()) if len(tenures) else 0, read)
+    return found if _is_finite(found) else _withheld(found.horizon_days, "the fit has no solution")
+
+
+def _learn(history_days: int, read: ReadActivity) -> Outlook:
     if history_days < MIN_HISTORY_DAYS:
-        return None
+        reason = f"{history_days} days of orders are too few; {MIN_HISTORY_DAYS} are needed"
+        return _withheld(HORIZON_DAYS, reason)
     is_long = history_days >= _LONG_HISTORY_DAYS
     horizon = HORIZON_DAYS if is_long else history_days // 2
     latest = read(horizon, horizon)
-    activity = shop_activity(latest.columns)
     if lack := _lack(latest):
-        return Outlook(horizon, activity, None, None, False, lack, None)
+        return _withheld(horizon, lack)
+    activity = shop_activity(latest.columns)
     churn, value = _fit(latest, activity)
     if history_days < CHECKED_HISTORY_DAYS:
         reason = (
@@ -75,8 +82,21 @@ def learn_outlook(history_days: int, read: ReadActivity) -> Outlook | None:
         reason = "too few customers to check it on an earlier day"
         return Outlook(horizon, activity, churn, value, True, reason, None)
     if problem := _problem(check):
-        return Outlook(horizon, activity, None, None, False, problem, check)
+        return _withheld(horizon, problem, check)
     return Outlook(horizon, activity, churn, value, False, None, check)
+
+
+def _withheld(horizon_days: int, reason: str, check: OutlookCheck | None = None) -> Outlook:
+    return Outlook(horizon_days, None, None, None, False, reason, check)
+
+
+def _is_finite(outlook: Outlook) -> bool:
+    """Whether JSON can hold every number of it."""
+    fits = [fit for fit in (outlook.churn, outlook.value) if fit]
+    numbers = [n for fit in fits for n in (fit.intercept, *fit.coefficients, *fit.means)]
+    records = [asdict(part) for part in (outlook.activity, outlook.check) if part]
+    numbers += [n for record in records for n in record.values()]
+    return all(math.isfinite(n) for n in numbers)
 
 
 def shop_activity(columns: Mapping[str, Floats]) -> ShopActivity:
@@ -151,7 +171,8 @@ def _fit_value(seen: Activity, activity: ShopActivity) -> Regression:
     cap = float(np.quantile(revenue, _CAP))
     capped = np.minimum(revenue, cap) if cap > 0 else revenue
     found = fit_poisson(value_features(seen.columns, activity), capped, _VALUE_PENALTY)
-    lift = math.log(float(revenue.sum() / capped.sum()))
+    left, total = float(capped.sum()), float(revenue.sum())
+    lift = math.log(total / left) if left > 0 else 0.0  # nothing was sold: nothing is expected
     return Regression(
         _rounded(found.intercept + lift), found.coefficients, found.means, found.deviations
     )
@@ -197,7 +218,7 @@ def _problem(check: OutlookCheck) -> str | None:
     if check.decile_error > _MAX_DECILE_ERROR:
         error = f"{check.decile_error:.2f}"
         return f"a fit 90 days earlier was off by {error} on average, more than {_MAX_DECILE_ERROR}"
-    if check.auc < check.recency_auc:
+    if check.auc <= check.recency_auc:
         return (
             f"a fit 90 days earlier ranked customers no better ({check.auc:.2f})"
             f" than the days since their last order alone ({check.recency_auc:.2f})"

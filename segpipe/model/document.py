@@ -77,7 +77,7 @@ class Model:
     timezone: str
     reference: Reference
     axes: tuple[AxisModel, ...]
-    outlook: Outlook | None = None  # None: of an older version, or too little history
+    outlook: Outlook | None = None  # None: made by an earlier version of segpipe
     # What the document that this was read from says of its measures, which another version made.
     described: Mapping[str, Measure] = field(default_factory=dict, compare=False, repr=False)
 

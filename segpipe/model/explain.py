@@ -23,7 +23,7 @@ from segpipe.core.suggestions import did_you_mean
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
 from segpipe.model.document import AxisModel, Model, Segment
-from segpipe.model.outlook import HORIZON_DAYS, OUTLOOK_MEASURES, outlook_metrics
+from segpipe.model.outlook import HORIZON_DAYS, NO_OUTLOOK, OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import FeatureScale, scale_matrix
 
 MeasureOf = Callable[[str], Measure]
@@ -117,13 +117,15 @@ def explain_outlook(
 ) -> dict[str, float | str | None]:
     """Churn risk and expected value of the customer, and what customers like this one do."""
     needed = {name: measures.get(name) for name in OUTLOOK_MEASURES}
-    if model.outlook is None or None in needed.values():
-        return {**dict.fromkeys(OUTLOOK_METRICS), "text": "no churn risk: the run learnt none"}
+    if model.outlook is None:
+        return _no_outlook(NO_OUTLOOK)
+    if missing := [name for name, value in needed.items() if value is None]:
+        return _no_outlook(f"the run kept no {', '.join(missing)} of the customer")
     columns = {name: np.array([_number(value)]) for name, value in needed.items()}
     found = {k: float(v[0]) for k, v in outlook_metrics(model.outlook, columns).items()}
     risk, value = (found[name] for name in OUTLOOK_METRICS)
     if math.isnan(risk):
-        return {**dict.fromkeys(OUTLOOK_METRICS), "text": f"no churn risk: {model.outlook.reason}"}
+        return _no_outlook(model.outlook.reason)
     habits = " and ".join(
         describe_value(float(columns[name][0]), model.measure(name))
         for name in ("recency_days", "n_occasions")
@@ -133,6 +135,10 @@ def explain_outlook(
         f" {HORIZON_DAYS} days in {100 * risk:.0f} of 100 cases; expected value {value:,.2f}"
     )
     return {**found, "text": text}
+
+
+def _no_outlook(reason: str | None) -> dict[str, float | str | None]:
+    return {**dict.fromkeys(OUTLOOK_METRICS), "text": f"no churn risk: {reason}"}
 
 
 def _explain_axis(

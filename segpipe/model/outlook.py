@@ -25,6 +25,7 @@ OUTLOOK_MEASURES = (
     "tenure_days",
     "lifetime_value",
 )
+NO_OUTLOOK = "the model was made by an earlier version of segpipe, which learnt none"
 _GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
 _VALUE_WEIGHT = 2.0  # of the shop's mean in a customer's value an occasion, in occasions
 _MAX_DEVIATIONS = 4.0  # beyond which a feature says no more
@@ -77,8 +78,8 @@ class Outlook:
     """What a run learnt about the next 90 days."""
 
     horizon_days: int  # that it was learnt over; fewer than 90 where the file is short
-    activity: ShopActivity
-    churn: Regression | None  # None: withheld
+    activity: ShopActivity | None  # None: withheld, as the two below
+    churn: Regression | None
     value: Regression | None
     is_provisional: bool  # too little history to check it
     reason: str | None  # why it is withheld, or provisional
@@ -90,7 +91,7 @@ class Outlook:
         columns has OUTLOOK_MEASURES of customers with an order, each (n,).
         """
         n_rows = len(columns["n_occasions"])
-        if self.churn is None:
+        if self.churn is None or self.activity is None:
             return np.full(n_rows, math.nan)
         linear = self.churn.linear(churn_features(columns, self.activity))
         risk: Floats = (1.0 / (1.0 + np.exp(-linear))) ** (HORIZON_DAYS / self.horizon_days)
@@ -99,7 +100,7 @@ class Outlook:
     def expected_value(self, columns: Mapping[str, Floats]) -> Floats:
         """Expected revenue of the next 90 days, shape (n,); NaN where it is withheld."""
         n_rows = len(columns["n_occasions"])
-        if self.value is None:
+        if self.value is None or self.activity is None:
             return np.full(n_rows, math.nan)
         linear = self.value.linear(value_features(columns, self.activity))
         expected: Floats = np.exp(np.minimum(linear, _LARGEST_EXPONENT))
@@ -118,7 +119,7 @@ def outlook_of(document: Mapping[str, Any]) -> Outlook:
                 tuple(figures["means"]),
                 tuple(figures["deviations"]),
             )
-    parts["activity"] = ShopActivity(**parts["activity"])
+    parts["activity"] = ShopActivity(**parts["activity"]) if parts["activity"] else None
     parts["check"] = OutlookCheck(**parts["check"]) if parts["check"] else None
     return Outlook(**parts)
 

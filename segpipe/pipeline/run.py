@@ -87,7 +87,7 @@ def _discover(run: RunContext) -> Discovered:
         stages.check_model_fits(run.given_model, source, run.settings.source.timezone)
         model, info, axes = run.given_model, None, []
     else:
-        outlook = stages.learn_outlook(run, source, features)
+        outlook = stages.learn_outlook(run)
         sample, info = stages.sample_customers(run)
         axes = stages.cluster(run, source, sample, info)
         model = stages.make_model(run, source, reference, outlook, axes)

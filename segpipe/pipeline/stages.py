@@ -76,7 +76,7 @@ def compute_features(run: RunContext, source: SourceInfo) -> tuple[FeatureInfo, 
         )
 
 
-def learn_outlook(run: RunContext, source: SourceInfo, features: FeatureInfo) -> Outlook | None:
+def learn_outlook(run: RunContext) -> Outlook:
     """What customers did in the last 90 days → churn risk and expected value of the next."""
     from segpipe.discovery.outlook import Activity, learn_outlook
 
@@ -86,9 +86,8 @@ def learn_outlook(run: RunContext, source: SourceInfo, features: FeatureInfo) ->
         n_later, later_value = columns.pop("n_later"), columns.pop("later_value")
         return Activity(columns, n_later, later_value)
 
-    first = source.first_ordered_at
     with run.clock("outlook"), threadpool_limits(1, user_api="blas"):
-        return learn_outlook((features.as_of - first.date()).days if first else 0, read)
+        return learn_outlook(read)
 
 
 def sample_customers(run: RunContext) -> tuple[Sample, SampleInfo]:
@@ -124,7 +123,7 @@ def make_model(
     run: RunContext,
     source: SourceInfo,
     reference: Reference,
-    outlook: Outlook | None,
+    outlook: Outlook,
     discovered: list[Discovery],
 ) -> Model:
     """The discovered axes, the outlook and the reference figures as one document."""

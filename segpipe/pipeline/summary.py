@@ -14,6 +14,7 @@ from segpipe.core.plain import plain_values
 from segpipe.core.report import AxisInfo, OutlookInfo
 from segpipe.model.assign import Tally
 from segpipe.model.document import Model
+from segpipe.model.outlook import NO_OUTLOOK
 from segpipe.runs import SegmentDefinition
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def outlook_report(model: Model) -> OutlookInfo:
     """What the model says of the next 90 days, or why it says nothing."""
     outlook = model.outlook
     if outlook is None:
-        reason = "the orders span too few days to learn it from"
-        return OutlookInfo(is_published=False, is_provisional=False, reason=reason)
+        return OutlookInfo(is_published=False, is_provisional=False, reason=NO_OUTLOOK)
     found = OutlookInfo(
         is_published=outlook.churn is not None,
         is_provisional=outlook.is_provisional,

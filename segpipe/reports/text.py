@@ -26,7 +26,11 @@ def report_text(report: RunReport, *, is_verbose: bool = False) -> str:
     parts = [_segments(report), _verdicts(report.axes)]
     if is_verbose:
         parts += [_silhouettes(report.axes), _choices(report)]
-    parts += [_facts(report), _changes(report), _notes(report, is_verbose=is_verbose)]
+    parts += [
+        _facts(report, is_verbose=is_verbose),
+        _changes(report),
+        _notes(report, is_verbose=is_verbose),
+    ]
     parts.append(_stages(report) if is_verbose else _more(report))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -133,7 +137,18 @@ def outlook_text(outlook: OutlookInfo | None) -> str:
     return f"{text}; level uncertain: season" if error >= _SEASON_ERROR else text
 
 
-def _facts(report: RunReport) -> str:
+def outlook_check_text(outlook: OutlookInfo | None) -> str:
+    """How a fit made 90 days earlier did; empty where none was judged."""
+    if outlook is None or outlook.auc is None or outlook.recency_auc is None:
+        return ""
+    error, shift = outlook.decile_error or 0.0, outlook.level_shift or 0.0
+    return (
+        f"AUC {outlook.auc:.3f} (days since the last order alone {outlook.recency_auc:.3f}),"
+        f" mean error by decile {error:.3f}, level {shift:+.3f}; {outlook.n_checked:,} customers"
+    )
+
+
+def _facts(report: RunReport, *, is_verbose: bool) -> str:
     source, features = report.source, report.features
     rows = [
         ("Rows", _rows(report)),
@@ -153,6 +168,8 @@ def _facts(report: RunReport) -> str:
         rows.append(("Sample", _sample(report)))
     if outlook := outlook_text(report.outlook):
         rows.append(("Outlook", outlook))
+    if is_verbose and (check := outlook_check_text(report.outlook)):
+        rows.append(("Check", f"of the outlook, 90 days earlier: {check}"))
     rows += [("Published", _published(report)), ("Time", _time(report))]
     return "\n".join(paragraph(text, name, _INDENT) for name, text in rows)
 

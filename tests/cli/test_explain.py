@@ -12,6 +12,7 @@ import pytest
 from segpipe import postgres, publishing, runs
 from segpipe.model.document import Model, model_of
 from segpipe.model.explain import explain
+from segpipe.model.outlook import NO_OUTLOOK
 from segpipe.postgres import Connection
 from tests.conftest import Rows
 from tests.model.test_explain import AXIS, REFERENCE
@@ -105,7 +106,7 @@ def test_json_has_the_same_reasons(
         "outlook": {
             "churn_risk_score": None,
             "expected_value_90d": None,
-            "text": "no churn risk: the run learnt none",
+            "text": f"no churn risk: {NO_OUTLOOK}",
         },
     }
     assert (axis["kind"], axis["name"], axis["in_profile"]) == ("segment", "near", "near")

@@ -15,10 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from segpipe.axes import Measure
 from segpipe.core.errors import InputError
+from segpipe.core.report import OutlookInfo
 from segpipe.core.text import percent
 from segpipe.model.document import described_measures, find_measure
 from segpipe.reports.html import charts, wording
 from segpipe.reports.html.axis_section import AxisView, axis_view
+from segpipe.reports.text import outlook_check_text, outlook_text
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             causes=_causes(load),
             rejected=_rejected(report["source"]),
             notes=[*report["source"]["notes"], *(load["notes"] if load else [])],
+            outlook_check=outlook_check_text(_outlook(report)),
             stages=_stages(report),
             seconds=sum(stage["seconds"] for stage in report["stages"]),
             versions=_versions(report, details),
@@ -108,11 +111,16 @@ def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
         facts.append(Fact("Learnt from", f"{report['sample']['n_drawn']:,} customers"))
     else:
         facts.append(Fact("Learnt from", "a given model"))
-    if outlook := report.get("outlook"):
-        facts.append(Fact("Churn risk", wording.outlook_sentence(outlook)))
+    if text := outlook_text(_outlook(report)):
+        facts.append(Fact("Outlook", text))
     if source["currency"]:
         facts.append(Fact("Currency", source["currency"]))
     return facts
+
+
+def _outlook(report: Mapping[str, Any]) -> OutlookInfo | None:
+    found = report.get("outlook")
+    return OutlookInfo(**found) if found else None
 
 
 def _axes(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[AxisView]:

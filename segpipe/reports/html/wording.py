@@ -73,18 +73,6 @@ def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
     return percent_floor(agreement["share"])
 
 
-def outlook_sentence(outlook: Mapping[str, Any]) -> str:
-    """Whether churn risk is published, and how an earlier fit did."""
-    if not outlook["is_published"]:
-        return f"withheld: {outlook['reason']}"
-    if outlook["auc"] is None:
-        return f"provisional: {outlook['reason']}"
-    return (
-        f"AUC {outlook['auc']:.2f} (days since the last order alone {outlook['recency_auc']:.2f}),"
-        f" mean error by decile {outlook['decile_error']:.3f}, of a fit 90 days earlier"
-    )
-
-
 def kept_sentence(events: Sequence[Mapping[str, Any]]) -> str:
     """How many segments are the same as in the previous run."""
     kept = sum(event["kind"] == "kept" for event in events)
