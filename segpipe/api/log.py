@@ -6,6 +6,7 @@ line holds the text of an unexpected error, which may quote a customer: its type
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -19,6 +20,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 LOG = logging.getLogger("segpipe.api")
+_ENCODER = json.JSONEncoder(default=repr)  # json.dumps would make one for each line
 
 
 def configure_log() -> None:
@@ -79,4 +81,8 @@ def _begin_with_time(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 def _renderer(stream: TextIO) -> Processor:
     if stream.isatty():
         return structlog.dev.ConsoleRenderer(colors=False, sort_keys=False, timestamp_key="time")
-    return structlog.processors.JSONRenderer()
+    return structlog.processors.JSONRenderer(serializer=_to_json)
+
+
+def _to_json(event: EventDict, **_options: object) -> str:
+    return _ENCODER.encode(event)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -219,3 +221,13 @@ def test_a_report_without_orders_or_a_load_is_written(tmp_path: Path) -> None:
     source = replace(REPORT.source, last_ordered_at=None)
     write_metrics(path, Ending("north", 1.0, 1.0, 0, replace(REPORT, source=source, load=None)))
     assert "newest_order_timestamp_seconds" not in of("north", read(path))
+
+
+def test_a_run_without_a_metrics_file_does_not_load_prometheus() -> None:
+    program = (
+        "import sys; from segpipe.cli.watch import Watchers, watch\n"
+        "with watch(Watchers('http://127.0.0.1:1/x', None, is_quiet=True)): pass\n"
+        "sys.exit('prometheus_client' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+    assert done.returncode == 0
