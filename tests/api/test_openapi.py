@@ -1,7 +1,4 @@
-"""Requests that schemathesis generates from the OpenAPI document are answered as it says.
-
-schemathesis loads this module too, in its own process, for the hooks below.
-"""
+"""Requests that schemathesis generates from the OpenAPI document are answered as it says."""
 
 from __future__ import annotations
 
@@ -13,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 
+from tests.support.commands import ROOT
 from tests.support.services import Served, module_url, served
 
 __all__ = ["module_url", "served"]
 PHASES = ("examples", "coverage", "fuzzing")
-# What JSON Schema cannot say, such as that an order exists, a day exists, and an id comes once.
-_BEYOND_SCHEMA = {"unknown_order", "duplicate_customer", "date_value", "refused"}
 
 # No generated name is that of a segment; unknown names are tried in test_hostile_bodies.
 _CONFIG = """
@@ -28,33 +23,6 @@ _CONFIG = """
 include-name = "GET /segments/{axis}/{segment}/customers"
 parameters = { "path.axis" = "purchase_frequency", "path.segment" = "one_time_buyer" }
 """
-
-
-@schemathesis.deserializer("application/x-ndjson")
-def first_line(_context: object, response: Any) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The first of the lines, which have the same keys."""
-    first, *others = [json.loads(line) for line in response.content.splitlines()]
-    if any(set(other) != set(first) for other in others):
-        raise ValueError("lines with different keys")
-    return first
-
-
-@schemathesis.hook
-def filter_failure(_context: object, failure: object, _case: object, response: Any) -> bool:  # noqa: ANN401
-    """Whether it is a failure; a refusal for reasons beyond the document is not."""
-    kind = type(failure).__name__
-    if kind == "AcceptedNegativeData":
-        return bool(response.status_code != 413)  # refused for its length before it is read
-    if kind == "RejectedPositiveData" and response.status_code == 422:
-        # A field that is wrong by the schema would be listed instead.
-        return not all(is_beyond_schema(one) for one in response.json()["detail"])
-    return True
-
-
-def is_beyond_schema(wrong: dict[str, Any]) -> bool:
-    """Whether JSON Schema cannot express that this is wrong."""
-    is_product = wrong["msg"].startswith("Quantity times price")
-    return is_product or wrong["type"] in _BEYOND_SCHEMA or wrong["loc"] == ["query", "after"]
 
 
 def explore(served: Served, folder: Path, *more: str) -> tuple[dict[str, Any], str]:
@@ -69,8 +37,9 @@ def explore(served: Served, folder: Path, *more: str) -> tuple[dict[str, Any], s
         *("--report", "json", "--report-json-path", str(report), *more),
     ]
     (folder / "schemathesis.toml").write_text(_CONFIG, encoding="utf-8")
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "SCHEMATHESIS_HOOKS": Path(__file__).stem, "PYTHONPATH": path}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    hooks = "tests.support.schemathesis_hooks"
+    env = {**os.environ, "SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": path}
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600
     )

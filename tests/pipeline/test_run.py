@@ -116,7 +116,7 @@ def test_another_seed_draws_another_sample(
 
 def test_a_dry_run_opens_no_database(shop: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    outcome = segpipe("run", "--csv-path", shop, "--dry-run", SEGPIPE_HOME=str(home))
+    outcome = segpipe("run", "--csv-path", shop, "--dry-run", *FEW_KS, SEGPIPE_HOME=str(home))
     assert outcome.status == 0
     assert "nothing, this was a dry run" in outcome.out
     assert not home.exists()
