@@ -22,7 +22,7 @@ def min_cost_assignment(costs: Floats) -> list[tuple[int, int]]:
     row_of = np.full(n_columns, -1)
     row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
     for row in range(n_rows):
-        _take_in(row, costs, row_of, row_prices, column_prices)
+        _assign_row(row, costs, row_of, row_prices, column_prices)
     return sorted((int(row), column) for column, row in enumerate(row_of) if row >= 0)
 
 
@@ -31,7 +31,7 @@ def max_score_assignment(scores: Floats) -> list[tuple[int, int]]:
     return min_cost_assignment(-scores)
 
 
-def _take_in(
+def _assign_row(
     new: int,
     costs: Floats,
     row_of: Indices,

@@ -1,7 +1,7 @@
 """Weighted silhouette of several partitions over one pass of pairwise distances.
 
 Takes points, population weights and labels; gives a score a partition. Rousseeuw (1987), with
-each point standing for `weight` customers and the mean taken per cluster first, so that a lone
+each point standing for `weight` customers and the mean taken per cluster first, so that a single
 outlier cannot win.
 """
 

@@ -42,7 +42,7 @@ class _Step:
 def nearest_counterfactual(
     axis: AxisModel, columns: Mapping[str, Floats], measure_of: Callable[[str], Measure]
 ) -> Counterfactual | None:
-    """The flip at the least distance in standard deviations, ties in the order of the features.
+    """The change at the least distance in standard deviations, ties in the order of the features.
 
     columns (1,) of a customer who has a segment. None where no single figure within the bounds
     of the scales leads to another segment.

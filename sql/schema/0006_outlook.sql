@@ -32,4 +32,5 @@ CREATE OR REPLACE VIEW current_profiles AS
 SELECT p.* FROM customer_profiles AS p WHERE p.absent_since_run_id IS NULL;
 
 COMMENT ON COLUMN customer_profiles.churn_risk_score IS 'Probability of no order in the 90 days after as_of, 0 to 1; NULL where the run could not learn or check it. Of runs before 0.2.0: days since the last purchase over twice the expected gap.';
+COMMENT ON COLUMN segmentation_runs.previous_run_id IS 'Run that was the current one before this one was published.';
 COMMENT ON COLUMN customer_profiles.expected_value_90d IS 'Expected revenue of the 90 days after as_of, net of refunds; NULL where the run could not learn or check it.';

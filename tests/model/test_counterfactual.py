@@ -1,4 +1,4 @@
-"""Laws of an explanation: it is assignment's answer, and its flip is true and the smallest."""
+"""Laws of an explanation: it is assignment's answer, and its change is true and the smallest."""
 
 from __future__ import annotations
 
@@ -110,32 +110,34 @@ def test_a_flip_flips_to_the_named_segment_and_half_the_way_does_not(case: Case)
     model = Model(1, (), "UTC", Reference(date(2025, 3, 1), {}, 1.0, (), 30.0), (case.axis,))
     found = explain(model, case.measures)[0]
     assume(found.flip is not None)
-    flip = found.flip
-    assert flip is not None
-    assert flip.segment != found.name
-    assert _assigned(case.axis, {**case.measures, flip.measure: flip.value})[0] == flip.segment
-    scale = next(scale for scale in case.axis.scales if scale.measure == flip.measure)
-    own = case.measures[flip.measure]
+    change = found.flip
+    assert change is not None
+    assert change.segment != found.name
+    assert (
+        _assigned(case.axis, {**case.measures, change.measure: change.value})[0] == change.segment
+    )
+    scale = next(scale for scale in case.axis.scales if scale.measure == change.measure)
+    own = case.measures[change.measure]
     start = scale.fill if own is None else own
-    assume(abs(flip.threshold - start) > 1e-6 * max(1.0, abs(start)))  # no tie from the outset
-    assert flip.is_rise == (flip.threshold > start)
-    half = (start + flip.threshold) / 2
-    assert _assigned(case.axis, {**case.measures, flip.measure: half})[0] == found.name
+    assume(abs(change.threshold - start) > 1e-6 * max(1.0, abs(start)))  # no tie from the outset
+    assert change.is_rise == (change.threshold > start)
+    half = (start + change.threshold) / 2
+    assert _assigned(case.axis, {**case.measures, change.measure: half})[0] == found.name
 
 
 @settings(max_examples=40, deadline=None)
 @given(cases())
-def test_no_figure_that_a_customer_can_come_to_flips_on_a_shorter_way(case: Case) -> None:
+def test_no_figure_that_a_customer_can_come_to_leads_elsewhere_on_a_shorter_way(case: Case) -> None:
     columns = _columns(case.measures)
     found, _ = _assigned(case.axis, case.measures)
     assume(found.startswith("segment"))
-    flip = nearest_counterfactual(case.axis, columns, MEASURES.__getitem__)
+    change = nearest_counterfactual(case.axis, columns, MEASURES.__getitem__)
     shortest = min(_shortest_way(case, scale, found) for scale in case.axis.scales)
-    if flip is None:
+    if change is None:
         assert np.isinf(shortest)
     else:
-        scale = next(scale for scale in case.axis.scales if scale.measure == flip.measure)
-        way = scale_matrix({flip.measure: np.array([flip.value])}, (scale,))
+        scale = next(scale for scale in case.axis.scales if scale.measure == change.measure)
+        way = scale_matrix({change.measure: np.array([change.value])}, (scale,))
         own = scale_matrix(columns, (scale,))
         assert abs(way - own)[0, 0] == pytest.approx(shortest, abs=1e-9)
 
@@ -154,5 +156,5 @@ def _shortest_way(case: Case, scale: FeatureScale, found: str) -> float:
     codes, _ = assign_axis(case.axis, {**rows, scale.measure: tried}, len(tried), Tally())
     ways = np.abs(scale_matrix({scale.measure: tried}, (scale,)) - scale_matrix(columns, (scale,)))
     names = np.array(case.axis.vocabulary())[codes]
-    flips = (names != found) & np.char.startswith(names, "segment")
-    return float(ways[flips, 0].min(initial=np.inf))
+    is_other = (names != found) & np.char.startswith(names, "segment")
+    return float(ways[is_other, 0].min(initial=np.inf))

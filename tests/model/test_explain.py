@@ -97,13 +97,13 @@ def test_the_smallest_flip_is_that_of_the_figure_with_the_shortest_way() -> None
     # Two orders up are two deviations, and recency alone would have to move by four and a half.
     segments = (_segment(1, "small", 0), _segment(2, "large", 20))
     partition = CentroidPartition(((0.0, 0.0), (2.0, 8.0)))
-    flip = _explained(
+    change = _explained(
         replace(AXIS, segments=segments, partition=partition), recency_days=0, n_orders=3
     ).flip
-    assert flip is not None
+    assert change is not None
     # Equally far where 4 z_recency + 16 z_orders = 68.
-    assert (flip.measure, flip.value) == ("n_orders", 5)
-    assert flip.threshold == pytest.approx(4.25)
+    assert (change.measure, change.value) == ("n_orders", 5)
+    assert change.threshold == pytest.approx(4.25)
 
 
 def test_a_flip_beyond_the_bounds_of_the_scale_is_not_claimed() -> None:

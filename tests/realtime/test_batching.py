@@ -23,7 +23,7 @@ def snapshot(run_id: int, closed: list[int]) -> Snapshot:
     closing = ExitStack()
     closing.callback(closed.append, run_id)
     run = CurrentRun(run_id, date(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC), 1, None)
-    return Snapshot(run, cast("Any", run_id), cast("Any", "rollup"), closing)
+    return Snapshot(run, cast("Any", run_id), cast("Any", "prepared features"), closing)
 
 
 def customers(*names: str) -> list[Customer]:
@@ -39,7 +39,7 @@ class Work:
         self.may_go_on = Event()
 
     def __call__(
-        self, _rollup: object, model: object, found: Sequence[Customer]
+        self, _prepared: object, model: object, found: Sequence[Customer]
     ) -> Iterator[dict[int, Any]]:
         for day in dict.fromkeys(one.as_of for one in found):
             yield self._one_day(model, found, [one for one in found if one.as_of == day])
