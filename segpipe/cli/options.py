@@ -65,7 +65,8 @@ _INPUT = (
         "--max-reject-share",
         type=float,
         metavar="SHARE",
-        help="Refuse the run where more lines are unreadable.  [default: 0.05]",
+        help="Share of the rows, 0 to 1, that may be unreadable; with more, the run is refused."
+        "  [default: 0.05]",
     ),
     click.option(
         "--as-of",
@@ -84,7 +85,7 @@ _INPUT = (
         "--config",
         "config_path",
         type=FILE,
-        help="Settings as TOML; options go before them.",
+        help="Settings as TOML; options override them.",
     ),
 )
 

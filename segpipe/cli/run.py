@@ -78,7 +78,9 @@ _TRY_NEXT = (
 @click.option(
     "--resume", is_flag=True, help="Continue after a failure in load, if the input is the same."
 )
-@click.option("--no-wait", is_flag=True, help="Exit 75 at once if another run holds the store.")
+@click.option(
+    "--no-wait", is_flag=True, help="Wait 1 s at most if another run holds the store; then exit 75."
+)
 @click.option("--threads", type=int, help="Threads of the engine.  [default: all cores]")
 @click.option("--model", "model_path", type=FILE, help="Assign with this model; discover nothing.")
 @click.option("--model-out", type=FILE, help="Write the model as JSON.")

@@ -40,7 +40,7 @@ def hold_store(
 ) -> Iterator[None]:
     """Hold the store within the block; others who write its profiles wait, or get BusyError.
 
-    With wait=False BusyError is raised at once; else `notify` gets a sentence before the wait.
+    With wait=False BusyError is raised after a second at most; else `notify` gets a sentence first.
     Runs that the ledger still has as running, because their process died, are cleaned up first,
     but not the caller's own.
     """
