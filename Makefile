@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Neighbouring tests go to one worker, so that they share what is made once a module.
-PYTEST := $(BIN)/pytest -n auto --dist worksteal
+# Neighbouring tests go to one worker, so that they share what is made once a module. Compiled modules
+# are kept, whatever the environment says: the tests start many processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 PIP_FLAGS := -qq --disable-pip-version-check
 
 .PHONY: help demo test test-fast check format docs bench scale faults quality service clean
