@@ -20,7 +20,7 @@ from segpipe.doctor.dates import date_findings
 from segpipe.doctor.lines import order_findings, record_findings
 from segpipe.doctor.queries import create_known_orders
 from segpipe.doctor.record import SEVERITIES, AxisHealth, Diagnosis, Finding
-from segpipe.engines.duckdb import Connection, DuckDbError, open_engine
+from segpipe.engines.duckdb import Connection, DuckDbMemoryError, open_engine
 from segpipe.features import compute_features
 from segpipe.sources import load_presets
 from segpipe.sources.files import expand, inspect_file
@@ -43,9 +43,7 @@ def examine(settings: RunSettings, today: date, notify: Notify = lambda _: None)
             return _examined(engine, settings, intake, today, notify)
         except InputError as error:
             return Diagnosis((Finding("refused", "file", str(error)),))
-        except DuckDbError as error:
-            if "memory" not in str(error).lower():
-                raise
+        except DuckDbMemoryError:
             found = "The engine ran out of memory."
             advice = "Raise memory_limit in [engine], or free some memory."
             return Diagnosis((Finding("refused", "memory", found, advice),))

@@ -20,6 +20,8 @@ from segpipe.core.settings import EngineSettings
 
 Connection = duckdb.DuckDBPyConnection
 DuckDbError = duckdb.Error
+DuckDbInterrupt = duckdb.InterruptException
+DuckDbMemoryError = duckdb.OutOfMemoryException
 _PREFIX, _LOCK = "segpipe-", "lock"
 # A hundred thousand customers need less; more of them spill to disk, so the process stays small.
 _ENOUGH_MB = 1024

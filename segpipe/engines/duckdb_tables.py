@@ -16,9 +16,18 @@ import pyarrow as pa
 
 from segpipe.core.schema import CUSTOMER_FEATURES, TICKETS
 from segpipe.engines.base import EngineError, EngineMemoryError, MapBatches
-from segpipe.engines.duckdb import Connection, DuckDbError, literal, quote
+from segpipe.engines.duckdb import (
+    Connection,
+    DuckDbError,
+    DuckDbInterrupt,
+    DuckDbMemoryError,
+    literal,
+    quote,
+)
 
 _CUSTOMERS = CUSTOMER_FEATURES.name
+# Of the RuntimeError, without a class of its own, when DuckDB notices a signal before Python does.
+_NOTICED_SIGNAL = "Query interrupted"
 
 
 @contextmanager
@@ -26,15 +35,16 @@ def engine_errors() -> Iterator[None]:
     """Raise DuckDB's errors as an engine's, and an interrupt as what it is."""
     try:
         yield
-    except (DuckDbError, RuntimeError) as error:
-        text = str(error)
-        if "interrupt" in text.lower():  # DuckDB noticed the signal before Python did
-            raise KeyboardInterrupt from error
-        if isinstance(error, RuntimeError):
-            raise
-        kind = EngineMemoryError if "memory" in text.lower() else EngineError
-        message = f"{type(error).__name__}: {text}"
+    except DuckDbInterrupt as error:
+        raise KeyboardInterrupt from error
+    except DuckDbError as error:
+        kind = EngineMemoryError if isinstance(error, DuckDbMemoryError) else EngineError
+        message = f"{type(error).__name__}: {error}"
         raise kind(message) from error
+    except RuntimeError as error:
+        if str(error) == _NOTICED_SIGNAL:
+            raise KeyboardInterrupt from error
+        raise
 
 
 class DuckDbTables:

@@ -12,7 +12,7 @@ import pytest
 from segpipe.core.settings import FeatureSettings, RunSettings, SourceSettings
 from segpipe.doctor import Diagnosis, Finding, diagnosis_text, examine
 from segpipe.doctor.record import SEVERITIES
-from segpipe.engines.duckdb import DuckDbError
+from segpipe.engines.duckdb import DuckDbMemoryError
 from tests.support.commands import FEW_KS, HEADER, call, shop_lines, write_shop
 from tests.support.snapshots import Snapshots
 
@@ -338,7 +338,7 @@ def test_a_till_among_the_customers_and_tickets_of_unknown_customers_are_found(
 
 def test_a_lack_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise DuckDbError("Out of Memory Error: could not allocate")
+        raise DuckDbMemoryError("could not allocate")
 
     monkeypatch.setattr("segpipe.doctor.examination.compute_features", fail)
     found = diagnosed(write_shop(tmp_path / "shop.csv", [line()]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from threading import Event, Thread
 
 import pyarrow as pa
 import pytest
 
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.base import CustomerTable, EngineError, EngineMemoryError
-from segpipe.engines.duckdb import DuckDbError, open_engine
+from segpipe.engines.duckdb import open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables, engine_errors
 from tests.support.features import Row, engine_of, put_customers
 
@@ -111,19 +112,52 @@ def test_errors_of_duckdb_are_raised_as_the_engines(
         list(customers.map_customers(iter, ["no_such_measure"], 10))
     with pytest.raises(EngineError, match=r"^IOException: "):
         customers.restore([tmp_path / "tickets.parquet"])
-    with pytest.raises(EngineMemoryError), engine_errors():
-        raise DuckDbError("Out of Memory Error: could not allocate")
 
 
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [(DuckDbError, "INTERRUPT Error: Interrupted!"), (RuntimeError, "Query interrupted")],
-)
-def test_an_interrupt_that_duckdb_notices_first_is_an_interrupt(
-    kind: type[Exception], text: str
-) -> None:
+def test_a_lack_of_memory_is_an_error_of_its_own() -> None:
+    with (
+        open_engine(EngineSettings(memory_limit="20MB", threads=1)) as engine,
+        pytest.raises(EngineMemoryError, match=r"^OutOfMemoryException: "),
+        engine_errors(),
+    ):
+        engine.sql("SELECT list(i) FROM range(50_000_000) AS t(i)").to_arrow_table()
+
+
+def test_another_error_may_speak_of_memory_or_an_interrupt() -> None:
+    with (
+        open_engine(EngineSettings()) as engine,
+        pytest.raises(EngineError, match=r"^CatalogException: .*memory_interrupt") as raised,
+        engine_errors(),
+    ):
+        engine.sql("FROM memory_interrupt")
+    assert type(raised.value) is EngineError
+    with pytest.raises(RuntimeError, match="interrupted"), engine_errors():
+        raise RuntimeError("the mapped function was interrupted")
+
+
+def test_an_interrupted_query_is_an_interrupt() -> None:
+    is_over = Event()
+    with open_engine(EngineSettings()) as engine:
+
+        def interrupt() -> None:  # again and again: the first may come before the query
+            while not is_over.wait(0.05):
+                engine.interrupt()
+
+        other = Thread(target=interrupt)
+        other.start()
+        try:
+            with pytest.raises(KeyboardInterrupt), engine_errors():
+                engine.execute(
+                    "SELECT sum(hash(a.i, b.i)) FROM range(1000000) a(i), range(1000000) b(i)"
+                )
+        finally:
+            is_over.set()
+            other.join()
+
+
+def test_a_signal_that_duckdb_notices_first_is_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt), engine_errors():
-        raise kind(text)
+        raise RuntimeError("Query interrupted")
 
 
 def test_errors_of_the_mapped_function_stay_what_they_are(customers: CustomerTable) -> None:
