@@ -14,7 +14,7 @@ from segpipe.answers.cursor import Cursor, check_cursor_matches, read_cursor
 from segpipe.core.errors import InputError
 from segpipe.core.schema import METRICS, OUTLOOK_METRICS
 from segpipe.core.suggestions import did_you_mean
-from segpipe.postgres import Connection, sql
+from segpipe.postgres import Connection, column_list, sql
 from segpipe.runs.current_run import current_run, snapshot
 
 _COLUMNS = (
@@ -158,9 +158,9 @@ def _page(connection: Connection, listing: _Listing, start: Cursor | None) -> li
         " WHERE store_id = %(store_id)s AND absent_since_run_id IS NULL AND {is_own}{after}) AS own"
         " ORDER BY {order} LIMIT %(limit)s) AS page ORDER BY {order}"
     ).format(
-        shown=_names((_BY_ID, *_COLUMNS)),
+        shown=column_list((_BY_ID, *_COLUMNS)),
         column=column,
-        read=_names(tuple(columns)),
+        read=column_list(columns),
         is_own=sql.SQL(_IS_OWN_BY_WALKING if listing.walks else _IS_OWN),
         after=_after(keys, listing, is_whole=not listing.walks, has_start=start is not None),
         order=order,
@@ -195,10 +195,6 @@ def _after(
         sql.SQL(", ".join(bounds)),
     )
     return sql.Composed([next_rows] if has_start else []) + sql.SQL(_AS_A_WHOLE if is_whole else "")
-
-
-def _names(columns: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _cursor(run_id: int, listing: _Listing, last: Sequence[Any]) -> Cursor:

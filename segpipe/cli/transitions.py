@@ -81,6 +81,8 @@ def _row(transition: Transition) -> tuple[str | float, ...]:
 
 
 def _total(found: RunTransitions, n_shown: int) -> str:
+    from segpipe.core.text import percent_of
+
     n_moves = sum(t.n_customers for t in found.transitions)
     n_axes = len({t.axis for t in found.transitions})
     of_cause = ", ".join(
@@ -88,7 +90,7 @@ def _total(found: RunTransitions, n_shown: int) -> str:
         for cause in found.transitions[0].causes
     )
     if n_axes == 1:
-        share = f" of {found.n_customers:,} customers ({n_moves / found.n_customers:.1%})"
+        share = f" of {found.n_customers:,} customers ({percent_of(n_moves, found.n_customers)})"
         text = f"{n_moves:,}{share} moved: {of_cause}."
     else:
         text = f"{n_moves:,} moves of {found.n_customers:,} customers on {n_axes} axes: {of_cause}."

@@ -19,6 +19,7 @@ from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
+from segpipe.core.text import percent_floor
 from segpipe.core.verdicts import CLUSTERED, NO_STRUCTURE, WEAK
 
 MIN_SPLIT = 200  # customers below which two halves say more of chance than of the shop
@@ -118,7 +119,8 @@ def _candidate(
 ) -> CandidateInfo:
     passed_over = None
     if smallest < settings.min_segment_share:
-        passed_over = f"smallest segment {smallest:.1%} below {settings.min_segment_share:.0%}"
+        least = percent_floor(settings.min_segment_share)
+        passed_over = f"smallest segment {smallest:.1%} below {least}"
     elif agreement is not None and agreement < settings.min_reproducibility:
         passed_over = f"halves agree {agreement:.2f}, below {settings.min_reproducibility:.2f}"
     return CandidateInfo(k, score, smallest, agreement, passed_over)

@@ -18,7 +18,7 @@ from segpipe.axes import axes_for
 from segpipe.axes.guidance import guidance_for
 from segpipe.core.errors import InputError
 from segpipe.core.schema import INPUTS, METRICS
-from segpipe.postgres import Connection, fetch_dicts, sql
+from segpipe.postgres import Connection, column_list, fetch_dicts, sql
 from segpipe.runs.current_run import latest_published
 from segpipe.runs.past_runs import find_run as find_run_id
 from segpipe.runs.past_runs import unknown_run
@@ -146,7 +146,7 @@ def spool_profiles(connection: Connection, run: ExportedRun, spool: BinaryIO) ->
         "COPY (SELECT row_to_json(profile) FROM ("
         "SELECT {} FROM {} WHERE store_id = %s ORDER BY store_id, customer_id"
         ") AS profile) TO STDOUT"
-    ).format(sql.SQL(", ").join(map(sql.Identifier, columns)), run.profiles)
+    ).format(column_list(columns), run.profiles)
     with connection.cursor() as cursor, cursor.copy(statement, [run.store_id]) as copy:
         spool.writelines(copy)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -105,6 +107,9 @@ def test_a_segment_below_the_smallest_share_of_the_population_is_passed_over() -
     assert three.passed_over is not None
     assert "smallest segment 0.8% below 2%" in three.passed_over
     assert three.silhouette > found.candidates[0].silhouette
+    settings = replace(SETTINGS, min_segment_share=0.0125)
+    three = choose_partition(points, weights, settings, seed=1).candidates[1]
+    assert three.passed_over == "smallest segment 0.8% below 1.25%"
 
 
 def test_a_lone_outlier_does_not_win() -> None:
