@@ -227,8 +227,15 @@ def _check_numbers(axis: AxisModel) -> None:
 
 
 def described_measures(document: Mapping[str, Any]) -> dict[str, Measure]:
-    """What a model document says of its measures, by name; nothing in format 2."""
-    return {name: Measure(**measure) for name, measure in document.get("measures", {}).items()}
+    """What a model document says of its measures, by name; nothing in format 2.
+
+    A newer version may say more of a measure than this one knows.
+    """
+    parts = [part.name for part in fields(Measure)]
+    return {
+        name: Measure(**{part: measure[part] for part in parts if part in measure})
+        for name, measure in document.get("measures", {}).items()
+    }
 
 
 def find_measure(described: Mapping[str, Measure], name: str) -> Measure:

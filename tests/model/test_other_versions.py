@@ -123,6 +123,17 @@ def test_better_words_make_no_other_model(shop: Path) -> None:
     assert model_of(document).hash() != model.hash()
 
 
+def test_what_a_newer_version_says_of_a_measure_is_left_out(shop: Path) -> None:
+    document = read_model(shop).document()
+    newer = json.loads(json.dumps(document))
+    for measure in newer["measures"].values():
+        measure["since_version"] = "9.0"
+    assert model_of(newer) == model_of(document)
+    del newer["measures"]["n_orders"]["label"]
+    with pytest.raises(InputError, match=r"damaged .*label"):
+        model_of(newer)
+
+
 def test_the_words_of_its_measures_travel_with_the_model(shop: Path) -> None:
     document = read_model(shop).document()
     named = {scale["measure"] for axis in document["axes"] for scale in axis["scales"]}
