@@ -13,10 +13,6 @@ class Forgotten:
     salt: str
     hashes: frozenset[str]
 
-    def has(self, customer_id: str) -> bool:
-        """Whether this customer is among them."""
-        return hash_customer_id(self.salt, customer_id) in self.hashes
-
 
 def hash_customer_id(salt: str, customer_id: str) -> str:
     """SHA-256 over salt and id, in hexadecimal."""
