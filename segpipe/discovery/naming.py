@@ -249,7 +249,7 @@ def describe_figures(
     evidence: SegmentEvidence,
     claims: Sequence[Claim] = (),
 ) -> str:
-    """Two figures of the segment's middle customer against the shop's median.
+    """Two figures of the segment's median customer against the shop's median.
 
     First what the name claims, then the most telling: what differs from the shop to the eye, and
     on the side that the position deviates to, by the strength of the deviation. Empty where nobody
@@ -285,7 +285,7 @@ def describe_segment(meaning: str, figures_text: str) -> str:
 
 
 def _compared(measure: Measure, own: float, usual: float) -> str:
-    """What the middle customer does, and the shop's median beside it."""
+    """What the median customer does, and the shop's median beside it."""
     shops = format_value(usual, measure)
     beside = _SAME if format_value(own, measure) == shops else f"shop median {shops}"
     return f"{describe_value(own, measure)} ({beside})"

@@ -79,7 +79,7 @@ def refit(
 
 
 def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) -> int | None:
-    """Sample size at which the share would reach what is asked, at most everybody; None: it does.
+    """Sample size at which the share would reach `asked`, at most everybody; None: it does.
 
     A centroid's error, and with it the customers on the wrong side of a border, falls with the
     square root of the sample's size.

@@ -251,7 +251,8 @@ def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
     if report.has_agreement and agreement and agreement.sample_size_wanted is not None:
         yield (
             f"{percent_floor(agreement.share)} of customers get the same segment when everybody is"
-            f" clustered; --sample-size {agreement.sample_size_wanted} would reach what is asked"
+            f" clustered; --sample-size {agreement.sample_size_wanted} would reach the agreement"
+            " you ask for (min_agreement)"
             + ("; the segments of everybody are published." if agreement.is_refined else ".")
         )
 
@@ -263,7 +264,7 @@ def _axis_details(axis: AxisInfo) -> Iterator[str]:
     if axis.dropped_features:
         yield f"left out, the same for everybody: {', '.join(axis.dropped_features)}."
     for measure, n in axis.n_filled.items():
-        yield f"{measure} missing for {counted(n, 'customer')}, filled with the median."
+        yield f"{measure} missing for {counted(n, 'customer')}, filled with the shop's median."
 
 
 def _stages(report: RunReport) -> str:

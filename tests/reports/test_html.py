@@ -201,7 +201,7 @@ def test_agreement_is_rounded_down_and_says_what_sample_would_do(value: Element)
     assert (
         "98.99% of the 92 eligible customers get the same segment when everybody is clustered"
         " (a refit; adjusted Rand index 0.970); the segment that moved most moved 0.12 standard"
-        " deviations. A sample of 800 would reach what is asked."
+        " deviations. A sample of 800 would reach the agreement you ask for (min_agreement)."
     ) in value.text
 
 

@@ -49,7 +49,7 @@ def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
     notes = [line for line in lines if line.startswith("Note: purchase_value: ")]
     assert any("left out, the same for everybody: n_channels" in note for note in notes)
     assert any(
-        "discounted_order_share missing for 3 customers, filled with the median" in note
+        "discounted_order_share missing for 3 customers, filled with the shop's median" in note
         for note in notes
     )
     everybody = lines_of(replace(REPORT, sample=EVERYBODY))
@@ -70,7 +70,7 @@ def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> No
 def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
     text = " ".join(report_text(REPORT).split())
     assert "98.99% of customers get the same segment when everybody is clustered" in text
-    assert "--sample-size 800 would reach what is asked" in text
+    assert "--sample-size 800 would reach the agreement you ask for (min_agreement)" in text
     enough = replace(AXIS, agreement=AgreementInfo("refit", 92, 0.99, 0.97, 0.12, None))
     assert "--sample-size" not in report_text(replace(REPORT, axes=(enough,)))
 

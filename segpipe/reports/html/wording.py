@@ -63,7 +63,9 @@ def agreement_sentence(agreement: Mapping[str, Any]) -> str:
     if agreement.get("is_refined"):
         text += " The segments of everybody are published."
     wanted = agreement["sample_size_wanted"]
-    return text if wanted is None else f"{text} A sample of {wanted:,} would reach what is asked."
+    if wanted is not None:
+        text += f" A sample of {wanted:,} would reach the agreement you ask for (min_agreement)."
+    return text
 
 
 def agreement_percent(agreement: Mapping[str, Any] | None) -> str | None:
@@ -97,5 +99,5 @@ def notes_of(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> t
     for measure, n in axis["n_filled"].items():
         label = measure_of(measure).label
         who = "1 customer has" if n == 1 else f"{n:,} customers have"
-        notes.append(f"{who} no figure for “{label}” and count with the shop's median.")
+        notes.append(f"{who} no figure for “{label}”: filled with the shop's median.")
     return tuple(notes)
