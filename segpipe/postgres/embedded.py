@@ -40,7 +40,6 @@ class EmbeddedStatus:
     """Whether the server of a folder runs; `url` and `pid` are None when it does not."""
 
     data_path: Path
-    is_created: bool
     is_running: bool
     url: str | None
     pid: int | None
@@ -95,7 +94,6 @@ def _status(data: Path) -> EmbeddedStatus:
     is_running = _answers(folder / f".s.PGSQL.{PORT}")
     return EmbeddedStatus(
         data_path=data,
-        is_created=(data / "PG_VERSION").exists(),
         is_running=is_running,
         url=_url(folder) if is_running else None,
         pid=_pid(data / "postmaster.pid") if is_running else None,

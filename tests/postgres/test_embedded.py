@@ -189,12 +189,7 @@ def test_a_disk_that_fills_up_during_publication_keeps_the_last_results_live(row
 
 def test_the_status_of_an_empty_folder_starts_nothing(tmp_path: Path) -> None:
     status = embedded.status(tmp_path)
-    assert (status.is_created, status.is_running, status.url, status.pid) == (
-        False,
-        False,
-        None,
-        None,
-    )
+    assert (status.is_running, status.url, status.pid) == (False, None, None)
     assert list(tmp_path.iterdir()) == []
 
 
