@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 PIP_FLAGS := -qq --disable-pip-version-check
 
-.PHONY: help demo test test-fast check format docs bench scale faults quality service clean
+.PHONY: help demo test test-fast check format docs bench scale faults quality segments service clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 11
@@ -59,6 +59,9 @@ faults: $(VENV)/.dev ## Kill runs and the server at random moments while readers
 
 quality: $(VENV)/.dev ## Measure agreement, planted truth and identity, results likewise
 	@$(BIN)/python benchmarks/quality.py
+
+segments: $(VENV)/.dev ## Measure how often a test for groups sees some: where there are none, and where some are planted
+	@$(BIN)/python benchmarks/segments.py
 
 service: $(VENV)/.dev ## Measure the service under load, results likewise
 	@$(BIN)/python benchmarks/service.py
