@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import churn
 import verdicts
 from measured import RESULTS, facts
 
@@ -25,7 +26,10 @@ class Part:
     table: Callable[[Mapping[str, Any]], str]
 
 
-PARTS = {"verdict": Part(verdicts.measure, verdicts.table)}
+PARTS = {
+    "verdict": Part(verdicts.measure, verdicts.table),
+    "churn": Part(churn.measure, churn.table),
+}
 
 
 def main() -> None:
