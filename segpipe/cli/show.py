@@ -47,7 +47,7 @@ def _text(profile: dict[str, Any]) -> str:
     strengths, since = profile["membership_strengths"], profile["segment_since"]
     previous = profile["previous_segments"]
     lines = [
-        f"{name:<{_INDENT}}{value}"
+        f"{name:<{_INDENT}}{_plain(value)}"
         for name, value in profile.items()
         if name not in _BY_AXIS and value is not None
     ]
@@ -57,6 +57,11 @@ def _text(profile: dict[str, Any]) -> str:
         text += f", before: {previous[axis]}" if axis in previous else ""
         lines.append(f"{axis:<{_INDENT}}{text}")
     return "\n".join(lines)
+
+
+def _plain(value: object) -> object:
+    """The value, an amount without the last bits of its division."""
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def find_profile(store: Connection, customer: str, store_id: str | None) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def choose_partition(
     largest = min(settings.max_k, n_distinct, len(points) - 1)
     if largest < settings.min_k:
         asked = f", and the axis asks for {n_segments} segments" if n_segments else ""
-        reason = f"only {n_distinct} distinct customers{asked}"
-        return ChosenPartition(None, None, (), NO_STRUCTURE, reason, None)
+        lack = f"only {n_distinct} distinct customers{asked}"
+        return ChosenPartition(None, None, (), NO_STRUCTURE, lack, None)
     ks = range(settings.min_k, largest + 1)
     fits = clusterer.fit_each(points, weights, ks, settings.restarts, seed)
     labels = [partition.assign(points) for partition in fits]
@@ -103,10 +103,12 @@ def choose_partition(
         score = max(candidate.silhouette for candidate in candidates)
         return ChosenPartition(None, score, candidates, NO_STRUCTURE, choice, None)
     null = _null_silhouette(clusterer, points, weights, candidates[index].n_clusters, seed)
-    verdict = _verdict(candidates[index], null, settings)
+    verdict, reason = _verdict(candidates[index], null, settings)
+    if reason is None and not can_split:
+        reason = f"only {len(points)} customers, too few to compare two halves of them: a hint"
     chosen = replace(candidates[index], null_silhouette=null, passed_over=None)
     candidates = (*candidates[:index], chosen, *candidates[index + 1 :])
-    return ChosenPartition(fits[index], chosen.silhouette, candidates, *verdict, choice)
+    return ChosenPartition(fits[index], chosen.silhouette, candidates, verdict, reason, choice)
 
 
 def _smallest_share(labels: Labels, weights: Floats, k: int) -> float:

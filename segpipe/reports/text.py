@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from segpipe.core.report import AxisInfo, CandidateInfo, OutlookInfo, RunReport
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
-from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE, UNAVAILABLE
+from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE, STRUCTURED, UNAVAILABLE
 
 _SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
 _INDENT = 10  # of the facts
@@ -59,6 +59,9 @@ def _verdicts(axes: Sequence[AxisInfo]) -> str:
         for verdict, meaning in MEANINGS.items()
         if verdict in found
     ]
+    if few := [axis.name for axis in axes if axis.reason and axis.verdict in STRUCTURED]:
+        warning = "too few customers to check groups against chance; take them as a hint."
+        meanings.append(paragraph(f"{', '.join(few)}: {warning}"))
     return "\n".join([table, *meanings])
 
 

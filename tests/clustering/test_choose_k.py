@@ -267,6 +267,7 @@ def test_few_customers_are_clustered_without_halves() -> None:
     points, _ = _blobs([8, 8])
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     assert found.verdict == "clustered"
+    assert found.reason == "only 16 customers, too few to compare two halves of them: a hint"
     assert {candidate.reproducibility for candidate in found.candidates} == {None}
 
 

@@ -56,6 +56,14 @@ def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
     assert not any("Note: purchase_value" in line for line in everybody)
 
 
+def test_groups_of_too_few_customers_are_called_a_hint() -> None:
+    warning = "too few customers to check groups against chance"
+    assert warning not in report_text(REPORT)
+    axes = [replace(axis, reason="only 60 customers") for axis in REPORT.axes]
+    text = report_text(replace(REPORT, axes=tuple(axes)))
+    assert f"purchase_value: {warning}" in " ".join(text.split())
+
+
 def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> None:
     verbose = report_text(REPORT, is_verbose=True)
     assert "Agreement  Why this K" in verbose
