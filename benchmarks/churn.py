@@ -154,10 +154,7 @@ def _complete_journey() -> dict[str, Any]:
             engine.compute_features(source.inputs, None, None, lambda _: None)
 
             def read(back: int, horizon: int) -> Activity:
-                table = engine.read_activity(back, horizon)
-                columns = {n: table[n].to_numpy().astype(np.float64) for n in table.column_names}
-                n_later, value = columns.pop("n_later"), columns.pop("later_value")
-                return Activity(columns, n_later, value)
+                return Activity.of_table(engine.read_activity(back, horizon))
 
             return _summary([_held(read)])
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from segpipe.core.arrays import Flags, Floats
 from segpipe.model.outlook import (
@@ -45,6 +46,13 @@ class Activity:
     columns: Mapping[str, Floats]  # OUTLOOK_MEASURES as of the day
     n_later: Floats  # occasions in the horizon
     later_value: Floats  # revenue in it
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Activity:
+        """From a table of an engine's `read_activity`."""
+        columns = {n: table[n].to_numpy().astype(np.float64) for n in table.column_names}
+        n_later, later_value = columns.pop("n_later"), columns.pop("later_value")
+        return cls(columns, n_later, later_value)
 
 
 # days before as_of, horizon in days → customers who were known by then
@@ -161,8 +169,12 @@ def area_under_curve(scores: Floats, is_one: Flags) -> float:
 
 
 def _fit(seen: Activity, activity: ShopActivity) -> tuple[Regression, Regression]:
-    churn = fit_logistic(churn_features(seen.columns, activity), seen.n_later == 0, _CHURN_PENALTY)
-    return churn, _fit_value(seen, activity)
+    return _fit_churn(seen, activity), _fit_value(seen, activity)
+
+
+def _fit_churn(seen: Activity, activity: ShopActivity) -> Regression:
+    features = churn_features(seen.columns, activity)
+    return fit_logistic(features, seen.n_later == 0, _CHURN_PENALTY)
 
 
 def _fit_value(seen: Activity, activity: ShopActivity) -> Regression:
@@ -183,9 +195,7 @@ def _check(earlier: Activity, latest: Activity) -> OutlookCheck | None:
     if _lack(earlier):
         return None
     activity = shop_activity(earlier.columns)
-    churn = fit_logistic(
-        churn_features(earlier.columns, activity), earlier.n_later == 0, _CHURN_PENALTY
-    )
+    churn = _fit_churn(earlier, activity)
     linear = churn.linear(churn_features(latest.columns, activity))
     risk: Floats = 1.0 / (1.0 + np.exp(-linear))
     is_lost = latest.n_later == 0

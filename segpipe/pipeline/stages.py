@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import MEASURES, axes_for
@@ -81,10 +80,7 @@ def learn_outlook(run: RunContext) -> Outlook:
     from segpipe.discovery.outlook import Activity, learn_outlook
 
     def read(days_back: int, horizon_days: int) -> Activity:
-        table = run.engine.read_activity(days_back, horizon_days)
-        columns = {n: table[n].to_numpy().astype(np.float64) for n in table.column_names}
-        n_later, later_value = columns.pop("n_later"), columns.pop("later_value")
-        return Activity(columns, n_later, later_value)
+        return Activity.of_table(run.engine.read_activity(days_back, horizon_days))
 
     with run.clock("outlook"), threadpool_limits(1, user_api="blas"):
         return learn_outlook(read)
