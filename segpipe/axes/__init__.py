@@ -1,12 +1,13 @@
 """The axes: plain records, in the order in which they are published."""
 
 from segpipe.axes.catalogue import AXES, axes_for
-from segpipe.axes.measures import MEASURES
+from segpipe.axes.measures import MEASURES, RAW_MEASURES
 from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Measure, Prototype
 
 __all__ = [
     "AXES",
     "MEASURES",
+    "RAW_MEASURES",
     "Axis",
     "Claim",
     "Eligibility",

@@ -65,6 +65,16 @@ silhouette decides. A fixed number is kept even where two halves of the sample d
 the verdict is then `no structure`, and the report says why.
 """
 
+_DERIVED = """\
+## Derived measures
+
+Made of the measures above and the shop's priors. An occasion is a day with an order. An expected
+figure lies between the customer's own and the shop's: `mean` and `strength` of a share's prior say
+where the shop's customers are, and how many occasions, orders or lines of the customer's own weigh
+as much; of a rate the prior has a `shape`, and months or orders. Where customers differ in a share
+no more than chance explains, the chances of it are missing.
+"""
+
 
 def axes_markdown() -> str:
     """The whole document."""
@@ -100,10 +110,12 @@ def _axis(number: int | None, axis: Axis) -> Iterator[str]:
 
 
 def _measures() -> Iterator[str]:
-    yield "## Measures\n\n| measure | unit | definition |\n|---|---|---|"
-    for measure in MEASURES.values():
-        yield f"| `{measure.name}` | {measure.unit} | {measure.definition} |"
-    yield ""
+    for head, is_derived in (("## Measures\n", False), (_DERIVED, True)):
+        yield f"{head}\n| measure | unit | definition |\n|---|---|---|"
+        for measure in MEASURES.values():
+            if measure.is_derived == is_derived:
+                yield f"| `{measure.name}` | {measure.unit} | {measure.definition} |"
+        yield ""
 
 
 def _where(part: Feature | Prototype) -> str:

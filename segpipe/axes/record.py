@@ -13,7 +13,7 @@ Transform = Literal["identity", "log", "signed_log"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of customer_features: what it means, in which unit."""
+    """A figure of each customer: what it means, in which unit."""
 
     name: str
     label: str  # as a marketer would say it
@@ -21,6 +21,7 @@ class Measure:
     definition: str
     phrase: str  # what a customer does, with the figure at {}; see axes/phrases.py
     format: str = "number"  # how the figure is written; see axes/figures.py
+    is_derived: bool = False  # from other measures and the shop's priors; see model/derived.py
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from segpipe.axes import MEASURES
+from segpipe.axes import RAW_MEASURES
 from segpipe.core.errors import InputError
 from segpipe.core.report import FeatureInfo
 from segpipe.core.schema import CUSTOMER_DAYS, CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
@@ -85,7 +85,7 @@ def measure_parts(
     sequence = keep("sequence", grains.order_sequence(orders, customers, as_of))
     keep.drop("orders")
     progress("orders")
-    times = keep("times", measures.time_measures(sequence, has_channel="channel" in inputs))
+    times = keep("times", measures.time_measures(sequence, as_of, has_channel="channel" in inputs))
     channels = keep("channels", grains.channels_of_orders(sequence))
     reference = reference or _learn_reference(keep, lines, channels, times, as_of)
     keyed = keep("keyed_lines", _keyed_lines(keep, lines, sequence, reference))
@@ -123,13 +123,11 @@ def measure_parts(
 def _joined(parts: list[ir.Table]) -> ir.Table:
     """All parts side by side; the first has a row for every customer with an order."""
     whole, *others = parts
-    keys = []
     for index, part in enumerate(others):
         key = f"customer_{index}"  # distinct names keep it one chain of joins, quick to plan
         keyed = part.rename({key: "customer"})
         whole = whole.left_join(keyed, whole.customer == keyed[key])
-        keys.append(key)
-    return whole.drop("customer", *keys)
+    return whole
 
 
 def _with_metrics(table: ir.Table) -> ir.Table:
@@ -137,7 +135,8 @@ def _with_metrics(table: ir.Table) -> ir.Table:
     counts = {metric: table[measure].cast("int32") for metric, measure in COUNTS.items()}
     known = set(table.columns)
     doubles = {
-        name: (table[name] if name in known else ibis.null()).cast("float64") for name in MEASURES
+        name: (table[name] if name in known else ibis.null()).cast("float64")
+        for name in RAW_MEASURES
     }
     return table.select("customer_id", **doubles, **counts).order_by("customer_id")
 

@@ -32,12 +32,12 @@ def orders(lines: ir.Table) -> ir.Table:
     return lines.group_by("customer_id", "order_id").aggregate(
         ordered_at=bought_at.min(),
         ordered_local=_if(bought, lines.ordered_local).argmin(bought_at),
-        amount_units=_total(_units(lines.line_amount)),
-        discount_units=_total(_units(lines.discount_amount)),
-        refund_units=_total(_units(lines.refund_amount)),
-        n_lines=_total(bought),
-        n_refunded_lines=_total(lines.is_return | (lines.refund_amount > 0)),
-        n_full_price_lines=_total(bought & (lines.discount_amount == 0)),
+        amount_units=total(_units(lines.line_amount)),
+        discount_units=total(_units(lines.discount_amount)),
+        refund_units=total(_units(lines.refund_amount)),
+        n_lines=total(bought),
+        n_refunded_lines=total(lines.is_return | (lines.refund_amount > 0)),
+        n_full_price_lines=total(bought & (lines.discount_amount == 0)),
         channel=_if(bought, lines.channel).min(),
     )
 
@@ -54,18 +54,18 @@ def customers(orders: ir.Table, *, is_numbered: bool) -> ir.Table:
     share = ratio(amount_of(orders.discount_units), gross)
     value = _if(bought, orders.amount_units - orders.refund_units)
     totals = orders.group_by("customer_id").aggregate(
-        n_orders=_total(bought),
-        n_lines=_total(orders.n_lines),
-        amount_units=_total(orders.amount_units),
-        discount_units=_total(orders.discount_units),
-        refund_units=_total(orders.refund_units),
-        value_units=_total(value),  # without returns under an order id of their own
+        n_orders=total(bought),
+        n_lines=total(orders.n_lines),
+        amount_units=total(orders.amount_units),
+        discount_units=total(orders.discount_units),
+        refund_units=total(orders.refund_units),
+        value_units=total(value),  # without returns under an order id of their own
         largest_value_units=value.max(),
-        n_discounted_orders=_total(discounted),
-        n_refunded_lines=_total(orders.n_refunded_lines),
-        n_refunded_orders=_total(orders.n_refunded_lines > 0),
-        n_full_price_lines=_total(orders.n_full_price_lines),
-        discount_share_units=_total(_if(discounted, (share * LOG_UNITS).round().cast("int64"))),
+        n_discounted_orders=total(discounted),
+        n_refunded_lines=total(orders.n_refunded_lines),
+        n_refunded_orders=total(orders.n_refunded_lines > 0),
+        n_full_price_lines=total(orders.n_full_price_lines),
+        discount_share_units=total(_if(discounted, (share * LOG_UNITS).round().cast("int64"))),
         first_local=_if(bought, orders.ordered_local).min(),
     )
     own = totals.customer_id
@@ -103,7 +103,7 @@ def order_sequence(orders: ir.Table, customers: ir.Table, as_of: date) -> ir.Tab
 def customer_days(sequence: ir.Table) -> ir.Table:
     """One row per customer and day with an order; see schema.CUSTOMER_DAYS."""
     days = sequence.group_by("customer", "days_ago").aggregate(
-        value_units=_total(sequence.order_value_units)
+        value_units=total(sequence.order_value_units)
     )
     return days.order_by("customer", "days_ago")
 
@@ -159,14 +159,14 @@ def products_of_orders(keyed: ir.Table) -> ir.Table:
     """
     known = keyed.filter(keyed["product"].notnull())
     per_order = known.group_by("customer", "product", "order_number").aggregate(
-        n_lines=known.count(), quantity_units=_total(known.quantity_units)
+        n_lines=known.count(), quantity_units=total(known.quantity_units)
     )
     # The minimum of number and lines in one integer is much cheaper than an arg_min.
     first = (per_order.order_number.cast("int64") * _SHIFT + per_order.n_lines).min()
     pairs = per_order.group_by("customer", "product").aggregate(
-        n_lines=_total(per_order.n_lines),
+        n_lines=total(per_order.n_lines),
         n_orders=per_order.count(),
-        quantity_units=_total(per_order.quantity_units),
+        quantity_units=total(per_order.quantity_units),
         first=first,
     )
     n_first = pairs["first"] % _SHIFT
@@ -183,7 +183,7 @@ def categories_of_orders(keyed: ir.Table) -> ir.Table:
         n_lines=known.count()
     )
     return per_order.group_by("customer", "category").aggregate(
-        n_lines=_total(per_order.n_lines), n_orders=per_order.count()
+        n_lines=total(per_order.n_lines), n_orders=per_order.count()
     )
 
 
@@ -225,7 +225,7 @@ def _if(condition: Any, value: Any) -> Any:
     return ibis.ifelse(condition, value, None)
 
 
-def _total(units: Any) -> Any:
+def total(units: Any) -> Any:
     """Sum as a 64-bit integer, as Ibis expects; the engine's sum is twice as wide."""
     return Cast(units.sum(), "int64").to_expr()
 

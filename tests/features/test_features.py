@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.axes import AXES, MEASURES
+from segpipe.axes import AXES, MEASURES, RAW_MEASURES
 from segpipe.core.errors import InputError
 from segpipe.features import compute_features, features_statement
 from tests.support.features import ALL_INPUTS, AS_OF, Row, engine_of, features_of, fetched, line
@@ -65,11 +65,14 @@ def test_order_of_rows_threads_and_later_lines_change_no_bit(rows: list[Row], se
 
 def _assert_valid(rows: list[Row], found: dict[str, dict[str, Any]]) -> None:
     """No NaN, no share above 1, no amount lost."""
-    shares = {name for name, measure in MEASURES.items() if measure.unit == "share"}
+    shares = {name for name in RAW_MEASURES if MEASURES[name].unit == "share"}
     shares -= {"refund_amount_share"}  # more may be given back than was charged
     for customer in found.values():
         assert all(v is None or isinstance(v, str) or math.isfinite(v) for v in customer.values())
         assert all(customer[name] is None or 0 <= customer[name] <= 1 for name in shares)
+        assert customer["n_occasions"] <= customer["n_orders"]
+        halves = customer["n_earlier_occasions"] + customer["n_later_occasions"]
+        assert halves == customer["n_occasions"] - 1
     charged = sum(
         Decimal(str(row["line_amount"])) - Decimal(str(row["refund_amount"]))
         for row in rows
@@ -86,7 +89,7 @@ def test_returns_without_an_order_change_no_time() -> None:
     ]
     returns.append(line("a", "o1", "2023-06-01 08:00", is_return=True, line_amount=0))
     alone = features_of(orders, as_of=AS_OF)["a"]
-    times = [name for name, measure in MEASURES.items() if measure.unit in {"days", "log ratio"}]
+    times = [name for name in RAW_MEASURES if MEASURES[name].unit in {"days", "log ratio"}]
     times += ["order_rate_log_ratio", "gap_trend", "month_concentration", "recent_order_share"]
     for some in ([*returns, *orders], [*orders, *reversed(returns)]):
         found = features_of(some, as_of=AS_OF)["a"]
@@ -133,7 +136,7 @@ def test_one_statement_with_ids_gives_the_same_as_tables_with_numbers() -> None:
         _, reference = compute_features(engine, ALL_INPUTS, AS_OF)
         wanted = fetched(engine)
         given = {name: f"SELECT * FROM memory.main.{name}" for name in ("order_lines", "tickets")}
-        statement, parts = features_statement(ALL_INPUTS, reference, given, list(MEASURES))
+        statement, parts = features_statement(ALL_INPUTS, reference, given, RAW_MEASURES)
         engine.execute(f"PREPARE one AS {statement}")
         rows = engine.execute(f"EXECUTE one(as_of := '{AS_OF}')").fetchall()
     found: dict[str, dict[str, Any]] = {}
@@ -142,8 +145,8 @@ def test_one_statement_with_ids_gives_the_same_as_tables_with_numbers() -> None:
     assert found.keys() == wanted.keys()
     assert len(found) > 100
     for customer, own in wanted.items():
-        assert {name: found[customer].get(name) for name in MEASURES} == {
-            name: own[name] for name in MEASURES
+        assert {name: found[customer].get(name) for name in RAW_MEASURES} == {
+            name: own[name] for name in RAW_MEASURES
         }
 
 
@@ -262,7 +265,7 @@ def test_measures_of_absent_inputs_are_columns_of_null(
     inputs: frozenset[str],
 ) -> None:
     found = features_of([line("a", "o1", "2025-01-01 10:00")], inputs=inputs)["a"]
-    assert set(MEASURES) <= set(found)
+    assert set(RAW_MEASURES) <= set(found)
     needs = {f.measure: f.needs for axis in AXES for f in axis.features}
     absent = {
         measure

@@ -1,0 +1,339 @@
+"""Measures made of raw ones by the shop's priors, as rows: name, label, unit, definition.
+
+An expected figure lies between the customer's own and the shop's, nearer to the own one the more
+occasions, orders or lines there are. Mean, strength, shape and months are those of its prior.
+"""
+
+from __future__ import annotations
+
+from segpipe.axes.raw_measures import Row
+
+DERIVED: tuple[Row, ...] = (
+    (
+        "expected_occasions_per_month",
+        "days with an order a month",
+        "ratio",
+        "(n_occasions - 1 + shape) / (months of tenure + months of the prior)",
+    ),
+    (
+        "expected_gap_days",
+        "expected days between orders",
+        "days",
+        (
+            "(gaps × own mean gap + 2 × median of all customers' mean gaps) / (gaps + 2), a day "
+            "at least; gaps between occasions"
+        ),
+    ),
+    (
+        "recency_in_expected_gaps",
+        "days since the last order, in expected gaps",
+        "ratio",
+        "recency_days / expected_gap_days",
+    ),
+    (
+        "expected_top_category_share",
+        "share of the main category, expected",
+        "share",
+        "(n_top_category_lines + mean × strength) / (n_category_lines + strength)",
+    ),
+    (
+        "mostly_one_category_chance",
+        "chance of buying mostly in one category",
+        "chance",
+        "P(share of the main category > 1/2), given its lines",
+    ),
+    (
+        "expected_discount_share",
+        "discount of spending, expected",
+        "share",
+        (
+            "(n_orders × discount_amount_share + strength × shop's share) / (n_orders + "
+            "strength), strength of the prior of discounted orders"
+        ),
+    ),
+    (
+        "expected_discounted_order_share",
+        "discounted orders, expected",
+        "share",
+        "(n_discounted_orders + mean × strength) / (n_orders + strength)",
+    ),
+    (
+        "weekend_occasion_share",
+        "days with an order at the weekend",
+        "share",
+        "n_weekend_occasions / n_occasions",
+    ),
+    (
+        "business_hours_occasion_share",
+        "days with an order in working hours",
+        "share",
+        "n_business_hours_occasions / n_occasions",
+    ),
+    (
+        "evening_occasion_share",
+        "days with an order in the evening",
+        "share",
+        "n_evening_occasions / n_occasions",
+    ),
+    (
+        "nov_dec_occasion_share",
+        "days with an order in November and December",
+        "share",
+        "n_nov_dec_occasions / n_occasions",
+    ),
+    (
+        "expected_weekend_share",
+        "days with an order at the weekend, expected",
+        "share",
+        "(n_weekend_occasions + mean × strength) / (n_occasions + strength)",
+    ),
+    (
+        "expected_business_hours_share",
+        "days with an order in working hours, expected",
+        "share",
+        "(n_business_hours_occasions + mean × strength) / (n_occasions + strength)",
+    ),
+    (
+        "expected_evening_share",
+        "days with an order in the evening, expected",
+        "share",
+        "(n_evening_occasions + mean × strength) / (n_occasions + strength)",
+    ),
+    (
+        "expected_nov_dec_share",
+        "days with an order in November and December, expected",
+        "share",
+        "(n_nov_dec_occasions + mean × strength) / (n_occasions + strength)",
+    ),
+    (
+        "mostly_weekend_chance",
+        "chance of buying mostly at the weekend",
+        "chance",
+        "P(share of occasions at the weekend > 1/2), given n_weekend_occasions of n_occasions",
+    ),
+    (
+        "mostly_business_hours_chance",
+        "chance of buying mostly in working hours",
+        "chance",
+        (
+            "P(share of occasions in working hours > 1/2), given n_business_hours_occasions of "
+            "n_occasions"
+        ),
+    ),
+    (
+        "mostly_evening_chance",
+        "chance of buying mostly in the evening",
+        "chance",
+        "P(share of occasions in the evening > 1/2), given n_evening_occasions of n_occasions",
+    ),
+    (
+        "mostly_nov_dec_chance",
+        "chance of buying mostly in November and December",
+        "chance",
+        (
+            "P(share of occasions in November and December > 1/2), given n_nov_dec_occasions of "
+            "n_occasions"
+        ),
+    ),
+    (
+        "best_months_share",
+        "days with an order in the best two months",
+        "share",
+        "n_best_months_occasions / n_occasions",
+    ),
+    (
+        "best_months_chance",
+        "chance of so many orders in two months",
+        "chance",
+        (
+            "12 × P(n_best_months_occasions or more of n_occasions, each with a chance of "
+            "best_months_day_share), 1 at most"
+        ),
+    ),
+    (
+        "expected_repeat_line_share",
+        "lines that repeat, expected",
+        "share",
+        "(n_repeat_lines + mean × strength) / (n_later_lines + strength)",
+    ),
+    (
+        "expected_refunded_order_share",
+        "refunded orders, expected",
+        "share",
+        "(n_refunded_orders + mean × strength) / (n_orders + strength)",
+    ),
+    (
+        "top_channel_share",
+        "orders in the customer's main channel",
+        "share",
+        "n_top_channel_orders / n_channel_orders",
+    ),
+    (
+        "expected_channel_1_share",
+        "orders in the shop's biggest channel, expected",
+        "share",
+        "(n_channel_1_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "expected_channel_2_share",
+        "orders in the shop's second channel, expected",
+        "share",
+        "(n_channel_2_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "expected_channel_3_share",
+        "orders in the shop's third channel, expected",
+        "share",
+        "(n_channel_3_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "expected_web_order_share",
+        "orders on the web, expected",
+        "share",
+        "(n_web_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "expected_store_order_share",
+        "orders in a store, expected",
+        "share",
+        "(n_store_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "expected_assisted_order_share",
+        "orders through staff, expected",
+        "share",
+        "(n_assisted_orders + mean × strength) / (n_channel_orders + strength)",
+    ),
+    (
+        "mostly_web_chance",
+        "chance of ordering mostly on the web",
+        "chance",
+        "P(share of orders on the web > 1/2), given n_web_orders of n_channel_orders",
+    ),
+    (
+        "mostly_store_chance",
+        "chance of ordering mostly in a store",
+        "chance",
+        "P(share of orders in a store > 1/2), given n_store_orders of n_channel_orders",
+    ),
+    (
+        "mostly_assisted_chance",
+        "chance of ordering mostly through staff",
+        "chance",
+        "P(share of orders through staff > 1/2), given n_assisted_orders of n_channel_orders",
+    ),
+    (
+        "one_channel_chance",
+        "chance of ordering through one channel",
+        "chance",
+        (
+            "P(share of the customer's main channel > 3/4), given n_top_channel_orders of "
+            "n_channel_orders; the highest under the priors of the shop's channels"
+        ),
+    ),
+    (
+        "expected_products_per_order",
+        "products an order, expected",
+        "ratio",
+        "1 + (n_extra_products + shape) / (n_orders + orders of the prior)",
+    ),
+    (
+        "order_trend_z",
+        "trend of orders",
+        "ratio",
+        "(n_later_occasions - n_earlier_occasions) / sqrt(n_occasions)",
+    ),
+    (
+        "silence_chance",
+        "chance of being away so long",
+        "chance",
+        (
+            "((b + T) / (b + T + r)) ^ (a + n_occasions - 1): T months from first to last "
+            "occasion, r since then less a day, a and b shape and months of the prior"
+        ),
+    ),
+    (
+        "expected_price_position",
+        "price against the shop's median, expected",
+        "log ratio",
+        "(n_priced_lines × price_position + strength × mean) / (n_priced_lines + strength)",
+    ),
+    (
+        "expected_tickets_per_order",
+        "tickets an order, expected",
+        "ratio",
+        "(n_tickets + shape) / (n_orders + orders of the prior)",
+    ),
+    (
+        "expected_satisfaction",
+        "satisfaction, expected",
+        "1 to 5",
+        ("(n_rated_tickets × satisfaction_mean + strength × mean) / (n_rated_tickets + strength)"),
+    ),
+    (
+        "expected_ticket_email_share",
+        "tickets by e-mail, expected",
+        "share",
+        "(n_email_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_chat_share",
+        "tickets by chat, expected",
+        "share",
+        "(n_chat_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_phone_share",
+        "tickets by phone, expected",
+        "share",
+        "(n_phone_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_self_service_share",
+        "tickets by self-service, expected",
+        "share",
+        "(n_self_service_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "mostly_email_tickets_chance",
+        "chance of asking mostly by e-mail",
+        "chance",
+        "P(share of tickets by e-mail > 1/2), given n_email_tickets of n_channel_tickets",
+    ),
+    (
+        "mostly_chat_tickets_chance",
+        "chance of asking mostly by chat",
+        "chance",
+        "P(share of tickets by chat > 1/2), given n_chat_tickets of n_channel_tickets",
+    ),
+    (
+        "mostly_phone_tickets_chance",
+        "chance of asking mostly by phone",
+        "chance",
+        "P(share of tickets by phone > 1/2), given n_phone_tickets of n_channel_tickets",
+    ),
+    (
+        "mostly_self_service_tickets_chance",
+        "chance of asking mostly by self-service",
+        "chance",
+        (
+            "P(share of tickets by self-service > 1/2), given n_self_service_tickets of "
+            "n_channel_tickets"
+        ),
+    ),
+    (
+        "top_ticket_kind_share",
+        "tickets in the customer's main channel",
+        "share",
+        "the most tickets by e-mail, chat, phone or self-service / n_channel_tickets",
+    ),
+    (
+        "one_ticket_channel_chance",
+        "chance of asking through one channel",
+        "chance",
+        (
+            "P(share of the customer's main ticket channel > 3/4), given its tickets; the "
+            "highest under the priors of the ticket channels"
+        ),
+    ),
+)
