@@ -1,0 +1,254 @@
+"""Derived measures: what raw measures and the shop's priors say together.
+
+Takes columns of raw measures, shape (n,), NaN where missing; gives the derived ones that were asked
+for, NaN where unknown. Batch, real time and discovery use this one function; every operation is
+by element, so that one customer has the bits that they have among others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segpipe.core.arrays import Floats
+from segpipe.model.posterior import binomial_tail, posterior_above
+from segpipe.model.priors import (
+    CHANNEL_RANKS,
+    SHARES,
+    TICKET_KINDS,
+    BetaPrior,
+    GammaPrior,
+    NormalPrior,
+    Priors,
+    expected_gap,
+    log_silence,
+    occasion_rate,
+    shrink_mean,
+    shrink_rate,
+    shrink_share,
+)
+
+Columns = Mapping[str, Floats]
+_N_MONTH_PAIRS = 12.0
+_ONE_CHANNEL = 0.75  # of orders or tickets, above which the others do not count
+_CALENDAR = ("weekend", "business_hours", "evening", "nov_dec")
+_TICKETS = {kind: f"n_{kind}_tickets" for kind in TICKET_KINDS}
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A derived measure: raw ones that it needs, how it is made, and the prior that it leans on."""
+
+    inputs: tuple[str, ...]
+    derive: Callable[[Columns, Priors], Floats | None]  # None: unknown of everybody
+    prior: Callable[[Priors], BetaPrior | GammaPrior | NormalPrior | None] | None = None
+
+
+def derive(columns: Columns, names: Iterable[str], priors: Priors) -> dict[str, Floats]:
+    """The named measures, each (n,): raw ones as they are in columns, the others derived.
+
+    columns has the measures of `inputs_of(names)`.
+    """
+    found: dict[str, Floats] = {}
+    for name in names:
+        measure = _DERIVED.get(name)
+        if measure is None:
+            found[name] = columns[name]
+            continue
+        values = measure.derive(columns, priors)
+        n_rows = len(columns[measure.inputs[0]])
+        found[name] = np.full(n_rows, np.nan) if values is None else values
+    return found
+
+
+def inputs_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Raw measures from which `derive` makes the named ones, each once."""
+    raw = (_DERIVED[name].inputs if name in _DERIVED else (name,) for name in names)
+    return tuple(dict.fromkeys(measure for inputs in raw for measure in inputs))
+
+
+def customers_differ(name: str, priors: Priors) -> bool:
+    """Whether customers differ in a measure beyond chance; of raw measures that is not asked."""
+    measure = _DERIVED.get(name)
+    if measure is None or measure.prior is None:
+        return True
+    prior = measure.prior(priors)
+    return prior is not None and prior.customers_differ
+
+
+def _expected_share(name: str) -> _Measure:
+    share = SHARES[name]
+
+    def expected(columns: Columns, priors: Priors) -> Floats | None:
+        prior = priors.shares.get(name)
+        return shrink_share(columns[share.part], columns[share.whole], prior) if prior else None
+
+    return _Measure((share.part, share.whole), expected, lambda priors: priors.shares.get(name))
+
+
+def _mostly(name: str) -> _Measure:
+    """Chance that more than half is of this kind; unknown where customers do not differ."""
+    share = SHARES[name]
+
+    def chance(columns: Columns, priors: Priors) -> Floats | None:
+        prior = priors.shares.get(name)
+        if prior is None or not prior.customers_differ:
+            return None
+        return posterior_above(0.5, columns[share.part], columns[share.whole], prior)
+
+    return _Measure((share.part, share.whole), chance, lambda priors: priors.shares.get(name))
+
+
+def _raw_share(part: str, whole: str) -> _Measure:
+    return _Measure((part, whole), lambda columns, _: _ratio(columns[part], columns[whole]))
+
+
+def _one_channel(
+    inputs: Sequence[str], whole: str, names: Sequence[str], top: Callable[[Columns], Floats]
+) -> _Measure:
+    """Chance that over three quarters are of the customer's main channel.
+
+    The highest of those under the prior of each channel in which customers differ.
+    """
+
+    def chance(columns: Columns, priors: Priors) -> Floats | None:
+        of_channels = (priors.shares[name] for name in names if name in priors.shares)
+        used, asked = top(columns), columns[whole]
+        chances = [
+            posterior_above(_ONE_CHANNEL, used, asked, prior)
+            for prior in of_channels
+            if prior.customers_differ
+        ]
+        return np.maximum.reduce(chances) if chances else None
+
+    return _Measure((*inputs, whole), chance)
+
+
+def _expected_rate(name: str, count: str, exposure: str, least: float) -> _Measure:
+    def expected(columns: Columns, priors: Priors) -> Floats | None:
+        prior = priors.rates.get(name)
+        return least + shrink_rate(columns[count], columns[exposure], prior) if prior else None
+
+    return _Measure((count, exposure), expected, lambda priors: priors.rates.get(name))
+
+
+def _expected_mean(name: str, mean: str, count: str) -> _Measure:
+    def expected(columns: Columns, priors: Priors) -> Floats | None:
+        prior = priors.means.get(name)
+        if prior is None:
+            return None
+        return shrink_mean(columns[mean], columns[count], prior.mean, prior.strength)
+
+    return _Measure((mean, count), expected, lambda priors: priors.means.get(name))
+
+
+def _discount_share(columns: Columns, priors: Priors) -> Floats | None:
+    prior, shop = priors.shares.get("discounted_order"), priors.discount_share
+    if prior is None or shop is None:
+        return None
+    share = columns["discount_amount_share"]
+    known = np.where(np.isnan(share), 0.0, columns["n_orders"])  # nothing was spent
+    return shrink_mean(share, known, shop, prior.strength)
+
+
+def _occasion_rate(columns: Columns, priors: Priors) -> Floats | None:
+    prior = priors.rates.get("occasions")
+    return occasion_rate(columns, prior) if prior else None
+
+
+def _silence(columns: Columns, priors: Priors) -> Floats | None:
+    prior = priors.rates.get("occasions")
+    if prior is None:
+        return None
+    chance: Floats = np.exp(log_silence(columns, prior))
+    return chance
+
+
+def _gap(columns: Columns, priors: Priors) -> Floats:
+    return expected_gap(columns, priors.median_gap_days)
+
+
+def _overdue(columns: Columns, priors: Priors) -> Floats:
+    return columns["recency_days"] / expected_gap(columns, priors.median_gap_days)
+
+
+def _trend(columns: Columns, _: Priors) -> Floats:
+    moved = columns["n_later_occasions"] - columns["n_earlier_occasions"]
+    return moved / np.sqrt(columns["n_occasions"])
+
+
+def _best_months(columns: Columns, _: Priors) -> Floats:
+    tail = binomial_tail(
+        columns["n_best_months_occasions"],
+        columns["n_occasions"],
+        columns["best_months_day_share"],
+    )
+    chance: Floats = np.minimum(_N_MONTH_PAIRS * tail, 1.0)
+    return chance
+
+
+def _top_tickets(columns: Columns) -> Floats:
+    top: Floats = np.maximum.reduce([columns[name] for name in _TICKETS.values()])
+    return top
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """Part of whole; NaN where there is no whole."""
+    found: Floats = part / np.where(whole > 0, whole, np.nan)
+    return found
+
+
+_OCCASIONS = ("n_occasions", "tenure_days", "recency_days")
+_DERIVED: dict[str, _Measure] = {
+    "expected_occasions_per_month": _Measure(
+        ("n_occasions", "tenure_days"), _occasion_rate, lambda priors: priors.rates.get("occasions")
+    ),
+    "expected_gap_days": _Measure(_OCCASIONS, _gap),
+    "recency_in_expected_gaps": _Measure(_OCCASIONS, _overdue),
+    "silence_chance": _Measure(_OCCASIONS, _silence),
+    "order_trend_z": _Measure(("n_later_occasions", "n_earlier_occasions", "n_occasions"), _trend),
+    **{f"expected_{name}_share": _expected_share(name) for name in SHARES},
+    **{
+        f"{name}_occasion_share": _raw_share(SHARES[name].part, SHARES[name].whole)
+        for name in _CALENDAR
+    },
+    **{f"mostly_{name}_chance": _mostly(name) for name in _CALENDAR},
+    "mostly_one_category_chance": _mostly("top_category"),
+    **{f"mostly_{name}_chance": _mostly(f"{name}_order") for name in ("web", "store", "assisted")},
+    **{f"mostly_{kind}_tickets_chance": _mostly(f"ticket_{kind}") for kind in TICKET_KINDS},
+    "best_months_share": _raw_share("n_best_months_occasions", "n_occasions"),
+    "best_months_chance": _Measure(
+        ("n_best_months_occasions", "n_occasions", "best_months_day_share"), _best_months
+    ),
+    "top_channel_share": _raw_share("n_top_channel_orders", "n_channel_orders"),
+    "one_channel_chance": _one_channel(
+        ("n_top_channel_orders",),
+        "n_channel_orders",
+        CHANNEL_RANKS,
+        lambda columns: columns["n_top_channel_orders"],
+    ),
+    "top_ticket_kind_share": _Measure(
+        (*_TICKETS.values(), "n_channel_tickets"),
+        lambda columns, _: _ratio(_top_tickets(columns), columns["n_channel_tickets"]),
+    ),
+    "one_ticket_channel_chance": _one_channel(
+        tuple(_TICKETS.values()),
+        "n_channel_tickets",
+        [f"ticket_{kind}" for kind in TICKET_KINDS],
+        _top_tickets,
+    ),
+    "expected_discount_share": _Measure(
+        ("discount_amount_share", "n_orders"),
+        _discount_share,
+        lambda priors: priors.shares.get("discounted_order"),
+    ),
+    "expected_products_per_order": _expected_rate(
+        "extra_products", "n_extra_products", "n_orders", least=1.0
+    ),
+    "expected_tickets_per_order": _expected_rate("tickets", "n_tickets", "n_orders", least=0.0),
+    "expected_price_position": _expected_mean("price_position", "price_position", "n_priced_lines"),
+    "expected_satisfaction": _expected_mean("satisfaction", "satisfaction_mean", "n_rated_tickets"),
+}
+DERIVED_MEASURES = tuple(_DERIVED)
