@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from segpipe.axes import MEASURES
+from segpipe.axes import RAW_MEASURES
 from segpipe.core.schema import (
     CUSTOMER_FEATURES,
     INPUTS,
@@ -108,7 +108,7 @@ def fetched(engine: Connection) -> dict[str, dict[str, Any]]:
 def put_customers(engine: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
     """customer_features made by hand: the given columns, every other number missing."""
     n = len(columns["customer_id"])
-    kinds = dict.fromkeys(MEASURES, pa.float64())
+    kinds = dict.fromkeys(RAW_MEASURES, pa.float64())
     kinds |= {m: pa.float64() if k == "DOUBLE" else pa.int32() for m, k in METRICS.items()}
     table = {"customer_id": pa.array(columns["customer_id"], pa.string())}
     for name, kind in kinds.items():
