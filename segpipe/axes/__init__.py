@@ -2,7 +2,18 @@
 
 from segpipe.axes.catalogue import AXES, axes_for
 from segpipe.axes.measures import MEASURES, RAW_MEASURES
-from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Measure, Prototype
+from segpipe.axes.record import (
+    Axis,
+    Claim,
+    Condition,
+    Eligibility,
+    Feature,
+    Learnt,
+    Measure,
+    Prototype,
+    Rule,
+    Tier,
+)
 
 __all__ = [
     "AXES",
@@ -10,9 +21,13 @@ __all__ = [
     "RAW_MEASURES",
     "Axis",
     "Claim",
+    "Condition",
     "Eligibility",
     "Feature",
+    "Learnt",
     "Measure",
     "Prototype",
+    "Rule",
+    "Tier",
     "axes_for",
 ]

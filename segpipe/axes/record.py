@@ -34,14 +34,72 @@ class Feature:
     unless: tuple[str, ...] = ()
 
 
+Side = Literal["at_least", "above", "below", "at_most"]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A bound that a run learns from everybody eligible, and keeps with the current axis."""
+
+    quantile: float  # of the measure, by customers
+    least: float | None = None  # the bound is this at least
+    least_medians: float | None = None  # likewise, as a multiple of the measure's median
+    among: str | None = None  # only of customers whose figure of this measure is above
+    among_above: float = 0.0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A bound on one measure; a customer without the figure does not meet it."""
+
+    measure: str
+    side: Side
+    bound: float = 0.0
+    learnt: Learnt | None = None  # the bound, in place of `bound`; a model has the figure
+
+
 @dataclass(frozen=True)
 class Eligibility:
-    """Who is eligible: measure >= at_least; other customers are in the named `state`."""
+    """Who has behaviour to judge: measure >= at_least; the others are in the named `state`."""
 
     measure: str
     at_least: float
     state: str
     needs: tuple[str, ...] = ()  # the rule applies only with these inputs
+    only: tuple[Condition, ...] = ()  # the state is only for customers who meet these, too
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A name by rule: customers who meet every condition of one of the alternatives.
+
+    Of several rules the first that holds gives the name.
+    """
+
+    name: str
+    meaning: str  # what such customers do, as a verb phrase
+    any_of: tuple[tuple[Condition, ...], ...]  # empty: everybody who is left
+    chance: str | None = None  # measure whose figure is the strength; None: 1, a plain fact
+    is_complement: bool = False  # the strength is 1 less the chance
+    claim: tuple[Condition, ...] = ()  # what the name says of the customer's own figures
+    within: str | None = None  # only of the customers of this tier, before it has them
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A step of a ladder."""
+
+    name: str
+    meaning: str  # what such customers do, as a verb phrase
+    top: float  # share of customers up to the end of the tier, as the name suggests
+    at_least: float | None = None  # the name would be false below this figure
+    below: float | None = None  # and from this figure on
+    own_cut: Learnt | None = None  # where the tier begins; the others are divided without it
+    also: tuple[Condition, ...] = ()  # whoever does not meet these has the tier below
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +141,29 @@ class Axis:
     min_segments: int = 2  # fewer only where no finer partition is eligible
     n_segments: int | None = None  # fixed; None: chosen by silhouette
     clusterer: Literal["kmeans", "cuts"] = "kmeans"  # cuts: tiers of the first feature
+    main: tuple[Feature, ...] = ()  # the measure that answers the question: the first live one
+    tiers: tuple[Tier, ...] = ()  # names along the main measure, from low to high
+    rules: tuple[Rule, ...] = ()  # before the tiers; without tiers, the rules of the axis
+    otherwise: str | None = None  # state of customers for whom no rule holds
+    cuts: Literal["breaks", "quantiles"] = "breaks"  # how the tiers are divided
+    has_groups: bool = True  # False: stages or kinds by definition, never separate groups
+
+    def live_main(self, inputs: frozenset[str]) -> Feature | None:
+        """The main measure that these inputs can feed; None without one."""
+        return next((feature for feature in self.main if _is_live(feature, inputs)), None)
+
+    def live_tiers(self, inputs: frozenset[str]) -> tuple[Tier, ...]:
+        """Tiers whose names make sense with these inputs."""
+        return tuple(tier for tier in self.tiers if _is_live(tier, inputs))
+
+    def live_rules(self, inputs: frozenset[str]) -> tuple[Rule, ...]:
+        """Rules that can be asked with these inputs."""
+        return tuple(rule for rule in self.rules if _is_live(rule, inputs))
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether it has names of its own for tiers or rules; else k-means segments are named."""
+        return bool(self.tiers or self.rules)
 
     def live_features(self, inputs: frozenset[str]) -> tuple[Feature, ...]:
         """Features that can be computed from these inputs."""
@@ -94,9 +175,10 @@ class Axis:
 
     def missing_inputs(self, inputs: frozenset[str]) -> tuple[str, ...]:
         """Missing inputs that some feature needs, in the order of the features."""
-        needed = dict.fromkeys(need for feature in self.features for need in feature.needs)
+        features = (*self.main, *self.features)
+        needed = dict.fromkeys(need for feature in features for need in feature.needs)
         return tuple(need for need in needed if need not in inputs)
 
 
-def _is_live(part: Feature | Prototype, inputs: frozenset[str]) -> bool:
+def _is_live(part: Feature | Prototype | Rule | Tier, inputs: frozenset[str]) -> bool:
     return inputs.issuperset(part.needs) and inputs.isdisjoint(part.unless)

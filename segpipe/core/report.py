@@ -92,7 +92,7 @@ class CandidateInfo:
     smallest_share: float
     reproducibility: float | None  # None: too few customers to split
     passed_over: str | None  # why it was rejected, None for an eligible candidate
-    null_silhouette: float | None = None  # of structureless data of the same shape; chosen K only
+    valley: float | None = None  # least density between two segments over their peaks; None: not asked
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,22 @@ class SegmentEvent:
 
 
 @dataclass(frozen=True)
+class AxisDecision:
+    """What a run did with the current segments of an axis.
+
+    `decision` is new (the store had none), kept, replaced or held back. A cause that must be found
+    in two runs in a row is the `pending` one in the first of them.
+    """
+
+    decision: str
+    cause: str | None = None  # of core/decisions.py
+    text: str = ""  # the figures behind it, a sentence without its full stop
+    pending: str | None = None
+    n_moved: int = 0  # customers who have another segment by the replacement
+    value_moved: float = 0.0  # their lifetime value
+
+
+@dataclass(frozen=True)
 class AxisInfo:
     """The result of one axis; `shares` are of the whole population, states included."""
 
@@ -151,6 +167,12 @@ class AxisInfo:
     choice: str | None = None  # why this K was chosen, a sentence
     agreement: AgreementInfo | None = None
     events: tuple[SegmentEvent, ...] = ()  # empty: the store's first run
+    decision: AxisDecision | None = None  # None: assigned with a given model
+    best_k: int | None = None  # by silhouette, of the k-means that runs on every axis
+    best_silhouette: float | None = None
+    valley: float | None = None  # least of the K; None: not tested
+    holds_for: dict[str, float] = field(default_factory=dict)  # segment → share who meet its name
+    value_shares: dict[str, float] = field(default_factory=dict)  # as shares, of lifetime value
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,13 @@ class SampleSettings:
 class ClusterSettings:
     """How K is searched and which partitions are rejected."""
 
+    method: str = "auto"  # auto, kmeans or tiers: what is published; see docs/how-it-works.md
     min_k: int = 2
     max_k: int = 6
-    restarts: int = 10
+    restarts: int = 20
     min_segment_share: float = 0.02  # of the eligible population
     min_reproducibility: float = 0.65  # adjusted Rand index of two halves; Steinley (2004)
     min_silhouette: float = 0.25  # Kaufman & Rousseeuw: no substantial structure up to here
-    clustered_silhouette: float = 0.5  # and a reasonable structure from here
-    min_excess_silhouette: float = 0.15  # above structureless data of the same covariance
-    usual_k_lag: float = 0.05  # of silhouette by which the previous run's K may be below the best
     refine: bool = True  # publish the centroids refitted on the whole population
     audit: str = "refit"  # or full: compare the sample with a fit of everybody from scratch
     min_agreement: float = 0.97  # per axis; below it the report says what sample size would do
@@ -101,11 +99,9 @@ class ClusterSettings:
         _within("cluster.min_segment_share", self.min_segment_share, 0.0, 0.5)
         _within("cluster.min_reproducibility", self.min_reproducibility, -1.0, 1.0)
         _within("cluster.min_silhouette", self.min_silhouette, -1.0, 1.0)
-        _within("cluster.clustered_silhouette", self.clustered_silhouette, -1.0, 1.0)
-        _within("cluster.min_excess_silhouette", self.min_excess_silhouette, -1.0, 1.0)
-        _within("cluster.usual_k_lag", self.usual_k_lag, 0.0, 1.0)
         _within("cluster.min_agreement", self.min_agreement, 0.0, 1.0)
         check_choice("cluster.audit", self.audit, ("refit", "full"))
+        check_choice("cluster.method", self.method, ("auto", "kmeans", "tiers"))
 
 
 @dataclass(frozen=True)
@@ -175,6 +171,7 @@ class RunSettings:
     model_out_path: Path | None = None
     is_dry_run: bool = False
     is_forced: bool = False  # publish even if the gates refuse
+    rediscover: tuple[str, ...] | None = None  # axes to replace; () for all, None for none
     is_resumed: bool = False  # continue after a failure in load, if the input is the same
 
 

@@ -1,16 +1,17 @@
-"""How far the segments of an axis are groups, and what each verdict means."""
+"""How the customers of an axis are divided, and what each verdict means."""
 
 from __future__ import annotations
 
-CLUSTERED = "clustered"
-WEAK = "weak"
-NO_STRUCTURE = "no structure"
+GROUPS = "groups"
+TIERS = "tiers"
+RULES = "rules"
+K_MEANS = "k-means"
 UNAVAILABLE = "unavailable"
 
-STRUCTURED = (CLUSTERED, WEAK)  # the segments are groups
 MEANINGS = {  # verdict → a sentence without its capital and full stop
-    CLUSTERED: "groups of their own, clearly apart",
-    WEAK: "groups that overlap at their edges",
-    NO_STRUCTURE: "one continuum, divided into tiers, not groups of their own",
-    UNAVAILABLE: "the input lacks what this axis needs, so nobody has a segment",
+    GROUPS: "customers fall into separate groups",
+    TIERS: "one continuum, cut into tiers at stored bounds",
+    RULES: "kinds of customers, each by a rule",
+    K_MEANS: "one continuum, divided by k-means as the settings or the axis file ask",
+    UNAVAILABLE: "the input lacks what this axis needs, or customers do not differ beyond chance",
 }

@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
-from segpipe.model.document import AxisModel, Model, measures_of
+from segpipe.model.derived import derive, inputs_of
+from segpipe.model.document import AxisModel, Model, measures_of, raw_measures_of
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import failed_rules, scale_matrix
+from segpipe.model.rules import meets
 
 
 @dataclass
@@ -26,6 +28,18 @@ class Tally:
     n_customers: int = 0
     customers: dict[str, Counts] = field(default_factory=dict)  # axis → (vocabulary,)
     n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
+    meeting: dict[str, Counts] = field(default_factory=dict)  # axis → (segments,) who meet the name
+
+    def holds_for(self, axis: AxisModel) -> tuple[float | None, ...]:
+        """Share of each segment's customers who meet its name by their own figures.
+
+        None where the name says nothing of one customer, or nobody is in the segment.
+        """
+        met, n = self.meeting.get(axis.name), self.customers.get(axis.name)
+        return tuple(
+            float(met[i] / n[i]) if met is not None and n is not None and n[i] and s.holds else None
+            for i, s in enumerate(axis.segments)
+        )
 
 
 def assign_batches(
@@ -48,7 +62,7 @@ def assign_batches(
 
 def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     """One membership batch of one batch of features."""
-    columns = _columns(batch, needed_measures(model))
+    columns = _columns(batch, batch_measures(model))
     outlook = outlook_metrics(model.outlook, {**columns, "lifetime_value": _values(batch)})
     metrics = {
         name: pa.array(outlook[name], from_pandas=True) if name in outlook else batch.column(name)
@@ -60,6 +74,7 @@ def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.Recor
         codes, strengths = assign_axis(axis, columns, batch.num_rows, tally)
         vocabulary = axis.vocabulary()
         _count(tally, axis.name, codes, len(vocabulary))
+        _count_meeting(tally, axis, columns, codes)
         arrays += [pa.DictionaryArray.from_arrays(codes, pa.array(vocabulary)), pa.array(strengths)]
         names += [axis.name, strength_column(axis.name)]
     return pa.RecordBatch.from_arrays(arrays, names=names)
@@ -70,9 +85,12 @@ def assign_axis(
 ) -> tuple[Codes, Floats]:
     """Code in the axis's vocabulary and strength 0 to 1 of each customer, both of shape (n_rows,).
 
-    Strength is that of the axis's partition; 1 in a state, 0 in the default state.
+    columns are raw measures, from which the axis's derived ones are made by its own priors.
+    Strength is that of the axis's partition or rules; 1 in a state, 0 where the axis is
+    unavailable.
     """
     vocabulary = axis.vocabulary()
+    columns = derive(columns, measures_of([axis]), axis.priors)
     codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
     strengths = np.zeros(n_rows)
     failed = failed_rules(columns, axis.eligibility, n_rows)
@@ -80,7 +98,16 @@ def assign_axis(
         codes[failed == index] = vocabulary.index(rule.state)
     eligible = failed < 0
     strengths[~eligible] = 1.0
-    if axis.partition and eligible.any():
+    if not eligible.any():
+        return codes, strengths
+    if axis.rules:
+        own = {measure: columns[measure][eligible] for measure in axis.rules.measures()}
+        if axis.rules.ladder:
+            main = axis.rules.ladder.measure
+            _count_filled(tally, axis.name, {main: own[main]})
+        labels, strengths[eligible] = axis.rules.assign(own)
+        codes[eligible] = np.where(labels < 0, codes[eligible], labels)
+    elif axis.partition:
         own = {scale.measure: columns[scale.measure][eligible] for scale in axis.scales}
         _count_filled(tally, axis.name, own)
         points = scale_matrix(own, axis.scales)
@@ -88,10 +115,21 @@ def assign_axis(
     return codes, strengths
 
 
+def batch_measures(model: Model) -> tuple[str, ...]:
+    """Measures of customer_features that a batch looks at: also those that names are about."""
+    claimed = (
+        condition.measure
+        for axis in model.axes
+        for segment in axis.segments
+        for condition in segment.holds
+    )
+    return tuple(dict.fromkeys((*needed_measures(model), *inputs_of(claimed))))
+
+
 def needed_measures(model: Model) -> tuple[str, ...]:
-    """Measures that some axis of the model or its outlook looks at, each once."""
+    """Measures of customer_features that some axis of the model, or its outlook, is made from."""
     of_outlook = OUTLOOK_MEASURES if model.outlook else ()
-    return tuple(dict.fromkeys((*measures_of(model.axes), *of_outlook)))
+    return tuple(dict.fromkeys((*raw_measures_of(model.axes), *of_outlook)))
 
 
 def _values(batch: pa.RecordBatch) -> Floats:
@@ -113,7 +151,7 @@ def _rescored(
     new_tickets: frozenset[str],
 ) -> pa.RecordBatch:
     """The membership batch with what the previous model says; nothing of it is counted."""
-    columns = _columns(batch, measures_of(former))
+    columns = _columns(batch, raw_measures_of(former))
     for axis in former:
         codes, _ = assign_axis(axis, columns, batch.num_rows, Tally())
         names = pa.DictionaryArray.from_arrays(codes, pa.array(axis.vocabulary()))
@@ -127,6 +165,22 @@ def _count(tally: Tally, axis: str, codes: Codes, size: int) -> None:
     if axis in tally.customers:
         counts += tally.customers[axis]
     tally.customers[axis] = counts
+
+
+def _count_meeting(
+    tally: Tally, axis: AxisModel, columns: Mapping[str, Floats], codes: Codes
+) -> None:
+    """Count the customers of each segment whose own figures meet what its name says."""
+    if not any(segment.holds for segment in axis.segments):
+        return
+    met = tally.meeting.setdefault(axis.name, np.zeros(len(axis.segments), np.intp))
+    for index, segment in enumerate(axis.segments):
+        mine = codes == index
+        names = [condition.measure for condition in segment.holds]
+        raw = {name: columns[name][mine] for name in inputs_of(names)}
+        n_mine = int(mine.sum())
+        if segment.holds and n_mine:
+            met[index] += int(meets(segment.holds, derive(raw, names, axis.priors), n_mine).sum())
 
 
 def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from segpipe.axes import Eligibility, Feature, axes_for
 from segpipe.axes.measures import MEASURES
 from segpipe.core.schema import INPUTS
-from segpipe.model.document import AxisModel, Model, measures_of
+from segpipe.model.document import AxisModel, Model, raw_measures_of
 
 
 def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:
@@ -53,7 +53,7 @@ def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]
         if axis.name in names
         and all(
             measure in MEASURES and needs.get(measure, frozenset()) <= inputs
-            for measure in measures_of([axis])
+            for measure in raw_measures_of([axis])
         )
     )
 

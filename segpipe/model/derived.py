@@ -46,11 +46,13 @@ class _Measure:
     prior: Callable[[Priors], BetaPrior | GammaPrior | NormalPrior | None] | None = None
 
 
-def derive(columns: Columns, names: Iterable[str], priors: Priors) -> dict[str, Floats]:
+def derive(columns: Columns, names: Iterable[str], priors: Priors | None) -> dict[str, Floats]:
     """The named measures, each (n,): raw ones as they are in columns, the others derived.
 
-    columns has the measures of `inputs_of(names)`.
+    columns has the measures of `inputs_of(names)`. Without priors those are unknown of everybody
+    which lean on them.
     """
+    priors = priors or Priors(median_gap_days=1.0)
     found: dict[str, Floats] = {}
     for name in names:
         measure = _DERIVED.get(name)

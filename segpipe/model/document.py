@@ -15,20 +15,23 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segpipe.axes import Claim, Eligibility, Measure
+from segpipe.axes import Claim, Condition, Eligibility, Measure
 from segpipe.axes.measures import MEASURES, unknown_measure
 from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
 from segpipe.core.schema import Reference
+from segpipe.model.derived import inputs_of
 from segpipe.model.outlook import Outlook, outlook_of
 from segpipe.model.preprocessing import FeatureScale
+from segpipe.model.priors import Priors, priors_of
+from segpipe.model.rules import RuleList, conditions_of, rule_list_of
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing
-FORMAT = 3  # of the document; raised when an older segpipe could not read it
-_READABLE = (2, 3)
-_AXIS_WORDS = ("reason",)  # what is said of an axis, and of a segment; see `Model.hash`
+FORMAT = 4  # of the document; raised when an older segpipe could not read it
+_READABLE = (2, 3, 4)
+_AXIS_WORDS = ("reason", "pending")  # what is said of an axis, and of a segment; see `Model.hash`
 _WORDS = ("meaning", "description")
 
 
@@ -43,6 +46,8 @@ class Segment:
     description: str
     medians: dict[str, float]  # measure → weighted median of its customers, in the measure's unit
     sample_share: float  # of the eligible population, by weight
+    # What the name says of a customer's own figures; empty where it says nothing of one customer.
+    holds: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,12 @@ class AxisModel:
     segments: tuple[Segment, ...]  # of the partition, in its order
     default_state: str  # unavailable or no_structure, with strength 0
     next_segment_id: int = 1  # the first that no segment of this store and axis has ever had
-    partition: Partition | None = None  # None: every eligible customer is in `default_state`
+    partition: Partition | None = None  # by nearest centroid, or a clusterer's own way
+    rules: RuleList | None = None  # in place of a partition; without both all are in the default
+    priors: Priors | None = None  # on which its derived measures lean; None: it has none
+    made_on: date | None = None  # observation date on which its segments were made
+    made_shares: tuple[float, ...] = ()  # of the eligible in each segment on that date
+    pending: str | None = None  # cause of a replacement that the next run must find again
 
     def vocabulary(self) -> tuple[str, ...]:
         """Every name that this axis can give: segments first, then states."""
@@ -99,7 +109,8 @@ class Model:
             "inputs": self.inputs,
             "timezone": self.timezone,
             "reference": reference,
-            "axes": [_plain_axis(axis) for axis in self.axes],
+            "priors": [asdict(priors) for priors in priors_of_axes(self.axes)],
+            "axes": [_plain_axis(axis, priors_of_axes(self.axes)) for axis in self.axes],
             **({"outlook": asdict(self.outlook)} if self.outlook else {}),
         }
 
@@ -161,12 +172,13 @@ def _model(document: dict[str, Any]) -> Model:
     reference = dict(document["reference"])
     reference["as_of"] = date.fromisoformat(reference["as_of"])
     reference["biggest_channels"] = tuple(reference["biggest_channels"])
+    priors = [priors_of(part) for part in document.get("priors", ())]
     return Model(
         seed=document["seed"],
         inputs=tuple(document["inputs"]),
         timezone=document["timezone"],
         reference=Reference(**reference),
-        axes=tuple(_axis(axis) for axis in document["axes"]),
+        axes=tuple(_axis(axis, priors) for axis in document["axes"]),
         outlook=outlook_of(document["outlook"]) if "outlook" in document else None,
         described=described_measures(document),
     )
@@ -178,26 +190,49 @@ def _canonical(document: dict[str, Any]) -> str:
     )
 
 
-def _plain_axis(axis: AxisModel) -> dict[str, Any]:
+def priors_of_axes(axes: Sequence[AxisModel]) -> list[Priors]:
+    """The priors of the axes, each once; an axis that was kept may have older ones than others."""
+    found: list[Priors] = []
+    for axis in axes:
+        if axis.priors is not None and axis.priors not in found:
+            found.append(axis.priors)
+    return found
+
+
+def _plain_axis(axis: AxisModel, priors: Sequence[Priors]) -> dict[str, Any]:
     parts = {part.name: getattr(axis, part.name) for part in fields(AxisModel)}
     for name in ("eligibility", "scales", "segments"):
         parts[name] = [asdict(part) for part in parts[name]]
     parts["partition"] = axis.partition.document() if axis.partition else None
+    parts["rules"] = axis.rules.document() if axis.rules else None
+    parts["priors"] = priors.index(axis.priors) if axis.priors is not None else None
+    parts["made_on"] = axis.made_on.isoformat() if axis.made_on else None
     return parts
 
 
-def _axis(values: dict[str, Any]) -> AxisModel:
+def _axis(values: dict[str, Any], priors: Sequence[Priors]) -> AxisModel:
     values = _with_partition(values)
-    parts = {part.name: values[part.name] for part in fields(AxisModel)}
-    rules = ({**rule, "needs": tuple(rule["needs"])} for rule in parts["eligibility"])
-    parts["eligibility"] = tuple(Eligibility(**rule) for rule in rules)
+    parts = {part.name: values[part.name] for part in fields(AxisModel) if part.name in values}
+    parts["eligibility"] = tuple(_eligibility(rule) for rule in parts["eligibility"])
     parts["scales"] = tuple(FeatureScale(**scale) for scale in parts["scales"])
     parts["segments"] = tuple(_segment(segment) for segment in parts["segments"])
     if parts["partition"] is not None:
         parts["partition"] = read_partition(parts["partition"], len(parts["scales"]))
+    if parts.get("rules") is not None:
+        parts["rules"] = rule_list_of(parts["rules"])
+    if parts.get("priors") is not None:
+        parts["priors"] = priors[parts["priors"]]
+    if parts.get("made_on") is not None:
+        parts["made_on"] = date.fromisoformat(parts["made_on"])
+    parts["made_shares"] = tuple(parts.get("made_shares", ()))
     axis = AxisModel(**parts)
     _check_numbers(axis)
     return axis
+
+
+def _eligibility(values: dict[str, Any]) -> Eligibility:
+    only = conditions_of(values.get("only", ()))
+    return Eligibility(**{**values, "needs": tuple(values["needs"]), "only": only})
 
 
 def _with_partition(values: dict[str, Any]) -> dict[str, Any]:
@@ -212,13 +247,15 @@ def _with_partition(values: dict[str, Any]) -> dict[str, Any]:
 
 def _segment(values: dict[str, Any]) -> Segment:
     claims = tuple(Claim(**claim) for claim in values["claims"])
-    return Segment(**{**values, "claims": claims})
+    return Segment(**{**values, "claims": claims, "holds": conditions_of(values.get("holds", ()))})
 
 
 def _check_numbers(axis: AxisModel) -> None:
     """A document that somebody edited must not assign nonsense; ValueError where it would."""
-    n_segments = axis.partition.n_segments if axis.partition else 0
-    if len(axis.segments) != n_segments:
+    if axis.rules:
+        if not all(0 <= rule.segment < len(axis.segments) for rule in axis.rules.rules):
+            raise ValueError(f"{axis.name}: a rule has no segment")
+    elif len(axis.segments) != (n_segments := axis.partition.n_segments if axis.partition else 0):
         raise ValueError(f"{axis.name}: {len(axis.segments)} names for {n_segments} segments")
     for scale in axis.scales:
         bounds = (scale.fill, scale.low, scale.high, scale.mean)
@@ -244,11 +281,22 @@ def find_measure(described: Mapping[str, Measure], name: str) -> Measure:
 
 
 def measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
-    """Measures that some of the axes look at, each once."""
-    named = [scale.measure for axis in axes for scale in axis.scales]
-    named += [rule.measure for axis in axes for rule in axis.eligibility]
+    """Measures that some of the axes look at, raw and derived, each once."""
+    named: list[str] = []
+    for axis in axes:
+        named += [scale.measure for scale in axis.scales]
+        named += axis.rules.measures() if axis.rules else ()
+        for rule in axis.eligibility:
+            named += [rule.measure, *(condition.measure for condition in rule.only)]
     return tuple(dict.fromkeys(named))
 
 
+def raw_measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:
+    """Measures of customer_features from which the axes' own are made, each once."""
+    return inputs_of(measures_of(axes))
+
+
 def _claimed(axes: Sequence[AxisModel]) -> set[str]:
-    return {claim.measure for axis in axes for part in axis.segments for claim in part.claims}
+    segments = [segment for axis in axes for segment in axis.segments]
+    claimed = {claim.measure for segment in segments for claim in segment.claims}
+    return claimed | {condition.measure for segment in segments for condition in segment.holds}

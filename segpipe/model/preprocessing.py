@@ -13,6 +13,7 @@ import numpy as np
 
 from segpipe.axes import Eligibility, Feature
 from segpipe.core.arrays import Flags, Floats, Labels
+from segpipe.model.rules import meets
 
 WINSOR_TAIL = 0.01  # of the eligible population, at each end
 
@@ -133,5 +134,6 @@ def failed_rules(
     """Index of the first rule that excludes each customer, -1 for the eligible; shape (n_rows,)."""
     failed = np.full(n_rows, -1, dtype=np.intp)
     for index, rule in reversed(list(enumerate(rules))):
-        failed[~(columns[rule.measure] >= rule.at_least)] = index  # missing: excluded
+        is_short = ~(columns[rule.measure] >= rule.at_least)  # missing: excluded
+        failed[is_short & meets(rule.only, columns, n_rows)] = index
     return failed

@@ -22,9 +22,9 @@ from segpipe.core.plain import plain_values
 from segpipe.core.schema import CUSTOMER_FEATURES, TICKETS
 from segpipe.core.settings import RunSettings
 from segpipe.engines.base import CustomerTable, EngineError
-from segpipe.model.assign import needed_measures
+from segpipe.model.assign import batch_measures
 from segpipe.model.compare import rescored_axes
-from segpipe.model.document import Model, measures_of, model_of
+from segpipe.model.document import Model, model_of, raw_measures_of
 from segpipe.pipeline.checkpoint_folder import checkpoint_folder, discard
 from segpipe.pipeline.context import Discovered
 from segpipe.pipeline.memberships import assignment_columns
@@ -82,7 +82,7 @@ def save(
         discard(store_id)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
-        measures = needed_measures(found.model) + measures_of(rescored_axes(former, found.model))
+        measures = batch_measures(found.model) + raw_measures_of(rescored_axes(former, found.model))
         # Of the tickets, what will be asked: who has one later than the previous run's date.
         tickets_until = found.features.as_of if "tickets" in found.model.inputs else None
         files = customers.keep(folder, assignment_columns(measures), tickets_until)

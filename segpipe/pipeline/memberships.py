@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from segpipe.core.schema import FEATURE_METRICS
 from segpipe.engines.base import CustomerTable
-from segpipe.model.assign import Tally, assign_batches, needed_measures
+from segpipe.model.assign import Tally, assign_batches, batch_measures, needed_measures
 from segpipe.model.compare import rescored_axes
-from segpipe.model.document import Model, measures_of
+from segpipe.model.document import Model, raw_measures_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def assign_population(
     def assign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return assign_batches(batches, model, tally, former, new_tickets)
 
-    measures = (*needed_measures(model), *measures_of(former))
+    measures = (*batch_measures(model), *raw_measures_of(former))
     return customers.map_customers(assign, assignment_columns(measures), batch_size)
 
 
