@@ -12,6 +12,7 @@ from segpipe.axes.record import (
     Measure,
     Prototype,
     Rule,
+    State,
     Tier,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "Measure",
     "Prototype",
     "Rule",
+    "State",
     "Tier",
     "axes_for",
 ]

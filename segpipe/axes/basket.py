@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.axes.conditions import above, at_least
+from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Rule, Tier
+
+_CATEGORY = ("category",)
+_DISCOUNT = ("discount",)
+_PRODUCT = ("product",)
+_REFUND = ("refund",)
 
 CATEGORY_EXPLORATION = Axis(
     name="category_exploration",
     question="How widely do they shop?",
     group="marketing",
     eligibility=(Eligibility("n_lines", 2, "too_few_purchases"),),
+    main=(
+        Feature("n_categories", "log", needs=_CATEGORY),
+        Feature("n_products", "log", needs=_PRODUCT, unless=_CATEGORY),
+    ),
+    rules=(
+        Rule(
+            "category_loyal",
+            "make most purchases in one category",
+            ((at_least("mostly_one_category_chance", 0.8),),),
+            chance="mostly_one_category_chance",
+            claim=(above("top_category_share", 0.5),),
+            needs=_CATEGORY,
+        ),
+    ),
+    tiers=(
+        Tier("focused", "buy least widely", top=0.35),
+        Tier("mixed", "buy neither least nor most widely", top=0.7),
+        Tier("multi_category", "buy most widely over the categories", top=1.0, needs=_CATEGORY),
+        Tier("wide_range", "buy the widest range of products", top=1.0, unless=_CATEGORY),
+    ),
     features=(
-        Feature("n_categories", "log", needs=("category",)),
-        Feature("category_entropy", needs=("category",)),
-        Feature("top_category_share", needs=("category",)),
-        Feature("n_products", "log", needs=("product",)),
-        Feature("products_per_line", needs=("product",)),
+        Feature("n_categories", "log", needs=_CATEGORY),
+        Feature("n_products", "log", needs=_PRODUCT, unless=_CATEGORY),
+        Feature("expected_top_category_share", needs=_CATEGORY),
     ),
     prototypes=(
         Prototype(
@@ -60,11 +84,26 @@ PRICE_SENSITIVITY = Axis(
     name="price_sensitivity",
     question="Do they wait for discounts?",
     group="marketing",
-    eligibility=(Eligibility("n_discounted_orders", 1, "full_price_buyer"),),
+    eligibility=(
+        Eligibility("n_discounted_orders", 1, "full_price_buyer", only=(at_least("n_orders", 3),)),
+        Eligibility("n_discounted_orders", 1, "no_discount_yet"),
+    ),
+    main=(Feature("expected_discount_share", needs=_DISCOUNT),),
+    tiers=(
+        Tier("occasional_deal", "save least by discounts of those who use any", top=0.4),
+        Tier(
+            "discount_aware", "save by discounts, though not most, or not on most orders", top=0.8
+        ),
+        Tier(
+            "deal_hunter",
+            "save most by discounts, which more than half of their orders have",
+            top=1.0,
+            also=(above("discounted_order_share", 0.5),),
+        ),
+    ),
     features=(
-        Feature("discounted_order_share", needs=("discount",)),
-        Feature("mean_discount_share", needs=("discount",)),
-        Feature("discount_amount_share", needs=("discount",)),
+        Feature("expected_discount_share", needs=_DISCOUNT),
+        Feature("expected_discounted_order_share", needs=_DISCOUNT),
     ),
     prototypes=(
         Prototype(
@@ -110,12 +149,23 @@ REPURCHASE_BEHAVIOR = Axis(
     name="repurchase_behavior",
     question="Same again, or something new?",
     group="marketing",
-    eligibility=(Eligibility("n_orders", 2, "single_order"),),
-    features=(
-        Feature("repeat_product_share", needs=("product",)),
-        Feature("repeat_line_share", needs=("product",)),
-        Feature("orders_per_product", "log", needs=("product",)),
+    eligibility=(
+        Eligibility("n_occasions", 2, "single_order"),
+        Eligibility("n_later_lines", 1, "single_order", needs=_PRODUCT),
     ),
+    main=(Feature("expected_repeat_line_share", needs=_PRODUCT),),
+    tiers=(
+        Tier(
+            "variety_seeker",
+            "repeat least: less than a quarter of their lines",
+            top=0.25,
+            below=0.25,
+        ),
+        Tier("mixed_basket", "mix known products with new ones", top=0.5),
+        Tier("repeat_buyer", "repeat a quarter of their lines or more", top=0.8, at_least=0.25),
+        Tier("loyal_rebuyer", "repeat most: half of their lines or more", top=1.0, at_least=0.5),
+    ),
+    features=(Feature("expected_repeat_line_share", needs=_PRODUCT),),
     prototypes=(
         Prototype(
             "variety_seeker",
@@ -165,12 +215,27 @@ RETURN_BEHAVIOR = Axis(
     name="return_behavior",
     question="Do they send things back?",
     group="marketing",
-    eligibility=(Eligibility("n_refunded_lines", 1, "careful_buyer"),),
-    features=(
-        Feature("refund_amount_share", needs=("refund",)),
-        Feature("refunded_order_share", needs=("refund",)),
-        Feature("refunded_line_share", needs=("refund",)),
+    eligibility=(
+        Eligibility("n_refunded_lines", 1, "careful_buyer", only=(at_least("n_orders", 3),)),
+        Eligibility("n_refunded_lines", 1, "no_return_yet"),
     ),
+    main=(Feature("expected_refunded_order_share", needs=_REFUND),),
+    tiers=(
+        Tier(
+            "occasional_returner",
+            "return least of those who return, and from less than half of their orders",
+            top=0.5,
+            below=0.5,
+        ),
+        Tier("regular_returner", "return more than some and less than others", top=0.8),
+        Tier(
+            "frequent_returner",
+            "return most, from a quarter of their orders or more",
+            top=1.0,
+            at_least=0.25,
+        ),
+    ),
+    features=(Feature("expected_refunded_order_share", needs=_REFUND),),
     prototypes=(
         Prototype(
             "occasional_returner",

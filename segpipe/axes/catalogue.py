@@ -15,15 +15,18 @@ from segpipe.axes.basket import (
     REPURCHASE_BEHAVIOR,
     RETURN_BEHAVIOR,
 )
+from segpipe.axes.channels import COMMUNICATION_PREFERENCE
 from segpipe.axes.measures import MEASURES
-from segpipe.axes.purchase import (
-    CUSTOMER_MATURITY,
-    PURCHASE_CADENCE,
-    PURCHASE_FREQUENCY,
-    PURCHASE_VALUE,
-)
+from segpipe.axes.purchase import PURCHASE_FREQUENCY, PURCHASE_VALUE
 from segpipe.axes.record import Axis
-from segpipe.axes.support import SUPPORT_AXES, SUPPORT_HISTORY
+from segpipe.axes.support import (
+    LOYALTY_TRAJECTORY,
+    PROBLEM_COMPLEXITY_PROFILE,
+    PRODUCT_KNOWLEDGE,
+    SUPPORT_HISTORY,
+    VALUE_SOPHISTICATION,
+)
+from segpipe.axes.timing import CUSTOMER_MATURITY, PURCHASE_CADENCE
 from segpipe.core.errors import InputError
 from segpipe.core.resources import resource
 from segpipe.core.suggestions import did_you_mean
@@ -38,7 +41,11 @@ AXES: tuple[Axis, ...] = (
     CUSTOMER_MATURITY,
     REPURCHASE_BEHAVIOR,
     RETURN_BEHAVIOR,
-    *SUPPORT_AXES,
+    COMMUNICATION_PREFERENCE,
+    PROBLEM_COMPLEXITY_PROFILE,
+    LOYALTY_TRAJECTORY,
+    PRODUCT_KNOWLEDGE,
+    VALUE_SOPHISTICATION,
 )
 _ON_DEMAND = (SUPPORT_HISTORY,)
 _MOST_SEGMENTS = 20

@@ -16,6 +16,12 @@ DERIVED: tuple[Row, ...] = (
         "(n_occasions - 1 + shape) / (months of tenure + months of the prior)",
     ),
     (
+        "own_occasions_per_month",
+        "days with an order a month, by their own count",
+        "ratio",
+        "(n_occasions - 1) / months of tenure; missing on the day of the first order",
+    ),
+    (
         "expected_gap_days",
         "expected days between orders",
         "days",
@@ -29,6 +35,12 @@ DERIVED: tuple[Row, ...] = (
         "days since the last order, in expected gaps",
         "ratio",
         "recency_days / expected_gap_days",
+    ),
+    (
+        "recency_in_own_gaps",
+        "days since the last order, in their own gaps",
+        "ratio",
+        "recency_days / own mean gap between occasions; missing for one occasion",
     ),
     (
         "expected_top_category_share",
@@ -242,6 +254,18 @@ DERIVED: tuple[Row, ...] = (
         "trend of orders",
         "ratio",
         "(n_later_occasions - n_earlier_occasions) / sqrt(n_occasions)",
+    ),
+    (
+        "growing_chance",
+        "chance that orders rise",
+        "chance",
+        "P(a standard normal figure < order_trend_z)",
+    ),
+    (
+        "declining_chance",
+        "chance that orders fall",
+        "chance",
+        "P(a standard normal figure > order_trend_z)",
     ),
     (
         "silence_chance",

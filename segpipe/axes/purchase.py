@@ -1,20 +1,26 @@
-"""Marketing axes of how often, how much, when and since when customers buy, as records."""
+"""Marketing axes of how often customers buy and what they are worth, as records."""
 
 from __future__ import annotations
 
-from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Learnt, Prototype, Tier
 
 PURCHASE_FREQUENCY = Axis(
     name="purchase_frequency",
     question="How often do they buy?",
     group="marketing",
-    eligibility=(Eligibility("n_orders", 2, "one_time_buyer"),),
+    eligibility=(Eligibility("n_occasions", 2, "one_time_buyer"),),
+    main=(Feature("expected_occasions_per_month", "log"),),
+    tiers=(
+        Tier("rare", "buy least often, and less than once a month", top=0.2, below=1.0),
+        Tier("occasional", "buy now and then, and less often than many", top=0.4),
+        Tier("regular", "buy neither rarely nor among the most often", top=0.6),
+        Tier("frequent", "buy more often than many", top=0.8, at_least=0.25),
+        Tier("constant", "buy most often, and once a month or more", top=1.0, at_least=1.0),
+    ),
     features=(
-        Feature("orders_per_month", "log"),
-        Feature("mean_gap_days", "log"),
-        Feature("gap_regularity"),
-        Feature("recent_order_share"),
-        Feature("n_orders", "log"),
+        Feature("expected_occasions_per_month", "log"),
+        Feature("expected_gap_days", "log"),
+        Feature("n_occasions", "log"),
     ),
     prototypes=(
         Prototype(
@@ -66,7 +72,21 @@ PURCHASE_VALUE = Axis(
     name="purchase_value",
     question="What are they worth?",
     group="marketing",
+    eligibility=(Eligibility("lifetime_value", 0.0001, "no_value"),),  # the least amount above 0
     min_segments=4,  # two or three tiers have no top fifth: docs/decisions/0004
+    main=(Feature("lifetime_value", "signed_log"),),
+    tiers=(
+        Tier("low_value", "are worth least", top=0.25),
+        Tier("modest", "are worth less than many, though not least", top=0.5),
+        Tier("mid_tier", "are worth more than many, though not among the best", top=0.75),
+        Tier("high_value", "are worth a lot, next to the very best", top=0.95),
+        Tier(
+            "whale",
+            "are worth most: the best 5%, and at least three times the median customer",
+            top=1.0,
+            own_cut=Learnt(quantile=0.95, least_medians=3.0),
+        ),
+    ),
     features=(
         Feature("lifetime_value", "signed_log"),
         Feature("avg_order_value", "signed_log"),
@@ -105,137 +125,6 @@ PURCHASE_VALUE = Axis(
             "are worth more, at the median, than 80% of customers",
             {"lifetime_value": 1.4},
             (Claim("lifetime_value", "above", quantile=0.8),),
-        ),
-    ),
-)
-
-PURCHASE_CADENCE = Axis(
-    name="purchase_cadence",
-    question="When do they buy?",
-    group="marketing",
-    eligibility=(Eligibility("n_orders", 3, "too_few_orders"),),
-    features=(
-        Feature("weekend_order_share"),
-        Feature("business_hours_order_share", needs=("time_of_day",)),
-        Feature("evening_order_share", needs=("time_of_day",)),
-        Feature("month_concentration"),
-        Feature("nov_dec_order_share"),
-    ),
-    prototypes=(
-        Prototype(
-            "year_round",
-            "spread their orders over the year",
-            {"month_concentration": -0.8, "nov_dec_order_share": -0.2, "weekend_order_share": 0.0},
-            (
-                Claim("month_concentration", "below", value=0.3),
-                Claim("nov_dec_order_share", "below", value=0.4),
-            ),
-        ),
-        Prototype(
-            "weekend_shopper",
-            "buy at weekends",
-            {"weekend_order_share": 1.3},
-            (
-                Claim("weekend_order_share", "above", quantile=0.6),
-                Claim("weekend_order_share", "above", value=0.4),
-            ),
-        ),
-        Prototype(
-            "weekday_daytime",
-            "buy in working hours",
-            {"business_hours_order_share": 1.2, "weekend_order_share": -0.6},
-            (
-                Claim("business_hours_order_share", "above", quantile=0.6),
-                Claim("business_hours_order_share", "above", value=0.4),
-            ),
-            needs=("time_of_day",),
-        ),
-        Prototype(
-            "evening_shopper",
-            "buy in the evening",
-            {"evening_order_share": 1.3},
-            (
-                Claim("evening_order_share", "above", quantile=0.6),
-                Claim("evening_order_share", "above", value=5 / 24),
-            ),
-            needs=("time_of_day",),
-        ),
-        Prototype(
-            "holiday_shopper",
-            "buy in November and December",
-            {"nov_dec_order_share": 1.6},
-            (
-                Claim("nov_dec_order_share", "above", quantile=0.7),
-                Claim("nov_dec_order_share", "above", value=2 / 6),
-            ),
-        ),
-        Prototype(
-            "seasonal",
-            "place most orders in a few months",
-            {"month_concentration": 1.4},
-            (Claim("month_concentration", "above", quantile=0.65),),
-        ),
-    ),
-)
-
-CUSTOMER_MATURITY = Axis(
-    name="customer_maturity",
-    question="Where are they in their life as customers?",
-    group="marketing",
-    features=(
-        Feature("tenure_days", "log"),
-        Feature("active_days", "log"),
-        Feature("recency_days", "log"),
-        Feature("n_orders", "log"),
-    ),
-    prototypes=(
-        Prototype(
-            "new",
-            "bought for the first time recently",
-            {"tenure_days": -1.5, "recency_days": -0.5, "active_days": -0.8, "n_orders": -0.5},
-            (Claim("tenure_days", "below", quantile=0.4), Claim("tenure_days", "below", value=180)),
-        ),
-        Prototype(
-            "developing",
-            "are getting to know the shop, with few orders so far",
-            {"tenure_days": -0.3, "recency_days": 0.0, "active_days": -0.2, "n_orders": -0.3},
-            (
-                Claim("n_orders", "below", quantile=0.75),
-                Claim("tenure_days", "below", quantile=0.65),
-                Claim("tenure_days", "below", value=365),
-                Claim("recency_over_expected_gap", "below", value=1.8),
-            ),
-        ),
-        Prototype(
-            "established",
-            "have been buying for a while and still do",
-            {"tenure_days": 0.3, "recency_days": -0.2, "active_days": 0.5, "n_orders": 0.3},
-            (
-                Claim("tenure_days", "above", quantile=0.3),
-                Claim("n_orders", "above", value=1),
-                Claim("recency_over_expected_gap", "below", value=1.5),
-            ),
-        ),
-        Prototype(
-            "mature",
-            "have bought often, for a long time, and still do",
-            {"tenure_days": 0.7, "recency_days": -0.7, "active_days": 0.9, "n_orders": 1.2},
-            (
-                Claim("tenure_days", "above", quantile=0.45),
-                Claim("n_orders", "above", quantile=0.6),
-                Claim("n_orders", "above", value=3),
-                Claim("recency_over_expected_gap", "below", value=1.5),
-            ),
-        ),
-        Prototype(
-            "dormant",
-            "have not bought for a long time",
-            {"recency_days": 1.2, "n_orders": -0.5, "active_days": -0.5},
-            (
-                Claim("recency_days", "above", quantile=0.5),
-                Claim("recency_days", "above", value=60),
-                Claim("recency_over_expected_gap", "above", value=1.8),
-            ),
         ),
     ),
 )

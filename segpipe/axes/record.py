@@ -88,6 +88,15 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class State:
+    """A name for eligible customers of whom too little is known, given these inputs."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tier:
     """A step of a ladder."""
 
@@ -144,7 +153,7 @@ class Axis:
     main: tuple[Feature, ...] = ()  # the measure that answers the question: the first live one
     tiers: tuple[Tier, ...] = ()  # names along the main measure, from low to high
     rules: tuple[Rule, ...] = ()  # before the tiers; without tiers, the rules of the axis
-    otherwise: str | None = None  # state of customers for whom no rule holds
+    otherwise: tuple[State, ...] = ()  # of customers for whom no rule holds: the first live one
     cuts: Literal["breaks", "quantiles"] = "breaks"  # how the tiers are divided
     has_groups: bool = True  # False: stages or kinds by definition, never separate groups
 
@@ -159,6 +168,10 @@ class Axis:
     def live_rules(self, inputs: frozenset[str]) -> tuple[Rule, ...]:
         """Rules that can be asked with these inputs."""
         return tuple(rule for rule in self.rules if _is_live(rule, inputs))
+
+    def live_otherwise(self, inputs: frozenset[str]) -> str | None:
+        """State of customers for whom no rule holds, with these inputs; None without one."""
+        return next((state.name for state in self.otherwise if _is_live(state, inputs)), None)
 
     @property
     def has_vocabulary(self) -> bool:
@@ -180,5 +193,5 @@ class Axis:
         return tuple(need for need in needed if need not in inputs)
 
 
-def _is_live(part: Feature | Prototype | Rule | Tier, inputs: frozenset[str]) -> bool:
+def _is_live(part: Feature | Prototype | Rule | State | Tier, inputs: frozenset[str]) -> bool:
     return inputs.issuperset(part.needs) and inputs.isdisjoint(part.unless)

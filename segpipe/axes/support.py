@@ -1,83 +1,16 @@
-"""The five support axes and the one that exists only with tickets, as records."""
+"""The other support axes and the one that exists only with tickets, as records."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.axes.conditions import above, at_least, at_most, below
+from segpipe.axes.record import Axis, Claim, Eligibility, Feature, Prototype, Rule, Tier
 
-_ORDER_CHANNELS = ("channel",)
+_CATEGORY = ("category",)
+_PRODUCT = ("product",)
 _TICKETS = ("tickets",)
-
-COMMUNICATION_PREFERENCE = Axis(
-    name="communication_preference",
-    question="Through which channel?",
-    group="support",
-    eligibility=(Eligibility("n_tickets", 1, "no_contact", needs=_TICKETS),),
-    features=(
-        Feature("channel_1_share", needs=_ORDER_CHANNELS, unless=_TICKETS),
-        Feature("channel_2_share", needs=_ORDER_CHANNELS, unless=_TICKETS),
-        Feature("channel_3_share", needs=_ORDER_CHANNELS, unless=_TICKETS),
-        Feature("n_channels", needs=_ORDER_CHANNELS, unless=_TICKETS),
-        Feature("channel_switch_share", needs=_ORDER_CHANNELS, unless=_TICKETS),
-        Feature("ticket_email_share", needs=_TICKETS),
-        Feature("ticket_chat_share", needs=_TICKETS),
-        Feature("ticket_phone_share", needs=_TICKETS),
-        Feature("ticket_self_service_share", needs=_TICKETS),
-    ),
-    prototypes=(
-        Prototype(
-            "web_first",
-            "order on the web",
-            {"web_order_share": 0.8, "channel_switch_share": -0.3},
-            (Claim("web_order_share", "above", value=0.5),),
-            needs=_ORDER_CHANNELS,
-            unless=_TICKETS,
-        ),
-        Prototype(
-            "in_store",
-            "buy in the store",
-            {"store_order_share": 1.2, "channel_switch_share": -0.3},
-            (Claim("store_order_share", "above", value=0.5),),
-            needs=_ORDER_CHANNELS,
-            unless=_TICKETS,
-        ),
-        Prototype(
-            "assisted",
-            "order through staff",
-            {"assisted_order_share": 1.5, "channel_switch_share": -0.3},
-            (Claim("assisted_order_share", "above", value=0.5),),
-            needs=_ORDER_CHANNELS,
-            unless=_TICKETS,
-        ),
-        Prototype(
-            "omnichannel",
-            "move between channels",
-            {"n_channels": 1.2, "channel_switch_share": 1.2},
-            (
-                Claim("n_channels", "above", value=1),
-                Claim("channel_switch_share", "above", quantile=0.5),
-            ),
-            needs=_ORDER_CHANNELS,
-            unless=_TICKETS,
-        ),
-        *(
-            Prototype(
-                name,
-                description,
-                {measure: 1.3},
-                (Claim(measure, "above", value=0.5),),
-                needs=_TICKETS,
-            )
-            for name, measure, description in (
-                ("email_preferred", "ticket_email_share", "mostly ask for help by e-mail"),
-                ("chat_preferred", "ticket_chat_share", "mostly ask for help by chat"),
-                ("phone_preferred", "ticket_phone_share", "mostly ask for help by phone"),
-                ("self_service", "ticket_self_service_share", "mostly help themselves"),
-            )
-        ),
-    ),
-)
+_SIGNIFICANT_Z = 1.645  # one-sided, 5%
 
 
 def _complexity(
@@ -117,20 +50,22 @@ def _complexity(
     )
 
 
+_COMPLEXITY = (
+    Feature("expected_products_per_order", "log", needs=_PRODUCT, unless=_TICKETS),
+    Feature("expected_tickets_per_order", "log", needs=_TICKETS),
+)
 PROBLEM_COMPLEXITY_PROFILE = Axis(
     name="problem_complexity_profile",
     question="How hard are they to serve?",
     group="support",
-    features=(
-        Feature("refund_amount_share", needs=("refund",), unless=_TICKETS),
-        Feature("products_per_order", needs=("product",), unless=_TICKETS),
-        Feature("categories_per_order", needs=("category",), unless=_TICKETS),
-        Feature("discount_amount_share", needs=("discount",), unless=_TICKETS),
-        Feature("tickets_per_order", needs=_TICKETS),
-        Feature("messages_per_ticket", needs=_TICKETS),
-        Feature("hours_to_resolve", "log", needs=_TICKETS),
-        Feature("reopened_share", needs=_TICKETS),
+    main=_COMPLEXITY,
+    tiers=(
+        Tier("self_sufficient", "need least effort an order", top=0.25),
+        Tier("low_touch", "need less effort an order than many", top=0.5),
+        Tier("moderate_complexity", "need more effort an order than many", top=0.8),
+        Tier("high_complexity", "need most effort an order", top=1.0),
     ),
+    features=_COMPLEXITY,
     prototypes=(
         *_complexity("self_sufficient", "have the simplest orders", -1.0, "below", 0.4),
         *_complexity("low_touch", "have simpler orders than most", -0.4, "below", 0.6),
@@ -145,12 +80,50 @@ LOYALTY_TRAJECTORY = Axis(
     name="loyalty_trajectory",
     question="Are they becoming more loyal or less?",
     group="support",
-    eligibility=(Eligibility("n_orders", 3, "too_early_to_tell"),),
+    eligibility=(Eligibility("n_occasions", 3, "too_early_to_tell"),),
+    has_groups=False,
     features=(
         Feature("order_rate_log_ratio"),
         Feature("gap_trend"),
         Feature("order_value_trend"),
-        Feature("recency_over_gap", "log"),
+        Feature("recency_in_expected_gaps", "log"),
+    ),
+    rules=(
+        Rule(
+            "lapsed",
+            "have been away for two weeks or more, and too long for customers who still buy",
+            (
+                (at_least("recency_days", 14), below("silence_chance", 0.05)),
+                (at_least("recency_days", 14), above("recency_in_expected_gaps", 4)),
+            ),
+            chance="silence_chance",
+            is_complement=True,
+            claim=(at_least("recency_days", 14), above("recency_in_own_gaps", 1.5)),
+        ),
+        Rule(
+            "growing",
+            "order on clearly more days than in the earlier half of their time",
+            ((above("order_trend_z", _SIGNIFICANT_Z),),),
+            chance="growing_chance",
+            claim=(above("order_trend_z", 0),),
+        ),
+        Rule(
+            "declining",
+            "order on clearly fewer days than in the earlier half of their time",
+            ((below("order_trend_z", -_SIGNIFICANT_Z),),),
+            chance="declining_chance",
+            claim=(below("order_trend_z", 0),),
+        ),
+        Rule(
+            "steady",
+            "keep their pace: no rise or fall beyond chance, and not away for too long",
+            (),
+            claim=(
+                at_least("order_trend_z", -_SIGNIFICANT_Z),
+                at_most("order_trend_z", _SIGNIFICANT_Z),
+                at_most("recency_in_expected_gaps", 4),
+            ),
+        ),
     ),
     prototypes=(
         Prototype(
@@ -193,17 +166,23 @@ LOYALTY_TRAJECTORY = Axis(
     ),
 )
 
+_KNOWLEDGE = (
+    Feature("n_deep_categories", "log", needs=_CATEGORY),
+    Feature("n_repeated_products", "log", needs=_PRODUCT, unless=_CATEGORY),
+)
 PRODUCT_KNOWLEDGE = Axis(
     name="product_knowledge",
     question="Do they know the range?",
     group="support",
-    eligibility=(Eligibility("n_orders", 2, "too_few_orders"),),
-    features=(
-        Feature("product_concentration", needs=("product",)),
-        Feature("repeat_product_share", needs=("product",)),
-        Feature("n_deep_categories", "log", needs=("category",)),
-        Feature("top_category_share", needs=("category",)),
+    eligibility=(Eligibility("n_occasions", 2, "too_few_orders"),),
+    main=_KNOWLEDGE,
+    tiers=(
+        Tier("novice", "know least of the range", top=0.25),
+        Tier("explorer", "have tried some of the range, and know less of it than many", top=0.5),
+        Tier("enthusiast", "know more of the range than many", top=0.8),
+        Tier("expert", "know most of the range", top=1.0),
     ),
+    features=_KNOWLEDGE,
     prototypes=(
         Prototype(
             "novice",
@@ -250,16 +229,31 @@ PRODUCT_KNOWLEDGE = Axis(
     ),
 )
 
+_PRICE = (
+    Feature("expected_price_position", needs=_CATEGORY),
+    Feature("expected_price_position", needs=_PRODUCT, unless=_CATEGORY),
+)
 VALUE_SOPHISTICATION = Axis(
     name="value_sophistication",
     question="What do they pay for?",
     group="support",
-    features=(
-        Feature("price_position"),
-        Feature("price_spread"),
-        Feature("splurge_order_share"),
-        Feature("full_price_line_share", needs=("discount",)),
+    main=_PRICE,
+    rules=(
+        Rule(
+            "occasional_splurger",
+            "pay about the usual prices, and have placed two orders or more of over twice their "
+            "usual value",
+            ((at_least("n_splurge_orders", 2),),),
+            claim=(at_least("n_splurge_orders", 2),),
+            within="balanced",
+        ),
     ),
+    tiers=(
+        Tier("value_conscious", "pay least, and less than the usual price", top=0.25, below=-0.05),
+        Tier("balanced", "pay neither least nor most for what they buy", top=0.75),
+        Tier("premium_seeker", "pay most, and more than the usual price", top=1.0, at_least=0.05),
+    ),
+    features=_PRICE,
     prototypes=(
         Prototype(
             "value_conscious",
@@ -294,19 +288,29 @@ VALUE_SOPHISTICATION = Axis(
     ),
 )
 
+_HELP = (Feature("expected_tickets_per_order", "log", needs=_TICKETS),)
 SUPPORT_HISTORY = Axis(
     name="support_history",
     question="What help have they needed?",
     group="support",
     only_with=_TICKETS,
     eligibility=(Eligibility("n_tickets", 1, "no_tickets", needs=_TICKETS),),
-    features=(
-        Feature("n_tickets", "log", needs=_TICKETS),
-        Feature("messages_per_ticket", "log", needs=_TICKETS),
-        Feature("hours_to_resolve", "log", needs=_TICKETS),
-        Feature("reopened_share", needs=_TICKETS),
-        Feature("satisfaction_mean", needs=_TICKETS),
+    main=_HELP,
+    rules=(
+        Rule(
+            "dissatisfied",
+            "rate the help they had below 3 of 5",
+            ((at_least("n_rated_tickets", 1), below("expected_satisfaction", 3.0)),),
+            claim=(below("satisfaction_mean", 3.0),),
+            needs=_TICKETS,
+        ),
     ),
+    tiers=(
+        Tier("quick_question", "ask for help least of those who ask", top=0.4),
+        Tier("regular_contact", "ask for help neither least nor most", top=0.8),
+        Tier("heavy_support", "ask for help most", top=1.0),
+    ),
+    features=_HELP,
     prototypes=(
         Prototype(
             "quick_question",
@@ -336,12 +340,4 @@ SUPPORT_HISTORY = Axis(
             (Claim("satisfaction_mean", "below", value=3.0),),
         ),
     ),
-)
-
-SUPPORT_AXES = (
-    COMMUNICATION_PREFERENCE,
-    PROBLEM_COMPLEXITY_PROFILE,
-    LOYALTY_TRAJECTORY,
-    PRODUCT_KNOWLEDGE,
-    VALUE_SOPHISTICATION,
 )

@@ -92,7 +92,9 @@ class CandidateInfo:
     smallest_share: float
     reproducibility: float | None  # None: too few customers to split
     passed_over: str | None  # why it was rejected, None for an eligible candidate
-    valley: float | None = None  # least density between two segments over their peaks; None: not asked
+    valley: float | None = (
+        None  # least density between two segments over their peaks; None: not asked
+    )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.core.arrays import Floats
-from segpipe.model.posterior import binomial_tail, posterior_above
+from segpipe.model.posterior import binomial_tail, normal_below, posterior_above
 from segpipe.model.priors import (
     CHANNEL_RANKS,
+    MONTH_DAYS,
     SHARES,
     TICKET_KINDS,
     BetaPrior,
@@ -176,9 +177,27 @@ def _overdue(columns: Columns, priors: Priors) -> Floats:
     return columns["recency_days"] / expected_gap(columns, priors.median_gap_days)
 
 
+def _own_rate(columns: Columns, _: Priors) -> Floats:
+    return _ratio(columns["n_occasions"] - 1, columns["tenure_days"] / MONTH_DAYS)
+
+
+def _own_overdue(columns: Columns, _: Priors) -> Floats:
+    recency = columns["recency_days"]
+    own_gap = _ratio(columns["tenure_days"] - recency, columns["n_occasions"] - 1)
+    return _ratio(recency, own_gap)
+
+
 def _trend(columns: Columns, _: Priors) -> Floats:
     moved = columns["n_later_occasions"] - columns["n_earlier_occasions"]
     return moved / np.sqrt(columns["n_occasions"])
+
+
+def _growing(columns: Columns, priors: Priors) -> Floats:
+    return normal_below(_trend(columns, priors))
+
+
+def _declining(columns: Columns, priors: Priors) -> Floats:
+    return normal_below(-_trend(columns, priors))
 
 
 def _best_months(columns: Columns, _: Priors) -> Floats:
@@ -203,6 +222,7 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
 
 
 _OCCASIONS = ("n_occasions", "tenure_days", "recency_days")
+_TREND = ("n_later_occasions", "n_earlier_occasions", "n_occasions")
 _DERIVED: dict[str, _Measure] = {
     "expected_occasions_per_month": _Measure(
         ("n_occasions", "tenure_days"), _occasion_rate, lambda priors: priors.rates.get("occasions")
@@ -210,7 +230,11 @@ _DERIVED: dict[str, _Measure] = {
     "expected_gap_days": _Measure(_OCCASIONS, _gap),
     "recency_in_expected_gaps": _Measure(_OCCASIONS, _overdue),
     "silence_chance": _Measure(_OCCASIONS, _silence),
-    "order_trend_z": _Measure(("n_later_occasions", "n_earlier_occasions", "n_occasions"), _trend),
+    "own_occasions_per_month": _Measure(("n_occasions", "tenure_days"), _own_rate),
+    "recency_in_own_gaps": _Measure(_OCCASIONS, _own_overdue),
+    "order_trend_z": _Measure(_TREND, _trend),
+    "growing_chance": _Measure(_TREND, _growing),
+    "declining_chance": _Measure(_TREND, _declining),
     **{f"expected_{name}_share": _expected_share(name) for name in SHARES},
     **{
         f"{name}_occasion_share": _raw_share(SHARES[name].part, SHARES[name].whole)

@@ -1,4 +1,4 @@
-"""Chances of a customer's share, given counts: tails of beta and binomial distributions.
+"""Chances of a customer's counts: tails of beta, binomial and normal distributions.
 
 The only user of SciPy in the model; it is imported when first needed, a sixth of a second.
 """
@@ -35,6 +35,14 @@ def binomial_tail(at_least: Floats, trials: Floats, chance: Floats) -> Floats:
 
     asked = np.maximum(at_least, 1.0)
     found: Floats = np.where(at_least > 0, betainc(asked, trials - asked + 1.0, chance), 1.0)
+    return found
+
+
+def normal_below(z: Floats) -> Floats:
+    """P(a standard normal figure < z), shape (n,); NaN where z is missing."""
+    from scipy.special import ndtr
+
+    found: Floats = ndtr(z)
     return found
 
 
