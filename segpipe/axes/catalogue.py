@@ -6,7 +6,7 @@ Takes the inputs that are present, and files of the user's own axes or names of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segpipe.axes.basket import (
@@ -18,7 +18,7 @@ from segpipe.axes.basket import (
 from segpipe.axes.channels import COMMUNICATION_PREFERENCE
 from segpipe.axes.measures import MEASURES
 from segpipe.axes.purchase import PURCHASE_FREQUENCY, PURCHASE_VALUE
-from segpipe.axes.record import Axis
+from segpipe.axes.record import Axis, Condition
 from segpipe.axes.support import (
     LOYALTY_TRAJECTORY,
     PROBLEM_COMPLEXITY_PROFILE,
@@ -88,6 +88,7 @@ def read_axis(path: Path) -> Axis:
         axis = new_record(Axis, "", table)
         _check_counts(axis)
         _check_measures(axis)
+        _check_names(axis)
     return axis
 
 
@@ -101,9 +102,54 @@ def _check_counts(axis: Axis) -> None:
 def _check_measures(axis: Axis) -> None:
     if not axis.features:
         raise InputError("the axis has no [[features]]; give at least one measure.")
-    named = [f.measure for f in axis.features] + [e.measure for e in axis.eligibility]
-    for prototype in axis.prototypes:
-        named += [*prototype.position, *(claim.measure for claim in prototype.claims)]
-    for name in named:
+    for name in measures_named(axis):
         if name not in MEASURES:
             raise InputError(f"there is no measure {name!r}. {did_you_mean(name, MEASURES)}")
+
+
+def _check_names(axis: Axis) -> None:
+    """Raise InputError where tiers and rules do not go together."""
+    if axis.tiers and not axis.main:
+        raise InputError("the axis has [[tiers]] and no [[main]]; name the measure they divide.")
+    tops = [tier.top for tier in axis.tiers]
+    if tops and (tops != sorted(tops) or tops[0] <= 0 or tops[-1] != 1):
+        msg = f"the tops of the [[tiers]] are {tops}; expected shares from low to high"
+        raise InputError(f"{msg}, the last one 1.")
+    tiers = [tier.name for tier in axis.tiers]
+    for rule in axis.rules:
+        if rule.within is not None and rule.within not in tiers:
+            known = ", ".join(tiers) or "none"
+            raise InputError(f"the rule {rule.name!r} is within {rule.within!r}; tiers: {known}.")
+    states = [rule.state for rule in axis.eligibility] + [state.name for state in axis.otherwise]
+    segments = [*tiers, *(rule.name for rule in axis.rules)]
+    if axis.rules and not axis.tiers and not axis.otherwise and axis.rules[-1].any_of:
+        msg = "the last of the [[rules]] does not hold for everybody; give it any_of = []"
+        raise InputError(f"{msg}, or name a state for the others as [[otherwise]].")
+    for name in segments:
+        if name in states:
+            raise InputError(f"{name!r} is a segment and a state; give one of them another name.")
+
+
+def measures_named(axis: Axis) -> Iterator[str]:
+    """Every measure to which the axis refers, in the order of its parts."""
+    yield from (feature.measure for feature in (*axis.main, *axis.features))
+    for excluded in axis.eligibility:
+        yield from (excluded.measure, *_measures_in(excluded.only))
+    for rule in axis.rules:
+        for conditions in (*rule.any_of, rule.claim):
+            yield from _measures_in(conditions)
+        if rule.chance is not None:
+            yield rule.chance
+    for tier in axis.tiers:
+        yield from _measures_in(tier.also)
+        if tier.own_cut is not None and tier.own_cut.among is not None:
+            yield tier.own_cut.among
+    for prototype in axis.prototypes:
+        yield from (*prototype.position, *(claim.measure for claim in prototype.claims))
+
+
+def _measures_in(conditions: Iterable[Condition]) -> Iterator[str]:
+    for condition in conditions:
+        yield condition.measure
+        if condition.learnt is not None and condition.learnt.among is not None:
+            yield condition.learnt.among

@@ -220,19 +220,28 @@ DERIVED: tuple[Row, ...] = (
         "mostly_web_chance",
         "chance of ordering mostly on the web",
         "chance",
-        "P(share of orders on the web > 1/2), given n_web_orders of n_channel_orders",
+        (
+            "P(share of orders on the web > 1/2), given n_web_orders of n_channel_orders; "
+            "at most what a likelier kind leaves of 1"
+        ),
     ),
     (
         "mostly_store_chance",
         "chance of ordering mostly in a store",
         "chance",
-        "P(share of orders in a store > 1/2), given n_store_orders of n_channel_orders",
+        (
+            "P(share of orders in a store > 1/2), given n_store_orders of n_channel_orders; "
+            "at most what a likelier kind leaves of 1"
+        ),
     ),
     (
         "mostly_assisted_chance",
         "chance of ordering mostly through staff",
         "chance",
-        "P(share of orders through staff > 1/2), given n_assisted_orders of n_channel_orders",
+        (
+            "P(share of orders through staff > 1/2), given n_assisted_orders of n_channel_orders; "
+            "at most what a likelier kind leaves of 1"
+        ),
     ),
     (
         "one_channel_chance",
@@ -283,81 +292,33 @@ DERIVED: tuple[Row, ...] = (
         "(n_priced_lines × price_position + strength × mean) / (n_priced_lines + strength)",
     ),
     (
-        "expected_tickets_per_order",
-        "tickets an order, expected",
-        "ratio",
-        "(n_tickets + shape) / (n_orders + orders of the prior)",
-    ),
-    (
-        "expected_satisfaction",
-        "satisfaction, expected",
+        "recency_score",
+        "recency, in fifths",
         "1 to 5",
-        ("(n_rated_tickets × satisfaction_mean + strength × mean) / (n_rated_tickets + strength)"),
+        "the fifth in which the mid-rank of -recency_days lies; 5 is most recent",
     ),
     (
-        "expected_ticket_email_share",
-        "tickets by e-mail, expected",
-        "share",
-        "(n_email_tickets + mean × strength) / (n_channel_tickets + strength)",
+        "frequency_score",
+        "days with an order, in fifths",
+        "1 to 5",
+        "the fifth in which the mid-rank of n_occasions lies; 5 is most",
     ),
     (
-        "expected_ticket_chat_share",
-        "tickets by chat, expected",
-        "share",
-        "(n_chat_tickets + mean × strength) / (n_channel_tickets + strength)",
+        "monetary_score",
+        "lifetime value, in fifths",
+        "1 to 5",
+        "the fifth in which the mid-rank of lifetime_value lies; 5 is most",
     ),
     (
-        "expected_ticket_phone_share",
-        "tickets by phone, expected",
-        "share",
-        "(n_phone_tickets + mean × strength) / (n_channel_tickets + strength)",
+        "fm_score",
+        "frequency and value, in fifths",
+        "1 to 5",
+        "(frequency_score + monetary_score) / 2",
     ),
     (
-        "expected_ticket_self_service_share",
-        "tickets by self-service, expected",
-        "share",
-        "(n_self_service_tickets + mean × strength) / (n_channel_tickets + strength)",
-    ),
-    (
-        "mostly_email_tickets_chance",
-        "chance of asking mostly by e-mail",
-        "chance",
-        "P(share of tickets by e-mail > 1/2), given n_email_tickets of n_channel_tickets",
-    ),
-    (
-        "mostly_chat_tickets_chance",
-        "chance of asking mostly by chat",
-        "chance",
-        "P(share of tickets by chat > 1/2), given n_chat_tickets of n_channel_tickets",
-    ),
-    (
-        "mostly_phone_tickets_chance",
-        "chance of asking mostly by phone",
-        "chance",
-        "P(share of tickets by phone > 1/2), given n_phone_tickets of n_channel_tickets",
-    ),
-    (
-        "mostly_self_service_tickets_chance",
-        "chance of asking mostly by self-service",
-        "chance",
-        (
-            "P(share of tickets by self-service > 1/2), given n_self_service_tickets of "
-            "n_channel_tickets"
-        ),
-    ),
-    (
-        "top_ticket_kind_share",
-        "tickets in the customer's main channel",
-        "share",
-        "the most tickets by e-mail, chat, phone or self-service / n_channel_tickets",
-    ),
-    (
-        "one_ticket_channel_chance",
-        "chance of asking through one channel",
-        "chance",
-        (
-            "P(share of the customer's main ticket channel > 3/4), given its tickets; the "
-            "highest under the priors of the ticket channels"
-        ),
+        "rfm_score",
+        "scores of recency, frequency and value",
+        "count",
+        "100 × recency_score + 10 × frequency_score + monetary_score",
     ),
 )

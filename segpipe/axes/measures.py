@@ -10,9 +10,10 @@ from segpipe.axes.derived_measures import DERIVED
 from segpipe.axes.phrases import PHRASES
 from segpipe.axes.raw_measures import RAW
 from segpipe.axes.record import Measure
-from segpipe.axes.ticket_measures import TICKET_MEASURES
+from segpipe.axes.ticket_measures import DERIVED_TICKET_MEASURES, TICKET_MEASURES
 
 _RAW = (*RAW, *TICKET_MEASURES)
+_DERIVED = (*DERIVED, *DERIVED_TICKET_MEASURES)
 
 _FORMATS = {  # unit → format of its figures
     "count": "count",
@@ -38,7 +39,7 @@ MEASURES: dict[str, Measure] = {
     name: Measure(
         name, label, unit, definition, PHRASES[name], _format_of(name, unit), is_derived=is_derived
     )
-    for rows, is_derived in ((_RAW, False), (DERIVED, True))
+    for rows, is_derived in ((_RAW, False), (_DERIVED, True))
     for name, label, unit, definition in rows
 }
 RAW_MEASURES = tuple(name for name, _, _, _ in _RAW)

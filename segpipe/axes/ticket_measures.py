@@ -1,4 +1,4 @@
-"""Measures of support tickets that `features` computes in the engine, as rows like the others."""
+"""Measures of support tickets, computed in the engine and derived, as rows like the others."""
 
 from __future__ import annotations
 
@@ -32,5 +32,95 @@ TICKET_MEASURES: tuple[Row, ...] = (
         "kinds of ticket channels",
         "count",
         "of e-mail, chat, phone and self-service, those used",
+    ),
+)
+
+DERIVED_TICKET_MEASURES: tuple[Row, ...] = (
+    (
+        "expected_tickets_per_order",
+        "tickets an order, expected",
+        "ratio",
+        "(n_tickets + shape) / (n_orders + orders of the prior)",
+    ),
+    (
+        "expected_satisfaction",
+        "satisfaction, expected",
+        "1 to 5",
+        ("(n_rated_tickets × satisfaction_mean + strength × mean) / (n_rated_tickets + strength)"),
+    ),
+    (
+        "expected_ticket_email_share",
+        "tickets by e-mail, expected",
+        "share",
+        "(n_email_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_chat_share",
+        "tickets by chat, expected",
+        "share",
+        "(n_chat_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_phone_share",
+        "tickets by phone, expected",
+        "share",
+        "(n_phone_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "expected_ticket_self_service_share",
+        "tickets by self-service, expected",
+        "share",
+        "(n_self_service_tickets + mean × strength) / (n_channel_tickets + strength)",
+    ),
+    (
+        "mostly_email_tickets_chance",
+        "chance of asking mostly by e-mail",
+        "chance",
+        (
+            "P(share of tickets by e-mail > 1/2), given n_email_tickets of n_channel_tickets; "
+            "at most what a likelier kind leaves of 1"
+        ),
+    ),
+    (
+        "mostly_chat_tickets_chance",
+        "chance of asking mostly by chat",
+        "chance",
+        (
+            "P(share of tickets by chat > 1/2), given n_chat_tickets of n_channel_tickets; "
+            "at most what a likelier kind leaves of 1"
+        ),
+    ),
+    (
+        "mostly_phone_tickets_chance",
+        "chance of asking mostly by phone",
+        "chance",
+        (
+            "P(share of tickets by phone > 1/2), given n_phone_tickets of n_channel_tickets; "
+            "at most what a likelier kind leaves of 1"
+        ),
+    ),
+    (
+        "mostly_self_service_tickets_chance",
+        "chance of asking mostly by self-service",
+        "chance",
+        (
+            "P(share of tickets by self-service > 1/2), given n_self_service_tickets of "
+            "n_channel_tickets; at most what a likelier kind leaves of 1"
+        ),
+    ),
+    (
+        "top_ticket_kind_share",
+        "tickets in the customer's main channel",
+        "share",
+        "the most tickets by e-mail, chat, phone or self-service / n_channel_tickets",
+    ),
+    (
+        "one_ticket_channel_chance",
+        "chance of asking through one channel",
+        "chance",
+        (
+            "P(share of the customer's main ticket channel > 3/4), given its tickets; the "
+            "highest under the priors of the ticket channels"
+        ),
     ),
 )

@@ -15,6 +15,8 @@ from segpipe.core.arrays import Flags, Floats
 from segpipe.model.preprocessing import weighted_quantile
 from segpipe.model.priors import (
     MONTH_DAYS,
+    N_SCORES,
+    SCORES,
     SHAPES,
     SHARES,
     STRENGTHS,
@@ -32,6 +34,7 @@ PRIOR_MEASURES = tuple(
             *("discount_amount_share", "n_extra_products", "n_tickets"),
             *("n_priced_lines", "price_position", "price_spread"),
             *("n_rated_tickets", "satisfaction_mean", "satisfaction_spread"),
+            *(measure for measure, _ in SCORES.values()),
         ]
     )
 )
@@ -73,7 +76,11 @@ def estimate_priors(
         discount = _mean_share(
             columns["discount_amount_share"], columns["n_orders"], strength, weights
         )
-    return Priors(median_gap(columns, weights), shares, rates, means, discount)
+    scores = {
+        name: score_cuts(sign * columns[measure], weights)
+        for name, (measure, sign) in SCORES.items()
+    }
+    return Priors(median_gap(columns, weights), shares, rates, means, discount, scores)
 
 
 def occasion_prior(columns: Mapping[str, Floats], weights: Floats) -> GammaPrior:
@@ -161,6 +168,21 @@ def estimate_mean(
     z = float((weights * (squares - within)).sum())
     z = z / (within * float(np.sqrt(2 * np.square(weights).sum()))) if within > 0 else z
     return NormalPrior(rounded(centre), rounded(strength), rounded(z))
+
+
+def score_cuts(values: Floats, weights: Floats) -> tuple[float, ...]:
+    """Where the scores 2 to 5 begin, of figures without gaps: halfway between two of them.
+
+    The score of a figure is the fifth in which its weighted mid-rank lies. A score that no figure
+    has begins where the next one does, or above all figures.
+    """
+    figures, place = np.unique(values, return_inverse=True)
+    held = np.bincount(place, weights)
+    middle = (held.cumsum() - held / 2) / held.sum()
+    scores = np.ceil(N_SCORES * middle)
+    between = [figures[0], *(figures[:-1] + np.diff(figures) / 2), figures[-1] + 1]
+    begins = np.searchsorted(scores, np.arange(2, N_SCORES + 1))
+    return tuple(float(between[first]) for first in begins)
 
 
 def rounded(value: float) -> float:

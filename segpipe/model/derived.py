@@ -15,8 +15,10 @@ import numpy as np
 from segpipe.core.arrays import Floats
 from segpipe.model.posterior import binomial_tail, normal_below, posterior_above
 from segpipe.model.priors import (
+    CHANNEL_KINDS,
     CHANNEL_RANKS,
     MONTH_DAYS,
+    SCORES,
     SHARES,
     TICKET_KINDS,
     BetaPrior,
@@ -26,6 +28,7 @@ from segpipe.model.priors import (
     expected_gap,
     log_silence,
     occasion_rate,
+    score_of,
     shrink_mean,
     shrink_rate,
     shrink_share,
@@ -35,6 +38,8 @@ Columns = Mapping[str, Floats]
 _N_MONTH_PAIRS = 12.0
 _ONE_CHANNEL = 0.75  # of orders or tickets, above which the others do not count
 _CALENDAR = ("weekend", "business_hours", "evening", "nov_dec")
+_ORDER_SHARES = tuple(f"{kind}_order" for kind in CHANNEL_KINDS)
+_TICKET_SHARES = tuple(f"ticket_{kind}" for kind in TICKET_KINDS)
 _TICKETS = {kind: f"n_{kind}_tickets" for kind in TICKET_KINDS}
 
 
@@ -102,6 +107,50 @@ def _mostly(name: str) -> _Measure:
         return posterior_above(0.5, columns[share.part], columns[share.whole], prior)
 
     return _Measure((share.part, share.whole), chance, lambda priors: priors.shares.get(name))
+
+
+def _mostly_one_of(name: str, kinds: Sequence[str]) -> _Measure:
+    """Likewise for a kind of several of which only one can be more than half.
+
+    Each kind has a prior of its own. Of two that are likely, the likelier leaves the rest.
+    """
+    own, rivals = _mostly(name), [_mostly(kind) for kind in kinds if kind != name]
+
+    def chance(columns: Columns, priors: Priors) -> Floats | None:
+        found = own.derive(columns, priors)
+        if found is None or not (likely := found > 0.5).any():
+            return found
+        mine = {measure: columns[measure][likely] for measure in inputs}
+        for rival in rivals:
+            other = rival.derive(mine, priors)
+            if other is not None:
+                left = np.where(other > found[likely], 1.0 - other, 1.0)
+                found[likely] = np.minimum(found[likely], left)
+        return found
+
+    inputs = tuple(dict.fromkeys([*own.inputs, *(part for r in rivals for part in r.inputs)]))
+    return _Measure(inputs, chance, own.prior)
+
+
+def _score(name: str) -> _Measure:
+    measure, sign = SCORES[name]
+
+    def score(columns: Columns, priors: Priors) -> Floats | None:
+        cuts = priors.scores.get(name)
+        return score_of(sign * columns[measure], cuts) if cuts else None
+
+    return _Measure((measure,), score)
+
+
+def _sum_of_scores(weights: Mapping[str, float]) -> _Measure:
+    parts = {name: (_score(name), weight) for name, weight in weights.items()}
+
+    def total(columns: Columns, priors: Priors) -> Floats | None:
+        scores = [(score.derive(columns, priors), weight) for score, weight in parts.values()]
+        known = [score * weight for score, weight in scores if score is not None]
+        return np.add.reduce(known) if len(known) == len(parts) else None
+
+    return _Measure(tuple(SCORES[name][0] for name in weights), total)
 
 
 def _raw_share(part: str, whole: str) -> _Measure:
@@ -242,8 +291,14 @@ _DERIVED: dict[str, _Measure] = {
     },
     **{f"mostly_{name}_chance": _mostly(name) for name in _CALENDAR},
     "mostly_one_category_chance": _mostly("top_category"),
-    **{f"mostly_{name}_chance": _mostly(f"{name}_order") for name in ("web", "store", "assisted")},
-    **{f"mostly_{kind}_tickets_chance": _mostly(f"ticket_{kind}") for kind in TICKET_KINDS},
+    **{
+        f"mostly_{kind}_chance": _mostly_one_of(f"{kind}_order", _ORDER_SHARES)
+        for kind in CHANNEL_KINDS
+    },
+    **{
+        f"mostly_{kind}_tickets_chance": _mostly_one_of(f"ticket_{kind}", _TICKET_SHARES)
+        for kind in TICKET_KINDS
+    },
     "best_months_share": _raw_share("n_best_months_occasions", "n_occasions"),
     "best_months_chance": _Measure(
         ("n_best_months_occasions", "n_occasions", "best_months_day_share"), _best_months
@@ -262,7 +317,7 @@ _DERIVED: dict[str, _Measure] = {
     "one_ticket_channel_chance": _one_channel(
         tuple(_TICKETS.values()),
         "n_channel_tickets",
-        [f"ticket_{kind}" for kind in TICKET_KINDS],
+        _TICKET_SHARES,
         _top_tickets,
     ),
     "expected_discount_share": _Measure(
@@ -276,5 +331,8 @@ _DERIVED: dict[str, _Measure] = {
     "expected_tickets_per_order": _expected_rate("tickets", "n_tickets", "n_orders", least=0.0),
     "expected_price_position": _expected_mean("price_position", "price_position", "n_priced_lines"),
     "expected_satisfaction": _expected_mean("satisfaction", "satisfaction_mean", "n_rated_tickets"),
+    **{f"{name}_score": _score(name) for name in SCORES},
+    "fm_score": _sum_of_scores({"frequency": 0.5, "monetary": 0.5}),
+    "rfm_score": _sum_of_scores({"recency": 100.0, "frequency": 10.0, "monetary": 1.0}),
 }
 DERIVED_MEASURES = tuple(_DERIVED)

@@ -20,6 +20,7 @@ MONTH_DAYS = 30.4375  # mean length of a month
 STRENGTHS = (0.5, 500.0)  # bounds of a share's prior, in occasions, orders or lines
 SHAPES = (0.1, 50.0)  # bounds of a rate's prior
 _SIGNIFICANT_Z = 3.0  # below it, differences between customers may be chance
+N_SCORES = 5  # a score is from 1 to this
 _GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
 
 
@@ -74,6 +75,7 @@ class Priors:
     rates: Mapping[str, GammaPrior] = field(default_factory=dict)
     means: Mapping[str, NormalPrior] = field(default_factory=dict)
     discount_share: float | None = None  # mean over customers of discount / gross
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # of SCORES: four cuts
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Share:
     needs: tuple[str, ...] = ()
 
 
-_CHANNELS = ("web", "store", "assisted")
+CHANNEL_KINDS = ("web", "store", "assisted")
 CHANNEL_RANKS = ("channel_1", "channel_2", "channel_3")
 TICKET_KINDS = ("email", "chat", "phone", "self_service")
 SHARES: Mapping[str, Share] = {
@@ -100,12 +102,17 @@ SHARES: Mapping[str, Share] = {
     **{name: Share(f"n_{name}_orders", "n_channel_orders", ("channel",)) for name in CHANNEL_RANKS},
     **{
         f"{name}_order": Share(f"n_{name}_orders", "n_channel_orders", ("channel",))
-        for name in _CHANNELS
+        for name in CHANNEL_KINDS
     },
     **{
         f"ticket_{kind}": Share(f"n_{kind}_tickets", "n_channel_tickets", ("tickets",))
         for kind in TICKET_KINDS
     },
+}
+SCORES: Mapping[str, tuple[str, int]] = {  # name → measure, and 1 or -1: which end scores 5
+    "recency": ("recency_days", -1),
+    "frequency": ("n_occasions", 1),
+    "monetary": ("lifetime_value", 1),
 }
 
 
@@ -114,6 +121,7 @@ def priors_of(document: Mapping[str, Any]) -> Priors:
     parts = dict(document)
     for name, kind in (("shares", BetaPrior), ("rates", GammaPrior), ("means", NormalPrior)):
         parts[name] = {key: kind(**figures) for key, figures in parts[name].items()}
+    parts["scores"] = {name: tuple(cuts) for name, cuts in parts.get("scores", {}).items()}
     found = Priors(**parts)
     _check_numbers(found)
     return found
@@ -136,6 +144,13 @@ def shrink_mean(mean: Floats, count: Floats, prior_mean: float, strength: float)
     """
     own = np.where(count > 0, mean * count, 0.0)
     return (own + prior_mean * strength) / (count + strength)
+
+
+def score_of(values: Floats, cuts: tuple[float, ...]) -> Floats:
+    """The score, 1 to 5, of figures of which more is better, shape (n,); NaN where missing."""
+    above = np.searchsorted(cuts, values, side="right")
+    found: Floats = np.where(np.isnan(values), np.nan, above + 1.0)
+    return found
 
 
 def expected_gap(columns: Mapping[str, Floats], median_gap_days: float) -> Floats:
@@ -178,7 +193,11 @@ def _check_numbers(priors: Priors) -> None:
     positive += [normal.strength for normal in priors.means.values()]
     finite = [normal.mean for normal in priors.means.values()]
     finite += [priors.discount_share or 0.0]
+    finite += [cut for cuts in priors.scores.values() for cut in cuts]
     if not all(0 < figure < math.inf for figure in positive) or not all(map(math.isfinite, finite)):
         raise ValueError("a prior is not made of numbers above 0")
     if not all(0 < beta.mean < 1 for beta in priors.shares.values()):
         raise ValueError("the mean of a share's prior is not within 0 and 1")
+    for cuts in priors.scores.values():
+        if len(cuts) != N_SCORES - 1 or list(cuts) != sorted(cuts):
+            raise ValueError("the cuts of a score are not four rising numbers")
