@@ -21,23 +21,14 @@ def nearest(points: Floats, centroids: Floats) -> Labels:
 def nearest_with_strength(points: Floats, centroids: Floats) -> tuple[Labels, Floats]:
     """Likewise, and the fuzzy c-means membership in it (Bezdek, 1981; m = 2), 0 to 1.
 
-    1 / Σ_j (d_nearest / d_j)²; 1 on a centroid. Summed centroid by centroid, as below.
+    1 / Σ_j (d_nearest / d_j)²; 1 on a centroid. Summed centroid by centroid, as the squares are.
     """
-    return nearest_of_each(points.T, centroids.T)
-
-
-def nearest_of_each(values: Floats, places: Floats) -> tuple[Labels, Floats]:
-    """The same of several sets of points at once, each with centroids of its own.
-
-    Shapes (..., n_features, n) and (..., n_features, k); gives two of (..., n). A feature that a
-    set lacks is zero in both, a centroid that it lacks is at infinity: neither changes a bit.
-    """
-    squares = _squares(values, places)
+    squares = _squares(points.T, centroids.T)
     labels, least = _least(squares)
-    total = np.zeros(least.shape)
+    total = np.zeros(len(points))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for row in range(squares.shape[-2]):
-            total += least / squares[..., row, :]
+        for row in squares:
+            total += least / row
         return labels, np.where(least == 0.0, 1.0, 1.0 / total)
 
 
@@ -68,20 +59,19 @@ def nearness(positions: Floats, others: Floats) -> Floats:
 
 
 def _least(squares: Floats) -> tuple[Labels, Floats]:
-    """Row of the least of each column of (..., k, n), the lowest of those alike; and the least."""
-    least = squares[..., 0, :].copy()
-    rows = np.zeros(least.shape, dtype=np.intp)
-    for row in range(1, squares.shape[-2]):
-        of_row = squares[..., row, :]
-        np.copyto(rows, row, where=of_row < least)
-        np.minimum(least, of_row, out=least)
+    """Row of the least of each column of (k, n), the lowest of those alike; and the least."""
+    least = squares[0].copy()
+    rows = np.zeros(len(least), dtype=np.intp)
+    for row in range(1, len(squares)):
+        np.copyto(rows, row, where=squares[row] < least)
+        np.minimum(least, squares[row], out=least)
     return rows, least
 
 
 def _squares(values: Floats, places: Floats) -> Floats:
-    """Squared distances with a row a centroid: shape (..., k, n)."""
-    squares = np.zeros((*values.shape[:-2], places.shape[-1], values.shape[-1]))
-    for feature in range(values.shape[-2]):
-        gaps = values[..., feature, None, :] - places[..., feature, :, None]
+    """Squared distances of (n_features, n) to (n_features, k), with a row a centroid: (k, n)."""
+    squares = np.zeros((places.shape[1], values.shape[1]))
+    for of_points, of_centroids in zip(values, places, strict=True):
+        gaps = of_points - of_centroids[:, None]
         squares += np.square(gaps, out=gaps)
     return squares

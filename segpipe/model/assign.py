@@ -1,7 +1,7 @@
 """Assignment: features + model → memberships and strengths, a batch at a time.
 
 Takes Arrow batches of customer_features; gives membership batches (see schema.strength_column).
-Memory is bounded by the batch. One customer in real time has the same from realtime.vectorised.
+Memory is bounded by the batch. Real time assigns the customers of a request by the same function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from segpipe.core.arrays import Codes, Counts, Floats
-from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
+from segpipe.core.schema import (
+    HAS_NEW_TICKET,
+    METRICS,
+    STRENGTH_STEPS,
+    rescored_column,
+    strength_column,
+)
 from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import AxisModel, Model, measures_of, raw_measures_of
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
@@ -113,6 +119,12 @@ def assign_axis(
         points = scale_matrix(own, axis.scales)
         codes[eligible], strengths[eligible] = axis.partition.assign_with_strength(points)
     return codes, strengths
+
+
+def as_published(strengths: Floats) -> Floats:
+    """Strengths to the decimals that are published and printed, the same everywhere."""
+    found: Floats = np.rint(strengths * STRENGTH_STEPS) / STRENGTH_STEPS
+    return found
 
 
 def batch_measures(model: Model) -> tuple[str, ...]:

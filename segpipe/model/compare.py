@@ -6,9 +6,8 @@ that hold on the new measures. Who moved, and why, is counted in `publishing.tra
 
 from __future__ import annotations
 
-from segpipe.axes import Eligibility, Feature, axes_for
 from segpipe.axes.measures import MEASURES
-from segpipe.core.schema import INPUTS
+from segpipe.axes.needs import NEEDS
 from segpipe.model.document import AxisModel, Model, raw_measures_of
 
 
@@ -45,24 +44,12 @@ def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]
     if previous is None:
         return ()
     names = {axis.name for axis in model.axes}
-    needs = _needs_of_measures()
-    inputs = frozenset(model.inputs)
     return tuple(
         axis
         for axis in previous.axes
         if axis.name in names
         and all(
-            measure in MEASURES and needs.get(measure, frozenset()) <= inputs
+            measure in MEASURES and NEEDS.get(measure) in (None, *model.inputs)
             for measure in raw_measures_of([axis])
         )
     )
-
-
-def _needs_of_measures() -> dict[str, frozenset[str]]:
-    """Measure → inputs that feed it, as the axes say where they use it."""
-    needs: dict[str, frozenset[str]] = {}
-    for axis in axes_for(frozenset(INPUTS)):
-        parts: tuple[Feature | Eligibility, ...] = (*axis.features, *axis.eligibility)
-        for part in parts:
-            needs[part.measure] = needs.get(part.measure, frozenset()).union(part.needs)
-    return needs

@@ -77,6 +77,12 @@ class AxisModel:
         states = [rule.state for rule in self.eligibility]
         return tuple(dict.fromkeys([*names, *states, self.default_state]))
 
+    def judged(self) -> tuple[str, ...]:
+        """Measures, raw and derived, by which the eligible are divided into segments."""
+        if self.rules:
+            return self.rules.measures()
+        return tuple(scale.measure for scale in self.scales)
+
 
 @dataclass(frozen=True)
 class Model:

@@ -9,22 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from segpipe.axes import axes_for
+from segpipe.axes.needs import NEEDS
+from segpipe.core.arrays import Floats
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.core.schema import INPUTS, METRICS, OUTLOOK_METRICS, STRENGTH_STEPS
+from segpipe.core.schema import METRICS, OUTLOOK_METRICS
+from segpipe.model.assign import Tally, as_published, assign_axis
+from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.realtime.customers import ITEMS, Customer
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.prepared_features import Figures, PreparedFeatures
-from segpipe.realtime.vectorised import Axes
 
-_OF_ITEMS = ("price_position", "price_spread")
+_OF_ITEMS = ("price_position", "price_spread", "n_priced_lines")
 _FIRST, _LAST = 1970, 2200  # years that the source stage reads
 Lacking = dict[str, tuple[str, ...]]  # axis → inputs
 Answers = dict[int, Assigned | Refused]  # by the customer's place
@@ -111,7 +112,7 @@ def _of_one_day(
     features, has_rejected = prepared.features(lines, tickets, as_of)
     rejected = prepared.rejected(lines, tickets) if has_rejected else {}
     seen = [(customers[int(key)], figures) for key, figures in features.items()]
-    by_key = dict(zip(features, _assigned(prepared.axes, model, seen, as_of), strict=True))
+    by_key = dict(zip(features, _assigned(prepared.measures, model, seen, as_of), strict=True))
     return [
         _refused(customer, *rejected[key])
         if key in rejected
@@ -127,38 +128,32 @@ def _refused(customer: Customer, reason: str, text: str) -> Refused:
 
 
 def _assigned(
-    axes: Axes, model: Model, seen: Sequence[tuple[Customer, Figures]], as_of: date
+    names: Sequence[str], model: Model, seen: Sequence[tuple[Customer, Figures]], as_of: date
 ) -> list[Assigned]:
-    """Answers for customers by their features."""
+    """Answers for customers by their features, of which the named measures are for the axes."""
     if not seen:
         return []
     inputs = {customer.inputs for customer, _ in seen}
-    lost = {own: _lost_measures(axes.measures, own) for own in inputs}
+    lost = {own: frozenset(_missing_inputs(names, own)) for own in inputs}
     lacking = {own: _lacking_inputs(model, own) for own in inputs}
     known = [
-        {name: None if name in lost[customer.inputs] else own.get(name) for name in axes.measures}
+        {name: None if name in lost[customer.inputs] else own.get(name) for name in names}
         for customer, own in seen
     ]
-    figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
-    codes, strengths = axes.assign(figures.T)
-    strengths = np.rint(strengths * STRENGTH_STEPS) / STRENGTH_STEPS  # as they are published
+    found = _segments(model, names, known)
     outlook = _outlook(model, [own for _, own in seen])
     answers = []
-    for (customer, own), measures, places, sure, prospects in zip(
-        seen, known, codes.T.tolist(), strengths.T.tolist(), outlook, strict=True
+    for (customer, own), measures, (names_given, strengths), prospects in zip(
+        seen, known, found, outlook, strict=True
     ):
-        named = zip(model.axes, axes.vocabularies, places, strict=True)
-        memberships = {axis.name: words[place] for axis, words, place in named}
-        certainty = dict(zip(memberships, sure, strict=True))
         cannot = lacking[customer.inputs]
-        memberships |= dict.fromkeys(cannot, UNAVAILABLE)
-        certainty |= dict.fromkeys(cannot, 0.0)
+        memberships = names_given | dict.fromkeys(cannot, UNAVAILABLE)
         answers.append(
             Assigned(
                 customer_id=customer.customer_id,
                 as_of=as_of,
                 segment_memberships=memberships,
-                membership_strengths=certainty,
+                membership_strengths=strengths | dict.fromkeys(cannot, 0.0),
                 metrics={name: {**own, **prospects}[name] for name in METRICS},
                 unavailable=cannot,
                 filled=_filled(model.axes, memberships, measures),
@@ -167,6 +162,25 @@ def _assigned(
             )
         )
     return answers
+
+
+def _segments(
+    model: Model, names: Sequence[str], known: Sequence[Mapping[str, float | None]]
+) -> list[tuple[dict[str, str], dict[str, float]]]:
+    """Segment and strength of each customer, by axis; strengths as they are published."""
+    figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
+    columns: dict[str, Floats] = dict(zip(names, np.ascontiguousarray(figures.T), strict=True))
+    found: list[tuple[dict[str, str], dict[str, float]]] = [({}, {}) for _ in known]
+    for axis in model.axes:
+        vocabulary = axis.vocabulary()
+        codes, strengths = assign_axis(axis, columns, len(known), Tally())
+        published = as_published(strengths).tolist()
+        for (memberships, certainty), code, strength in zip(
+            found, codes.tolist(), published, strict=True
+        ):
+            memberships[axis.name] = vocabulary[code]
+            certainty[axis.name] = strength
+    return found
 
 
 def _outlook(model: Model, figures: Sequence[Figures]) -> list[dict[str, float | None]]:
@@ -189,11 +203,23 @@ def _filled(
     memberships: Mapping[str, str],
     measures: Mapping[str, float | None],
 ) -> dict[str, tuple[str, ...]]:
-    """Axis → its missing measures, of the axes that gave the customer a segment."""
+    """Axis → its missing measures, of the axes that gave the customer a segment.
+
+    The shop's median stands in for them, or, in a rule, the rule does not hold.
+    """
     found = {}
     for axis in axes:
-        missing = tuple(s.measure for s in axis.scales if measures[s.measure] is None)
-        if missing and any(s.name == memberships[axis.name] for s in axis.segments):
+        if not any(segment.name == memberships[axis.name] for segment in axis.segments):
+            continue
+        names = [
+            name
+            for name in axis.judged()
+            if any(measures[raw] is None for raw in inputs_of([name]))
+        ]
+        raw = {name: np.array([measures[name]], np.float64) for name in inputs_of(names)}
+        own = derive(raw, names, axis.priors)  # some are known without all of their inputs
+        missing = tuple(name for name in names if np.isnan(own[name][0]))
+        if missing:
             found[axis.name] = missing
     return found
 
@@ -209,31 +235,36 @@ def _notes(customer: Customer) -> tuple[str, ...]:
 
 
 def _lacking_inputs(model: Model, inputs: frozenset[str]) -> Lacking:
-    """Axes that cannot answer → the inputs they lack: most of their measures need them."""
+    """Axes that cannot answer → the inputs they lack."""
     lost = {axis.name: _lost(axis, inputs) for axis in model.axes}
     return {
-        axis.name: tuple(
-            dict.fromkeys(need for needs in lost[axis.name].values() for need in needs)
-        )
+        axis.name: tuple(dict.fromkeys(n for needs in lost[axis.name].values() for n in needs))
         for axis in model.axes
-        if 2 * len(lost[axis.name]) > len(axis.scales)
+        if _is_unavailable(axis, lost[axis.name])
     }
 
 
-def _lost(axis: AxisModel, inputs: frozenset[str]) -> dict[str, list[str]]:
+def _is_unavailable(axis: AxisModel, lost: Mapping[str, Sequence[str]]) -> bool:
+    """Whether inputs of its main measure are missing, of its eligibility, or of most measures."""
+    if axis.rules and axis.rules.ladder and axis.rules.ladder.measure in lost:
+        return True
+    if any(rule.measure in lost for rule in axis.eligibility):
+        return True
+    judged = axis.judged()
+    return 2 * sum(name in lost for name in judged) > len(judged)
+
+
+def _lost(axis: AxisModel, inputs: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Measure of the axis → inputs that it needs and the request lacks."""
-    needs = {s.measure: _needs().get(s.measure, ()) for s in axis.scales}
-    lost = {measure: [n for n in own if n not in inputs] for measure, own in needs.items()}
-    return {measure: missing for measure, missing in lost.items() if missing}
+    names = [*axis.judged(), *(rule.measure for rule in axis.eligibility)]
+    lost = {
+        name: tuple(dict.fromkeys(_missing_inputs(inputs_of([name]), inputs).values()))
+        for name in names
+    }
+    return {name: missing for name, missing in lost.items() if missing}
 
 
-def _lost_measures(measures: Sequence[str], inputs: frozenset[str]) -> frozenset[str]:
-    return frozenset(m for m in measures if not inputs.issuperset(_needs().get(m, ())))
-
-
-@cache
-def _needs() -> dict[str, tuple[str, ...]]:
-    """Measure → inputs that it needs."""
-    features = (feature for axis in axes_for(frozenset(INPUTS)) for feature in axis.features)
-    known = {feature.measure: feature.needs for feature in features if feature.needs}
-    return {**known, **dict.fromkeys(_OF_ITEMS, (ITEMS,))}
+def _missing_inputs(names: Sequence[str], inputs: frozenset[str]) -> dict[str, str]:
+    """Raw measure, of these → the input that it needs and the request lacks."""
+    needs = {name: ITEMS if name in _OF_ITEMS else NEEDS.get(name) for name in names}
+    return {name: need for name, need in needs.items() if need and need not in inputs}

@@ -16,9 +16,9 @@ from segpipe.core.schema import ORDER_LINES, TICKETS
 from segpipe.core.settings import EngineSettings
 from segpipe.engines.duckdb import Connection, literal, open_engine
 from segpipe.features import COUNTS, Part, features_statement
+from segpipe.model.assign import needed_measures
 from segpipe.model.document import Model
 from segpipe.realtime.lines import Row
-from segpipe.realtime.vectorised import Axes
 from segpipe.sources.request import packed, request_lines, request_tickets
 from segpipe.sources.typed import BREAK
 
@@ -40,7 +40,7 @@ class PreparedFeatures:
 
     engine: Connection
     parts: tuple[tuple[str, ...], ...]  # measures that come in one row
-    axes: Axes
+    measures: tuple[str, ...]  # of customer_features, from which the model's axes are made
     has_tickets: bool
 
     def features(
@@ -83,7 +83,7 @@ def prepare_features(model: Model) -> Iterator[PreparedFeatures]:
         table.name: f"SELECT {', '.join(table.columns)} FROM {name} WHERE row_status IS NULL"
         for name, table in tables
     }
-    axes = Axes.of(model)
+    measures = needed_measures(model)
     rejected = " UNION ALL ".join(
         f"SELECT row_status FROM {name} WHERE {_REJECTED}" for name in typed
     )
@@ -92,7 +92,7 @@ def prepare_features(model: Model) -> Iterator[PreparedFeatures]:
         (_N_REJECTED,),
     )
     statement, parts = features_statement(
-        frozenset(model.inputs), model.reference, {**typed, **kept}, axes.measures, [n_rejected]
+        frozenset(model.inputs), model.reference, {**typed, **kept}, measures, [n_rejected]
     )
     with open_engine(EngineSettings(threads=_THREADS)) as engine:
         engine.execute(f"SET external_threads = {_THREADS}")
@@ -102,4 +102,4 @@ def prepare_features(model: Model) -> Iterator[PreparedFeatures]:
             engine.execute(
                 f"PREPARE {name} AS SELECT customer_id, {reason} FROM ({query}) WHERE {_REJECTED}"
             )
-        yield PreparedFeatures(engine, parts, axes, has_tickets)
+        yield PreparedFeatures(engine, parts, measures, has_tickets)

@@ -6,14 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from segpipe.clustering.base import Clusterer, Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.cuts import CutPartition
 from segpipe.clustering.registry import CLUSTERERS, read_partition
-from segpipe.clustering.stacked import StackedPartitions
 from segpipe.core.arrays import Floats
 
 RESTARTS = 4
@@ -156,33 +153,6 @@ def test_a_damaged_document_raises(clusterer: Clusterer) -> None:
     for name in document.keys() - {"kind"}:
         with pytest.raises((ValueError, KeyError)):
             read_partition({k: v for k, v in document.items() if k != name}, points.shape[1])
-
-
-@given(seed=st.integers(0, 1000), n_axes=st.integers(1, 6))
-def test_stacked_partitions_give_each_its_own_answer_to_the_bit(seed: int, n_axes: int) -> None:
-    draw = np.random.default_rng(seed)
-    partitions: list[Partition | None] = []
-    n_features = []
-    for _ in range(n_axes):
-        kind, d = draw.integers(0, 3), int(draw.integers(1, 4))
-        k = int(draw.integers(1, 6))
-        if kind == 0:
-            partitions.append(None)
-        elif kind == 1:
-            partitions.append(CentroidPartition.of(draw.normal(0, 1, (k, d))))
-        else:
-            d = 1
-            partitions.append(CutPartition.between(sorted(draw.normal(0, 1, k).tolist())))
-        n_features.append(d)
-    values = np.zeros((n_axes, max(n_features), 15))
-    for axis, d in enumerate(n_features):
-        values[axis, :d] = draw.normal(0, 2, (d, 15))
-    labels, strengths = StackedPartitions.of(partitions, n_features).assign(values)
-    for axis, (partition, d) in enumerate(zip(partitions, n_features, strict=True)):
-        if partition:
-            own, sure = partition.assign_with_strength(values[axis, :d].T)
-            assert labels[axis].tolist() == own.tolist()
-            assert strengths[axis].tolist() == sure.tolist()
 
 
 def test_a_tier_begins_at_its_cut() -> None:

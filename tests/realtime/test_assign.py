@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from segpipe.api.request_models import CustomerIn
@@ -27,7 +28,7 @@ from segpipe.datasets.synthetic import generate_order_lines
 from segpipe.engines.duckdb import open_engine
 from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.features import compute_features
-from segpipe.model.assign import Tally
+from segpipe.model.assign import Tally, as_published
 from segpipe.model.document import Model, read_model
 from segpipe.parity import documents, draw_customers
 from segpipe.pipeline.memberships import assign_population
@@ -112,7 +113,7 @@ def test_replayed_customers_get_what_the_batch_gave_them(name: str, tmp_path: Pa
         for axis in model.axes:
             states[axis.name].add(answer.segment_memberships[axis.name])
             assert answer.segment_memberships[axis.name] == wanted[axis.name]
-            strength = round(wanted[strength_column(axis.name)], 4)
+            strength = float(as_published(np.array(wanted[strength_column(axis.name)])))
             assert answer.membership_strengths[axis.name] == strength
         assert answer.metrics == {metric: wanted[metric] for metric in METRICS}
     assert {axis.name for axis in AXES} <= set(states)
