@@ -6,9 +6,10 @@ The stages read these records. An axis from a user's file is the same record.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Transform = Literal["identity", "log", "signed_log"]
+TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 
 @dataclass(frozen=True)

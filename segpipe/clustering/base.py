@@ -59,8 +59,8 @@ class Partition(Protocol):
     def distance(self, point: Floats, segment: int) -> float:
         """Euclidean distance of the point (d,) to the segment's position."""
 
-    def refit(self, points: Floats) -> Self:
-        """The same segments where points (n, d), each of the same weight, have them."""
+    def refit(self, points: Floats, weights: Floats | None = None) -> Self:
+        """The same segments where points (n, d) have them; without weights each counts alike."""
 
     def document(self) -> dict[str, Any]:
         """Plain values with `kind`, from which the registry makes the same partition."""

@@ -78,9 +78,9 @@ class CentroidPartition:
         """Euclidean distance of the point (d,) to the segment's centroid."""
         return float(np.sqrt(squared_distances(point[None], self.positions[[segment]])[0, 0]))
 
-    def refit(self, points: Floats) -> CentroidPartition:
-        """Centroids moved by Lloyd's steps to where points (n, d), each alike, have them."""
-        return CentroidPartition.of(move_centroids(points, self.positions, _TOLERANCE))
+    def refit(self, points: Floats, weights: Floats | None = None) -> CentroidPartition:
+        """Centroids moved by Lloyd's steps to where points (n, d) have them."""
+        return CentroidPartition.of(move_centroids(points, self.positions, _TOLERANCE, weights))
 
     def document(self) -> dict[str, Any]:
         """Plain values."""

@@ -81,9 +81,9 @@ class CutPartition:
         """Distance of the point (1,) to the tier's centre."""
         return abs(float(point[0]) - self.centres[segment])
 
-    def refit(self, points: Floats) -> CutPartition:
-        """Natural breaks where points (n, 1), each alike, have them."""
-        moved = CentroidPartition.of(self.positions).refit(points)
+    def refit(self, points: Floats, weights: Floats | None = None) -> CutPartition:
+        """Natural breaks where points (n, 1) have them."""
+        moved = CentroidPartition.of(self.positions).refit(points, weights)
         return CutPartition.between(sorted(float(centre) for (centre,) in moved.centroids))
 
     def document(self) -> dict[str, Any]:

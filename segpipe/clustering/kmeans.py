@@ -72,17 +72,23 @@ def fit_each(
     return fitted
 
 
-def move_centroids(points: Floats, centroids: Floats, tolerance: float) -> Floats:
-    """Centroids (k, d) moved by Lloyd's steps to where points (n, d), each alike, have them.
+def move_centroids(
+    points: Floats, centroids: Floats, tolerance: float, weights: Floats | None = None
+) -> Floats:
+    """Centroids (k, d) moved by Lloyd's steps to where points (n, d) have them.
 
-    Until a step is shorter than `tolerance`, relative to the features' variance.
+    Until a step is shorter than `tolerance`, relative to the features' variance. Without weights
+    (n,) each point counts alike.
     """
     n_points, d = points.shape
     centre = points.mean(axis=0)
     columns = np.ones((d + 2, n_points))
     np.subtract(points.T, centre[:, None], out=columns[:d])
     np.einsum("ij,ij->j", columns[:d], columns[:d], out=columns[-1])
-    cloud = _Cloud(columns, columns[:-1])  # a weight of one each
+    weighted = columns[:-1]  # a weight of one each
+    if weights is not None:
+        weighted = np.vstack([columns[:d] * weights, weights])
+    cloud = _Cloud(columns, weighted)
     shortest = tolerance * float(cloud.squares.mean()) / d
     moved: Floats = _lloyd(cloud, (centroids - centre)[None], shortest)[0] + centre
     return moved

@@ -12,6 +12,7 @@ NOT_SEPARATE = "no longer separate"
 BETTER = "better groups"
 NEW_GROUPS = "new groups"
 ASKED = "asked for"
+DIFFER = "customers differ"
 METHOD = "other method"
 EARLIER_VERSION = "earlier version"
 SHARES = "shares moved"
@@ -25,6 +26,7 @@ MEANINGS = {  # cause → what happened, a sentence without its capital and full
     BETTER: "other groups were clearly better in two runs in a row",
     NEW_GROUPS: "customers fell into separate groups in two runs in a row",
     ASKED: "--rediscover asked for it",
+    DIFFER: "customers differ in it now, beyond chance",
     METHOD: "the settings or the axis ask for another way to divide customers",
     EARLIER_VERSION: "the segments were made by an earlier version of segpipe",
     SHARES: "a segment's share moved by more than the gate allows",

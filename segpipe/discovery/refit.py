@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.axes import Eligibility, Feature
+from segpipe.axes.record import TRANSFORMS, Transform
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Partition
 from segpipe.clustering.distances import longest_shift
@@ -22,7 +23,9 @@ from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import AgreementInfo
 from segpipe.core.settings import ClusterSettings
 from segpipe.engines.base import CustomerTable
+from segpipe.model.derived import derive, inputs_of
 from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales, scale_matrix
+from segpipe.model.priors import Priors
 
 
 @dataclass(frozen=True)
@@ -33,35 +36,40 @@ class Population:
     sample_size: int
     n_customers: int
 
-    def eligible(self, measures: Sequence[str], rules: Sequence[Eligibility]) -> dict[str, Floats]:
-        """The measures of the eligible customers, in the order of their ids."""
-        names = list(dict.fromkeys([*measures, *(rule.measure for rule in rules)]))
+    def eligible(
+        self, measures: Sequence[str], rules: Sequence[Eligibility], priors: Priors | None = None
+    ) -> dict[str, Floats]:
+        """The measures of the eligible customers, raw and derived, in the order of their ids."""
+        asked = [rule.measure for rule in rules]
+        asked += [condition.measure for rule in rules for condition in rule.only]
+        names = list(inputs_of([*measures, *asked]))
         table = self.customers.read_columns(names)
         columns = {name: table[name].to_numpy().astype(np.float64, copy=False) for name in names}
         eligible = eligible_rows(columns, rules)
-        return {name: columns[name][eligible] for name in measures}
+        own = {name: values[eligible] for name, values in columns.items()}
+        return derive(own, measures, priors)
 
 
 def refit(
     population: Population,
     rules: Sequence[Eligibility],
-    features: Sequence[Feature],
     scales: Sequence[FeatureScale],
     partition: Partition,
     settings: ClusterSettings,
     seed: int,
+    priors: Priors | None = None,
 ) -> tuple[Partition, AgreementInfo]:
     """The partition where the population has it; and what that changes.
 
     Agreement is between the sample's partition and this one, or with `audit = "full"` a fit of
     everybody from scratch.
     """
-    columns = population.eligible([feature.measure for feature in features], rules)
+    columns = population.eligible([scale.measure for scale in scales], rules, priors)
     points = scale_matrix(columns, scales)
     refitted = partition.refit(points)
     own = partition.assign(points)
     if settings.audit == "full":
-        theirs = _matched(own, _from_scratch(columns, features, scales, partition, settings, seed))
+        theirs = _matched(own, _from_scratch(columns, scales, partition, settings, seed))
     else:
         theirs = refitted.assign(points)
     share = float(np.mean(own == theirs))
@@ -78,6 +86,11 @@ def refit(
     )
 
 
+def measure_agreement(population: Population, share: float, n_customers: int) -> AgreementInfo:
+    """Agreement of cuts that were moved to where everybody has them."""
+    return AgreementInfo("refit", n_customers, share, share, 0.0, None, is_refined=True)
+
+
 def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) -> int | None:
     """Sample size at which the share would reach `asked`, at most everybody; None: it does.
 
@@ -92,7 +105,6 @@ def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) 
 
 def _from_scratch(
     columns: dict[str, Floats],
-    features: Sequence[Feature],
     scales: Sequence[FeatureScale],
     partition: Partition,
     settings: ClusterSettings,
@@ -102,12 +114,17 @@ def _from_scratch(
 
     The sample's scales serve where everybody's have no feature that varies.
     """
+    features = [Feature(scale.measure, _transform(scale)) for scale in scales]
     ones = np.ones(len(columns[features[0].measure]))
     own_scales, _ = fit_scales(columns, ones, features)
     points = scale_matrix(columns, own_scales or scales)
     clusterer, k = CLUSTERERS[partition.kind], partition.n_segments
     (found,) = clusterer.fit_each(points, ones, (k,), settings.restarts, seed)
     return found.assign(points)
+
+
+def _transform(scale: FeatureScale) -> Transform:
+    return next(name for name in TRANSFORMS if name == scale.transform)
 
 
 def _matched(own: Labels, theirs: Labels) -> Labels:

@@ -69,6 +69,7 @@ class AxisModel:
     priors: Priors | None = None  # on which its derived measures lean; None: it has none
     made_on: date | None = None  # observation date on which its segments were made
     made_shares: tuple[float, ...] = ()  # of the eligible in each segment on that date
+    definition: str = ""  # digest of the axis's record and method; empty: of an earlier version
     pending: str | None = None  # cause of a replacement that the next run must find again
 
     def vocabulary(self) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 Takes standardised, clipped points and weights; gives a valley for each K, 1 where no density drops
 between two segments. K-means learns on one half of the customers and the density is that of the
-other half, so that a gap left by chance is not found again. Decision 0016
-says why a run does not use it yet.
+other half, so that a gap left by chance is not found again. See docs/decisions/0016-valley.md.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from line_density import Line
+from segpipe.clustering.line_density import Line
 
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Clusterer, Partition

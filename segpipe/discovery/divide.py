@@ -1,0 +1,217 @@
+"""The ways to divide the customers of one axis: k-means segments, groups, tiers or rules.
+
+Each takes what the trial of the axis found and gives an AxisModel without ids: the division, the
+names of its segments and what they say of a customer's own figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segpipe.axes import Axis, Condition, Eligibility, Feature, Rule, Tier
+from segpipe.core.arrays import Floats
+from segpipe.core.report import AgreementInfo
+from segpipe.core.settings import ClusterSettings
+from segpipe.core.verdicts import GROUPS, RULES, TIERS
+from segpipe.discovery.groups import Groups, Named
+from segpipe.discovery.learnt import learn_rules, learnt_measures
+from segpipe.discovery.refit import Population, measure_agreement, refit
+from segpipe.discovery.tiers import Tiers, Values, make_tiers
+from segpipe.discovery.trial import Trial
+from segpipe.clustering.base import Partition
+from segpipe.model.derived import own_figure
+from segpipe.model.preprocessing import FeatureScale, weighted_quantile
+from segpipe.model.priors import Priors
+from segpipe.model.rules import RuleList, SegmentRule
+
+_SLACK = 0.05  # of rank, by which a customer's own figure may lie beyond a tier's cut
+
+
+@dataclass(frozen=True)
+class AxisCustomers:
+    """Who is eligible for an axis, of the sample and of everybody."""
+
+    rules: tuple[Eligibility, ...]
+    trial: Trial
+    priors: Priors
+    population: Population | None
+
+    def everybody(self, measures: Sequence[str]) -> tuple[Mapping[str, Floats], Floats]:
+        """Measures and weights of all eligible customers, of the sample's where it is all."""
+        if self.population is None:
+            return {name: self.trial.columns[name] for name in measures}, self.trial.weights
+        columns = self.population.eligible(measures, self.rules, self.priors)
+        return columns, np.ones(len(next(iter(columns.values()))))
+
+
+@dataclass(frozen=True)
+class Division:
+    """How an axis divides its customers, before its segments have ids."""
+
+    verdict: str
+    names: tuple[Named, ...]  # of the segments
+    silhouette: float | None
+    reason: str | None
+    rules: RuleList | None = None
+    partition: Partition | None = None
+    scales: tuple[FeatureScale, ...] = ()
+    agreement: AgreementInfo | None = None
+    valley: float | None = None
+
+
+def divide_by_groups(
+    groups: Groups, customers: AxisCustomers, settings: ClusterSettings, seed: int
+) -> Division:
+    """Groups by the nearest centroid, refitted on everybody."""
+    partition, agreement = groups.partition, None
+    if customers.population:
+        refitted, agreement = refit(
+            customers.population,
+            customers.rules,
+            groups.scales,
+            groups.partition,
+            settings,
+            seed,
+            customers.priors,
+        )
+        partition = refitted if settings.refine else partition
+    return Division(
+        GROUPS,
+        groups.names,
+        groups.silhouette,
+        f"{partition.n_segments} groups, with a gap between them (valley {groups.valley:.2f})",
+        partition=partition,
+        scales=groups.scales,
+        agreement=agreement,
+        valley=groups.valley,
+    )
+
+
+def divide_by_tiers(
+    axis: Axis,
+    main: Feature,
+    tiers: Sequence[Tier],
+    rules: Sequence[Rule],
+    customers: AxisCustomers,
+    settings: ClusterSettings,
+    seed: int,
+) -> Division | str:
+    """Tiers of the main measure, after the axis's own rules; else why there are none."""
+    before = tuple(rule for rule in rules if rule.within is None)
+    needed = [main.measure, *_measures_of(before)]
+    sample, weights = customers.trial.columns, customers.trial.weights
+    columns, of_everybody = customers.everybody(needed)
+    known = ~np.isnan(sample[main.measure])
+    if not known.any():
+        return f"nobody has a figure of {main.measure}"
+    fill = weighted_quantile(sample[main.measure][known], weights[known], 0.5)
+    rest = _left_by(before, sample, len(weights))
+    rest_of_all = _left_by(before, columns, len(of_everybody))
+    if not rest.any() or not rest_of_all.any():
+        return "everybody meets the rules that come before the tiers"
+    everybody = Values.filled(columns[main.measure][rest_of_all], of_everybody[rest_of_all], fill)
+    found = make_tiers(
+        main,
+        tiers,
+        Values.filled(sample[main.measure][rest], weights[rest], fill),
+        everybody,
+        fill,
+        settings.restarts,
+        seed,
+        by_quantiles=axis.cuts == "quantiles",
+    )
+    if found is None:
+        return "no feature varies"
+    return _tier_division(found, rules, everybody, customers)
+
+
+def divide_by_rules(
+    rules: Sequence[Rule], customers: AxisCustomers
+) -> Division:
+    """Kinds of customers, each by a rule."""
+    needed = learnt_measures(tuple(rules))
+    columns, weights = customers.everybody(needed) if needed else ({}, np.ones(0))
+    learnt = learn_rules(tuple(rules), columns, weights)
+    return Division(
+        RULES,
+        tuple(Named(rule.name, rule.meaning, rule.claim) for rule in learnt),
+        None,
+        None,
+        rules=RuleList(tuple(_segment_rule(rule, i) for i, rule in enumerate(learnt))),
+    )
+
+
+def _tier_division(
+    found: Tiers, rules: Sequence[Rule], everybody: Values, customers: AxisCustomers
+) -> Division:
+    """Rules of the axis first, then the tiers from the top down."""
+    present = {tier.name for tier in found.tiers}
+    own_rules = [rule for rule in rules if rule.within is None or rule.within in present]
+    first = [rule for rule in own_rules if rule.within is None]
+    names = [Named(rule.name, rule.meaning, rule.claim) for rule in first]
+    places: dict[str, int] = {}
+    for place, tier in enumerate(found.tiers):
+        places[tier.name] = len(names)
+        names.append(Named(tier.name, tier.meaning, _claim(found, place, everybody)))
+        for rule in own_rules:
+            if rule.within == tier.name:
+                names.append(Named(rule.name, rule.meaning, rule.claim))
+    numbered = {named.name: index for index, named in enumerate(names)}
+    listed = [_segment_rule(rule, numbered[rule.name]) for rule in first]
+    measure, cuts = found.ladder.measure, found.ladder.cuts
+    for place, tier in reversed(list(enumerate(found.tiers))):
+        at_least = (Condition(measure, "at_least", cuts[place - 1]),) if place else ()
+        for rule in own_rules:
+            if rule.within == tier.name:
+                parts = tuple((*at_least, *part) for part in rule.any_of)
+                listed.append(
+                    SegmentRule(numbered[rule.name], parts, rule.chance, rule.is_complement)
+                )
+        conditions = (*at_least, *tier.also) if place else ()
+        listed.append(
+            SegmentRule(places[tier.name], (conditions,) if conditions else (), tier=place)
+        )
+    agreement = None
+    if customers.population and found.agreement is not None:
+        agreement = measure_agreement(customers.population, found.agreement, len(everybody.values))
+    reason = None if found.tiers else "nobody differs"
+    return Division(
+        TIERS,
+        tuple(names),
+        found.silhouette,
+        reason,
+        rules=RuleList(tuple(listed), found.ladder),
+        agreement=agreement,
+    )
+
+
+def _claim(found: Tiers, place: int, everybody: Values) -> tuple[Condition, ...]:
+    """What a tier says of a customer's own figure: within its cuts, or as good as."""
+    own, cuts = own_figure(found.ladder.measure), found.ladder.cuts
+    claim: list[Condition] = []
+    if place and (rank := everybody.rank(cuts[place - 1]) - _SLACK) > 0:
+        bound = min(everybody.quantile(rank), cuts[place - 1])
+        claim.append(Condition(own, "at_least", bound))
+    if place < len(cuts) and (rank := everybody.rank(cuts[place]) + _SLACK) < 1:
+        bound = max(everybody.quantile(rank), cuts[place])
+        claim.append(Condition(own, "at_most", bound))
+    return (*claim, *found.tiers[place].also)
+
+
+def _segment_rule(rule: Rule, segment: int) -> SegmentRule:
+    return SegmentRule(segment, rule.any_of, rule.chance, rule.is_complement)
+
+
+def _left_by(rules: Sequence[Rule], columns: Mapping[str, Floats], n_rows: int) -> Floats:
+    """Customers for whom none of the rules holds, shape (n_rows,)."""
+    if not rules:
+        return np.ones(n_rows, np.bool_)
+    asked = RuleList(tuple(_segment_rule(rule, 0) for rule in rules))
+    return asked.firing({name: columns[name] for name in asked.measures()}) < 0
+
+
+def _measures_of(rules: Sequence[Rule]) -> tuple[str, ...]:
+    return RuleList(tuple(_segment_rule(rule, 0) for rule in rules)).measures()

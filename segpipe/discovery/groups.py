@@ -1,0 +1,258 @@
+"""Groups: whether k-means segments are separate, and whether the axis's own names hold for them.
+
+Takes the trial of an axis; gives groups with names that four in five of their customers meet, or
+why there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segpipe.axes import Axis, Condition, Feature, Rule, Tier
+from segpipe.clustering.assignment_problem import max_score_assignment
+from segpipe.clustering.base import Partition
+from segpipe.clustering.centroids import KMeans
+from segpipe.clustering.silhouette import silhouette_scores
+from segpipe.clustering.valley import is_separate
+from segpipe.core.arrays import Flags, Floats, Labels
+from segpipe.core.report import CandidateInfo
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.learnt import learn_bound
+from segpipe.discovery.priors import rounded
+from segpipe.discovery.tiers import name_by_rank
+from segpipe.discovery.trial import Trial
+from segpipe.model.derived import own_figure
+from segpipe.model.preprocessing import FeatureScale, weighted_quantile
+from segpipe.model.rules import meets
+
+MUST_HOLD = 0.8  # share of a segment's customers who meet its name when it is given
+MIN_CUSTOMERS = 200
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name with what it says of a customer's own figures."""
+
+    name: str
+    meaning: str
+    holds: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Separate groups, in the order of the partition."""
+
+    partition: Partition
+    scales: tuple[FeatureScale, ...]
+    silhouette: float
+    valley: float
+    names: tuple[Named, ...]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    partition: Partition
+    scales: tuple[FeatureScale, ...]
+    points: Floats
+    silhouette: float
+    valley: float
+
+
+def find_groups(
+    axis: Axis,
+    trial: Trial,
+    main: Feature | None,
+    tiers: Sequence[Tier],
+    rules: Sequence[Rule],
+    settings: ClusterSettings,
+    seed: int,
+) -> Groups | str:
+    """Groups of a trial with valleys; else why there are none, a clause."""
+    if trial.chosen is None or trial.valleys is None:
+        return "no feature varies"
+    if len(trial.weights) < MIN_CUSTOMERS:
+        return f"{len(trial.weights)} customers, {MIN_CUSTOMERS} are needed to see groups"
+    fit = _separate_fit(trial, settings, seed)
+    if isinstance(fit, str):
+        return fit
+    labels = fit.partition.assign(fit.points)
+    if tiers and main:
+        names = name_by_order(
+            tiers, main, labels, fit.partition.n_segments, trial.columns, trial.weights
+        )
+    else:
+        names = name_by_kind(rules, labels, fit.partition.n_segments, trial.columns, trial.weights)
+    if names is None:
+        k = fit.partition.n_segments
+        return f"{k} separate groups, but no name of the axis holds for one of them"
+    return Groups(fit.partition, fit.scales, fit.silhouette, fit.valley, tuple(names))
+
+
+def name_by_order(
+    tiers: Sequence[Tier],
+    main: Feature,
+    labels: Labels,
+    k: int,
+    columns: Mapping[str, Floats],
+    weights: Floats,
+) -> list[Named] | None:
+    """The ladder's names for groups by their median of the main measure; None where one has none.
+
+    A group's bounds are where it is told from its neighbours with the fewest mistakes.
+    """
+    values = columns[main.measure]
+    known = ~np.isnan(values)
+    if k > len(tiers) or any(not (known & (labels == group)).any() for group in range(k)):
+        return None
+    medians = [
+        weighted_quantile(values[mine], weights[mine], 0.5)
+        for mine in (known & (labels == group) for group in range(k))
+    ]
+    order = sorted(range(k), key=lambda group: (medians[group], group))
+    if len(set(medians)) < k:
+        return None
+    cuts = [
+        _best_cut(values, weights, known & (labels == low), known & (labels == high))
+        for low, high in zip(order, order[1:], strict=False)
+    ]
+    total = weights[known].sum()
+    ranks = [
+        float(
+            weights[known & (values < medians[group])].sum()
+            + weights[known & (values == medians[group])].sum() / 2
+        )
+        / total
+        for group in order
+    ]
+    names: list[Named | None] = [None] * k
+    own = own_figure(main.measure)
+    for place, (group, tier) in enumerate(zip(order, name_by_rank(tiers, ranks), strict=True)):
+        bounds = _bounds(cuts, place, tier, values[known], weights[known])
+        of_main = [Condition(main.measure, side, bound) for side, bound in bounds]
+        holds = tuple(Condition(own, side, bound) for side, bound in bounds) + tier.also
+        mine = labels == group
+        for conditions in ((*of_main, *tier.also), holds):
+            if share_meeting(conditions, columns, weights, mine) < MUST_HOLD:
+                return None
+        names[group] = Named(tier.name, tier.meaning, holds)
+    return [named for named in names if named]
+
+
+def name_by_kind(
+    rules: Sequence[Rule],
+    labels: Labels,
+    k: int,
+    columns: Mapping[str, Floats],
+    weights: Floats,
+) -> list[Named] | None:
+    """For each group the kind whose claim most of its customers meet; None where one has none."""
+    kinds = [rule for rule in rules if rule.claim]
+    if k > len(kinds):
+        return None
+    shares = np.array(
+        [
+            [share_meeting(rule.claim, columns, weights, labels == group) for rule in kinds]
+            for group in range(k)
+        ]
+    )
+    score = np.where(shares >= MUST_HOLD, shares, 0.0)
+    matched = {g: r for g, r in max_score_assignment(score) if score[g, r] > 0}
+    if len(matched) < k:
+        return None
+    chosen = [kinds[matched[group]] for group in range(k)]
+    return [Named(rule.name, rule.meaning, rule.claim) for rule in chosen]
+
+
+def share_meeting(
+    conditions: Sequence[Condition], columns: Mapping[str, Floats], weights: Floats, mine: Flags
+) -> float:
+    """Share of these customers, by weight, who meet every condition; 1 of nobody."""
+    total = weights[mine].sum()
+    if not total:
+        return 1.0
+    own = {condition.measure: columns[condition.measure][mine] for condition in conditions}
+    met = meets(conditions, own, int(mine.sum()))
+    return float(weights[mine][met].sum() / total)
+
+
+def _separate_fit(trial: Trial, settings: ClusterSettings, seed: int) -> _Fit | str:
+    """The separate partition with the highest silhouette: on all features, else on the first."""
+    assert trial.valleys  # noqa: S101 - asked by the caller
+    valleys = trial.valleys
+    least = min(valleys.least)
+    if not is_separate(least):
+        return f"no gap between segments (valley {least:.2f})"
+    found = [
+        _Fit(fit[0], trial.scales, trial.points, fit[1].silhouette, valley)
+        for k, valley in zip(valleys.ks, valleys.all_features, strict=True)
+        if is_separate(valley) and (fit := trial.fit_of(k)) and _is_fine(fit[1], settings)
+    ]
+    if not found:
+        found = _fits_of_main(trial, settings, seed)
+    if not found:
+        return f"a gap between segments (valley {least:.2f}), but they are too small or too loose"
+    return max(found, key=lambda fit: (round(fit.silhouette, 4), -fit.partition.n_segments))
+
+
+def _is_fine(candidate: CandidateInfo, settings: ClusterSettings) -> bool:
+    is_large = candidate.smallest_share >= settings.min_segment_share
+    return is_large and candidate.silhouette > settings.min_silhouette
+
+
+def _fits_of_main(trial: Trial, settings: ClusterSettings, seed: int) -> list[_Fit]:
+    """Separate partitions by the first feature alone."""
+    assert trial.valleys  # noqa: S101 - asked by the caller
+    pairs = zip(trial.valleys.ks, trial.valleys.main_measure, strict=True)
+    separate = {k: valley for k, valley in pairs if is_separate(valley)}
+    if not separate:
+        return []
+    points, weights = np.ascontiguousarray(trial.points[:, :1]), trial.weights
+    fits = KMeans().fit_each(points, weights, [*separate], settings.restarts, seed)
+    labels = [fit.assign(points) for fit in fits]
+    silhouettes = silhouette_scores(points, weights, labels)
+    found = []
+    for fit, own, silhouette, (k, valley) in zip(
+        fits, labels, silhouettes, separate.items(), strict=True
+    ):
+        smallest = np.bincount(own, weights, k).min() / weights.sum()
+        if smallest >= settings.min_segment_share and silhouette > settings.min_silhouette:
+            found.append(_Fit(fit, trial.scales[:1], points, silhouette, valley))
+    return found
+
+
+def _best_cut(values: Floats, weights: Floats, low: Flags, high: Flags) -> float:
+    """The figure that tells two groups apart with the least weight on the wrong side."""
+    both = low | high
+    order = np.argsort(values[both], kind="stable")
+    sorted_values = values[both][order]
+    is_high = high[both][order]
+    own = weights[both][order]
+    wrong_below = np.concatenate([[0.0], np.where(is_high, own, 0.0).cumsum()])
+    of_low = np.where(is_high, 0.0, own)
+    wrong_above = of_low.sum() - np.concatenate([[0.0], of_low.cumsum()])
+    wrong = wrong_below + wrong_above
+    starts = np.flatnonzero(np.diff(sorted_values) > 0) + 1  # a cut lies between two values
+    if not len(starts):
+        return rounded(float(sorted_values[0]))
+    best = int(starts[wrong[starts].argmin()])
+    return rounded(float(sorted_values[best - 1] + sorted_values[best]) / 2)
+
+
+def _bounds(
+    cuts: Sequence[float], place: int, tier: Tier, values: Floats, weights: Floats
+) -> list[tuple[str, float]]:
+    """Where a group begins and ends on the main measure, and what its name asks in addition."""
+    bounds: list[tuple[str, float]] = []
+    lower = [cuts[place - 1]] if place else []
+    lower += [tier.at_least] if tier.at_least is not None else []
+    lower += [learn_bound(tier.own_cut, values, weights)] if tier.own_cut else []
+    upper = [cuts[place]] if place < len(cuts) else []
+    upper += [tier.below] if tier.below is not None else []
+    if lower:
+        bounds.append(("at_least", max(lower)))
+    if upper:
+        bounds.append(("below", min(upper)))
+    return bounds
