@@ -142,8 +142,7 @@ def _reproducibilities(
 ) -> list[float]:
     """Adjusted Rand index, for each k, of all points by two models, each fitted on one half."""
     fits = [
-        clusterer.fit_each(points[half], weights[half], ks, _HALF_RESTARTS, seed)
-        for half in halves
+        clusterer.fit_each(points[half], weights[half], ks, _HALF_RESTARTS, seed) for half in halves
     ]
     return [
         adjusted_rand(*(partition.assign(points) for partition in pair))
@@ -151,9 +150,7 @@ def _reproducibilities(
     ]
 
 
-def _best(
-    candidates: tuple[CandidateInfo, ...], min_segments: int
-) -> tuple[int | None, str]:
+def _best(candidates: tuple[CandidateInfo, ...], min_segments: int) -> tuple[int | None, str]:
     """Index of the best candidate, None where all are rejected; and why, as a sentence."""
     holding = [i for i, candidate in enumerate(candidates) if candidate.passed_over is None]
     fine = [i for i in holding if candidates[i].n_clusters >= min_segments]

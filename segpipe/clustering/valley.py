@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from segpipe.clustering.line_density import Line
 
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Clusterer, Partition
 from segpipe.clustering.centroids import KMeans
 from segpipe.clustering.distances import squared_distances
+from segpipe.clustering.line_density import Line
 from segpipe.core.arrays import Flags, Floats, Indices, Labels
 
 KS = (2, 3, 4, 5)

@@ -187,9 +187,7 @@ def _gain(points: Floats, weights: Floats, new: Labels, old: Labels) -> float:
     return after - before
 
 
-def _n_halves_better(
-    points: Floats, weights: Floats, new: Labels, old: Labels, seed: int
-) -> int:
+def _n_halves_better(points: Floats, weights: Floats, new: Labels, old: Labels, seed: int) -> int:
     """Of ten random halves, those in which the challenger's silhouette is clearly higher."""
     n_better = 0
     for split in range(_N_HALVES):
@@ -203,9 +201,7 @@ def _n_halves_better(
 def _drift(current: CurrentAxis) -> Verdict:
     """Cuts are renewed where too many customers have come to other tiers since they were made."""
     model = current.model
-    uses_scores = model.rules is not None and any(
-        name in SCORES for name in model.rules.measures()
-    )
+    uses_scores = model.rules is not None and any(name in SCORES for name in model.rules.measures())
     if not (model.verdict == TIERS or uses_scores) or not model.made_shares:
         return KEEP
     then = np.maximum(np.array(model.made_shares), _DRIFT_FLOOR)

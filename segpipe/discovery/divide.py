@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.axes import Axis, Condition, Eligibility, Feature, Rule, Tier
-from segpipe.core.arrays import Floats
+from segpipe.axes.own_figures import own_figure
+from segpipe.clustering.base import Partition
+from segpipe.core.arrays import Flags, Floats
 from segpipe.core.report import AgreementInfo
 from segpipe.core.settings import ClusterSettings
 from segpipe.core.verdicts import GROUPS, RULES, TIERS
@@ -21,8 +23,6 @@ from segpipe.discovery.learnt import learn_rules, learnt_measures
 from segpipe.discovery.refit import Population, measure_agreement, refit
 from segpipe.discovery.tiers import Tiers, Values, make_tiers
 from segpipe.discovery.trial import Trial
-from segpipe.clustering.base import Partition
-from segpipe.model.derived import own_figure
 from segpipe.model.preprocessing import FeatureScale, weighted_quantile
 from segpipe.model.priors import Priors
 from segpipe.model.rules import RuleList, SegmentRule
@@ -128,9 +128,7 @@ def divide_by_tiers(
     return _tier_division(found, rules, everybody, customers)
 
 
-def divide_by_rules(
-    rules: Sequence[Rule], customers: AxisCustomers
-) -> Division:
+def divide_by_rules(rules: Sequence[Rule], customers: AxisCustomers) -> Division:
     """Kinds of customers, each by a rule."""
     needed = learnt_measures(tuple(rules))
     columns, weights = customers.everybody(needed) if needed else ({}, np.ones(0))
@@ -176,7 +174,7 @@ def _tier_division(
         )
     agreement = None
     if customers.population and found.agreement is not None:
-        agreement = measure_agreement(customers.population, found.agreement, len(everybody.values))
+        agreement = measure_agreement(found.agreement, len(everybody.values))
     reason = None if found.tiers else "nobody differs"
     return Division(
         TIERS,
@@ -205,7 +203,7 @@ def _segment_rule(rule: Rule, segment: int) -> SegmentRule:
     return SegmentRule(segment, rule.any_of, rule.chance, rule.is_complement)
 
 
-def _left_by(rules: Sequence[Rule], columns: Mapping[str, Floats], n_rows: int) -> Floats:
+def _left_by(rules: Sequence[Rule], columns: Mapping[str, Floats], n_rows: int) -> Flags:
     """Customers for whom none of the rules holds, shape (n_rows,)."""
     if not rules:
         return np.ones(n_rows, np.bool_)

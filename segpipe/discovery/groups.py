@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from segpipe.axes import Axis, Condition, Feature, Rule, Tier
+from segpipe.axes.own_figures import own_figure
+from segpipe.axes.record import Side
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import KMeans
@@ -24,7 +27,6 @@ from segpipe.discovery.learnt import learn_bound
 from segpipe.discovery.priors import rounded
 from segpipe.discovery.tiers import name_by_rank
 from segpipe.discovery.trial import Trial
-from segpipe.model.derived import own_figure
 from segpipe.model.preprocessing import FeatureScale, weighted_quantile
 from segpipe.model.rules import meets
 
@@ -116,7 +118,7 @@ def name_by_order(
         return None
     cuts = [
         _best_cut(values, weights, known & (labels == low), known & (labels == high))
-        for low, high in zip(order, order[1:], strict=False)
+        for low, high in pairwise(order)
     ]
     total = weights[known].sum()
     ranks = [
@@ -243,9 +245,9 @@ def _best_cut(values: Floats, weights: Floats, low: Flags, high: Flags) -> float
 
 def _bounds(
     cuts: Sequence[float], place: int, tier: Tier, values: Floats, weights: Floats
-) -> list[tuple[str, float]]:
+) -> list[tuple[Side, float]]:
     """Where a group begins and ends on the main measure, and what its name asks in addition."""
-    bounds: list[tuple[str, float]] = []
+    bounds: list[tuple[Side, float]] = []
     lower = [cuts[place - 1]] if place else []
     lower += [tier.at_least] if tier.at_least is not None else []
     lower += [learn_bound(tier.own_cut, values, weights)] if tier.own_cut else []

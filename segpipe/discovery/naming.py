@@ -236,7 +236,7 @@ def _words(measures: Sequence[str]) -> list[str]:
 
 
 def _bare(measure: str) -> str:
-    word = measure.removeprefix("n_")
+    word = measure.removeprefix("expected_").removeprefix("n_")
     for ending in ("_order_share", "_line_share", "_amount_share", "_share", "_days"):
         word = word.removesuffix(ending)
     return word

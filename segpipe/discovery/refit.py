@@ -86,7 +86,7 @@ def refit(
     )
 
 
-def measure_agreement(population: Population, share: float, n_customers: int) -> AgreementInfo:
+def measure_agreement(share: float, n_customers: int) -> AgreementInfo:
     """Agreement of cuts that were moved to where everybody has them."""
     return AgreementInfo("refit", n_customers, share, share, 0.0, None, is_refined=True)
 

@@ -37,6 +37,9 @@ class PriorRun:
         return max(known, max(given, default=0) + 1)
 
 
+FIRST_RUN = PriorRun()
+
+
 def permanent_ids(
     names: Sequence[str], before: PriorRun, heirs: Mapping[int, Segment] | None = None
 ) -> list[int]:
@@ -97,17 +100,13 @@ def refreshed(
     """The same segments with today's figures."""
     names = [Named(segment.name, segment.meaning, segment.holds) for segment in segments]
     fresh = make_segments(names, [segment.segment_id for segment in segments], evidence, shown)
-    return tuple(
-        replace(new, claims=old.claims) for old, new in zip(segments, fresh, strict=True)
-    )
+    return tuple(replace(new, claims=old.claims) for old, new in zip(segments, fresh, strict=True))
 
 
 def evidence_shares(evidence: SegmentEvidence) -> Floats:
     """Share of each segment's customers among the eligible, by weight; shape (k,)."""
     mine = evidence.labels >= 0
-    sums = np.bincount(
-        evidence.labels[mine], evidence.weights[mine], minlength=evidence.n_segments
-    )
+    sums = np.bincount(evidence.labels[mine], evidence.weights[mine], minlength=evidence.n_segments)
     shares: Floats = sums / evidence.weights.sum()
     return shares
 

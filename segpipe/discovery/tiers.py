@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from segpipe.axes import Feature, Tier
+from segpipe.axes import MEASURES, Feature, Tier
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.cuts import CutPartition, NaturalBreaks
 from segpipe.clustering.silhouette import silhouette_scores
@@ -97,13 +97,13 @@ def make_tiers(
     if by_quantiles or not len(mine.values):
         cuts, names = _quantile_cuts(divided, everybody)
     else:
-        cuts, silhouette, agreement = _breaks(
-            main, len(divided), mine, all_of_them, restarts, seed
-        )
+        cuts, silhouette, agreement = _breaks(main, len(divided), mine, all_of_them, restarts, seed)
         names = name_by_rank(divided, middle_ranks(cuts, everybody))
     if top is not None:
         cuts, names = [*cuts, top], [*names, last]
     cuts, names = _within_bounds(cuts, names, tiers)
+    if MEASURES[main.measure].unit == "count":  # of whole numbers the next one is the same cut
+        cuts = [float(math.ceil(cut)) for cut in cuts]
     ladder = Ladder(main.measure, fill, tuple(map(rounded, cuts)), _ranks(everybody))
     return Tiers(ladder, tuple(names), silhouette, agreement)
 
@@ -147,9 +147,7 @@ def _breaks(
         silhouettes = [1.0 if k == n_distinct else 0.0 for k in ks]
     else:
         silhouettes = silhouette_scores(points, weights, [fit.assign(points) for fit in fits])
-    best = max(
-        range(len(fits)), key=lambda i: (round(silhouettes[i], _SILHOUETTE_DIGITS), -ks[i])
-    )
+    best = max(range(len(fits)), key=lambda i: (round(silhouettes[i], _SILHOUETTE_DIGITS), -ks[i]))
     found = fits[best]
     places = scale.points(everybody.values)
     refitted = _refitted(found, places, everybody.weights)
@@ -200,9 +198,7 @@ class _Scale:
         return rounded(math.copysign(math.expm1(abs(seen)), seen))
 
 
-def _quantile_cuts(
-    tiers: Sequence[Tier], everybody: Values
-) -> tuple[list[float], list[Tier]]:
+def _quantile_cuts(tiers: Sequence[Tier], everybody: Values) -> tuple[list[float], list[Tier]]:
     """Cuts halfway between two values, where the cumulative share is nearest to the table's."""
     values, place = np.unique(everybody.values, return_inverse=True)
     shares = np.bincount(place, everybody.weights).cumsum()[:-1] / everybody.weights.sum()
@@ -255,4 +251,6 @@ def _ranks(everybody: Values) -> tuple[tuple[float, float], ...]:
     lower = cumulative[np.searchsorted(values, figures, side="left")]
     upper = cumulative[np.searchsorted(values, figures, side="right")]
     found = (lower + upper) / (2 * total)
-    return tuple((figure, rounded(float(share))) for figure, share in zip(figures, found, strict=True))
+    return tuple(
+        (figure, rounded(float(share))) for figure, share in zip(figures, found, strict=True)
+    )

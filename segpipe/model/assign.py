@@ -97,7 +97,8 @@ def assign_axis(
     """
     vocabulary = axis.vocabulary()
     columns = derive(columns, measures_of([axis]), axis.priors)
-    codes = np.full(n_rows, vocabulary.index(axis.default_state), dtype=np.int32)
+    default = vocabulary.index(axis.default_state) if axis.has_default else 0
+    codes = np.full(n_rows, default, dtype=np.int32)
     strengths = np.zeros(n_rows)
     failed = failed_rules(columns, axis.eligibility, n_rows)
     for index, rule in enumerate(axis.eligibility):

@@ -76,7 +76,16 @@ class AxisModel:
         """Every name that this axis can give: segments first, then states."""
         names = [segment.name for segment in self.segments]
         states = [rule.state for rule in self.eligibility]
-        return tuple(dict.fromkeys([*names, *states, self.default_state]))
+        if self.has_default:
+            states.append(self.default_state)
+        return tuple(dict.fromkeys([*names, *states]))
+
+    @property
+    def has_default(self) -> bool:
+        """Whether an eligible customer may be in no segment."""
+        if self.rules:
+            return bool(self.rules.rules[-1].any_of)
+        return self.partition is None
 
     def judged(self) -> tuple[str, ...]:
         """Measures, raw and derived, by which the eligible are divided into segments."""

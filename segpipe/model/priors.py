@@ -19,6 +19,7 @@ from segpipe.core.arrays import Floats
 MONTH_DAYS = 30.4375  # mean length of a month
 STRENGTHS = (0.5, 500.0)  # bounds of a share's prior, in occasions, orders or lines
 SHAPES = (0.1, 50.0)  # bounds of a rate's prior
+SCORES = ("recency_score", "frequency_score", "monetary_score", "fm_score", "rfm_score")
 _SIGNIFICANT_Z = 3.0  # below it, differences between customers may be chance
 N_SCORES = 5  # a score is from 1 to this
 _GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
