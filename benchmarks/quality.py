@@ -38,7 +38,7 @@ from segpipe.core.settings import (
     SampleSettings,
     SourceSettings,
 )
-from segpipe.datasets.synthetic import PLANTED_WITH_TICKETS, generate_order_lines
+from segpipe.datasets.synthetic import PLANTED_AXES, generate_order_lines
 from segpipe.discovery.discover import Discovery, discover
 from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import Sample, draw_sample
@@ -187,13 +187,13 @@ def measure_truth(planted: Shop) -> dict[str, Any]:
 
 def measure_unstructured(folder: Path, n_customers: int, n_small: int) -> dict[str, Any]:
     """Verdicts on axes that were planted without classes: all together, and one by one."""
-    every = frozenset(PLANTED_WITH_TICKETS)
+    every = frozenset(PLANTED_AXES)
     with shop(folder, "none", n_customers, unstructured=every, has_tickets=True) as bare:
         found = bare.discover(5000, ClusterSettings())
         all_at_once = {f.model.name: f.model.verdict for f in found if f.model.name in every}
         excess = {f.model.name: _excess(f) for f in found if f.model.name in every}
     one_by_one = {}
-    for axis in PLANTED_WITH_TICKETS:
+    for axis in PLANTED_AXES:
         loose = frozenset({axis})
         with shop(folder, "one", n_small, unstructured=loose, has_tickets=True) as other:
             found = other.discover(5000, ClusterSettings())

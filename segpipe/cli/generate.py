@@ -20,6 +20,12 @@ from segpipe.cli.options import FILE, quiet_option
 @click.option(
     "--unstructured", multiple=True, metavar="AXIS", help="Plant this axis without segments."
 )
+@click.option(
+    "--season",
+    "has_season",
+    is_flag=True,
+    help="More orders before Christmas, and holiday shoppers.",
+)
 @quiet_option
 def generate(
     path: Path,
@@ -30,6 +36,7 @@ def generate(
     truth_path: Path | None,
     unstructured: tuple[str, ...],
     *,
+    has_season: bool,
     quiet: bool,
 ) -> None:
     """Write synthetic order lines with planted segments to PATH.
@@ -51,6 +58,7 @@ def generate(
             truth_path=truth_path,
             unstructured=frozenset(unstructured),
             until=until.date() if until else UNTIL,
+            has_season=has_season,
             progress=progress.advance,
         )
     click.echo(

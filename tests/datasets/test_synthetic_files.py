@@ -16,7 +16,6 @@ import pytest
 from segpipe.core.errors import InputError
 from segpipe.datasets.synthetic import (
     PLANTED_AXES,
-    PLANTED_WITH_TICKETS,
     GenerateInfo,
     generate_order_lines,
     planted_axes,
@@ -52,6 +51,19 @@ def test_order_lines_are_the_same_with_tickets(tmp_path: Path) -> None:
     generate_order_lines(tmp_path / "a.csv", 100)
     generate_order_lines(tmp_path / "b.csv", 100, tickets_path=tmp_path / "tickets.csv")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_a_season_brings_a_peak_before_christmas_and_holiday_shoppers(tmp_path: Path) -> None:
+    in_peak = {}
+    for name, has_season in (("plain", False), ("season", True)):
+        path, truth = tmp_path / f"{name}.parquet", tmp_path / f"{name}_truth.parquet"
+        generate_order_lines(path, 1_000, truth_path=truth, has_season=has_season)
+        month = pa.compute.month(pyarrow.parquet.read_table(path)["Date"]).to_numpy()
+        in_peak[name] = np.isin(month, (11, 12)).mean()
+        cadence = pyarrow.parquet.read_table(truth)["purchase_cadence"].to_pylist()
+        assert ("holiday_shopper" in cadence) == has_season
+    assert abs(in_peak["plain"] - 2 / 12) < 0.03
+    assert in_peak["season"] > 0.3
 
 
 def test_gzip_and_parquet_hold_the_same_rows_as_csv(tmp_path: Path) -> None:
@@ -102,7 +114,7 @@ def test_one_customer_is_enough(tmp_path: Path) -> None:
     assert info.lines >= info.orders >= 1
 
 
-@pytest.mark.parametrize("axis", PLANTED_WITH_TICKETS)
+@pytest.mark.parametrize("axis", PLANTED_AXES)
 def test_an_axis_without_structure_is_left_out_of_the_truth(axis: str, tmp_path: Path) -> None:
     info = generate_order_lines(
         tmp_path / "lines.csv",
@@ -112,7 +124,7 @@ def test_an_axis_without_structure_is_left_out_of_the_truth(axis: str, tmp_path:
         unstructured=frozenset({axis}),
     )
     assert axis not in info.planted
-    assert info.planted == planted_axes(frozenset({axis}), has_tickets=True)
+    assert info.planted == planted_axes(frozenset({axis}))
     names = pyarrow.parquet.read_schema(tmp_path / "truth.parquet").names
     assert tuple(names) == ("customer_id", *info.planted)
 

@@ -1,11 +1,11 @@
 """Synthetic order lines with planted behaviour, so that the truth is known."""
 
 from segpipe.datasets.synthetic.build import UNTIL, GenerateInfo, generate_order_lines
-from segpipe.datasets.synthetic.truth import PLANTED_AXES, PLANTED_WITH_TICKETS, planted_axes
+from segpipe.datasets.synthetic.truth import PLANTED_AXES, SEPARATE_AXES, planted_axes
 
 __all__ = [
     "PLANTED_AXES",
-    "PLANTED_WITH_TICKETS",
+    "SEPARATE_AXES",
     "UNTIL",
     "GenerateInfo",
     "generate_order_lines",

@@ -1,4 +1,4 @@
-"""Synthetic order lines of any size from a seed: traits, then orders, then lines, by block.
+"""Synthetic order lines of any size from a seed: visits, then traits, orders and lines, by block.
 
 Takes file names, a number of customers and a seed; writes the export and, on request, tickets and
 the planted truth; gives a GenerateInfo. Each block has its own seed, so memory is bounded.
@@ -24,11 +24,12 @@ from segpipe.datasets.synthetic.orders import make_orders
 from segpipe.datasets.synthetic.tickets import TicketSpan, make_tickets
 from segpipe.datasets.synthetic.traits import draw_traits
 from segpipe.datasets.synthetic.truth import planted_axes, truth_table, without_structure
+from segpipe.datasets.synthetic.visits import draw_visits
 from segpipe.datasets.synthetic.write import Write, check_path, open_writer
 
 UNTIL = date(2025, 6, 30)
 BLOCK_CUSTOMERS = 20_000
-GUESTS_PER_CUSTOMER = 0.5  # a guest has one line, a customer about 17: 3 % of the lines
+GUESTS_PER_CUSTOMER = 0.22  # a guest has one order, a customer about 6.6: 3 % of the lines
 CHANNELS = ("web", "store", "phone")
 _FIRST_LONG_ID = 100_000_000
 
@@ -55,19 +56,21 @@ def generate_order_lines(
     truth_path: Path | None = None,
     unstructured: frozenset[str] = frozenset(),
     until: date = UNTIL,
+    has_season: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> GenerateInfo:
     """Write order lines in the columns of the preset `product_sales_order`; same seed, same bytes.
 
     Axes in `unstructured` get one continuous distribution instead of classes. The history is the
-    two years up to the end of `until`; the classes are tuned for the default and stay separate
-    where `until` is from May to October. `progress` is called with customers done and in total.
+    two years up to the end of `until`, and the shop's mix of customers is the same at any date.
+    `has_season` adds a peak before Christmas, and customers who order only then. `progress` is
+    called with customers done and in total.
     Raises InputError for an invalid argument and a file that cannot be written.
     """
     loose = without_structure(unstructured)
     paths = [p for p in (path, tickets_path, truth_path) if p is not None]
     _check(paths, n_customers, seed)
-    planted = planted_axes(unstructured, has_tickets=tickets_path is not None)
+    planted = planted_axes(unstructured)
     with ExitStack() as stack:
         write_lines = stack.enter_context(open_writer(path))
         write_tickets = stack.enter_context(open_writer(tickets_path)) if tickets_path else None
@@ -77,7 +80,7 @@ def generate_order_lines(
         for block, own_seed in enumerate(np.random.SeedSequence(seed).spawn(n_blocks)):
             first = block * BLOCK_CUSTOMERS
             n = min(BLOCK_CUSTOMERS, n_customers - first)
-            job = _Block(first, n, own_seed, until, loose, planted)
+            job = _Block(first, n, own_seed, until, loose, has_season, planted)
             info = _write_block(job, info, write_lines, write_tickets, write_truth)
             progress(first + n, n_customers)
     return info
@@ -103,6 +106,7 @@ class _Block:
     seed: np.random.SeedSequence
     until: date
     loose: frozenset[str]
+    has_season: bool
     planted: tuple[str, ...]
 
 
@@ -115,9 +119,13 @@ def _write_block(
 ) -> GenerateInfo:
     rng, ticket_rng = (np.random.default_rng(s) for s in block.seed.spawn(2))
     n_guests = round(block.n * GUESTS_PER_CUSTOMER)
-    traits = draw_traits(rng, block.n, n_guests, block.loose)
-    orders = make_orders(rng, traits, block.until, block.loose)
-    end = ((block.until - date(1970, 1, 1)).days + 1) * 86_400 - 1  # the day's last second
+    end_day = (block.until - date(1970, 1, 1)).days
+    end = (end_day + 1) * 86_400 - 1  # the day's last second
+    visits = draw_visits(
+        rng, (block.n, n_guests), block.until, block.loose, has_season=block.has_season
+    )
+    traits = draw_traits(rng, block.n, visits.n_orders, visits.is_holiday, block.loose)
+    orders = make_orders(rng, traits, visits, end_day, block.loose)
     lines = make_lines(rng, traits, orders, end, block.loose)
     ids = _customer_ids(block.first, block.n)
     write_lines(_line_table(lines, ids, n_guests, so_far.orders))
@@ -128,7 +136,17 @@ def _write_block(
         write_tickets(tickets)
     if write_truth:
         has_tickets = write_tickets is not None
-        write_truth(truth_table(traits, ids, block.planted, has_tickets=has_tickets))
+        write_truth(
+            truth_table(
+                traits,
+                visits,
+                orders.at,
+                end_day,
+                ids,
+                block.planted,
+                has_tickets=has_tickets,
+            )
+        )
     return GenerateInfo(
         customers=so_far.customers,
         orders=so_far.orders + len(orders.at),

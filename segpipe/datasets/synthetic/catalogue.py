@@ -1,7 +1,7 @@
 """The made-up shop: departments in four price tiers, and the products of each.
 
-A product has a department and a number, which determine its list price. Prices rise with the number
-up to N_USUAL, around the department's median; the other products are rare luxuries.
+A product has a department and a number, which determine its list price. Prices rise with the
+number, around the department's median.
 """
 
 from __future__ import annotations
@@ -14,12 +14,7 @@ import pyarrow as pa
 from segpipe.core.arrays import Ints
 
 RANGES = ("Basics", "Home", "Studio", "Atelier")  # one per tier
-TIER_PRICES = (
-    2.5,
-    17.0,
-    115.0,
-    780.0,
-)  # e^1.9 apart, so that order values do not overlap
+TIER_PRICES = (2.5, 17.0, 115.0, 780.0)  # e^1.9 apart
 DEPARTMENTS = (
     "Kitchen", "Garden", "Bath", "Bedroom", "Office", "Lighting", "Textiles", "Tools",
     "Toys", "Sports", "Travel", "Pets", "Beauty", "Crafts", "Music", "Books",
@@ -28,20 +23,16 @@ CLASSES = ("Accessories", "Sets", "Single items")
 NOUNS = ("bowl", "lamp", "case", "brush", "frame", "stand", "cover", "basket")
 N_DEPARTMENTS = len(DEPARTMENTS)
 N_CATEGORIES = len(RANGES) * N_DEPARTMENTS
-N_USUAL = 240
-N_LUXURIES = 20
-N_PRODUCTS = N_USUAL + N_LUXURIES  # of each category
+N_PRODUCTS = 240  # of each category
 PRICE_SLOPE = 0.45  # log price from the middle number to either end
-LUXURY_FACTOR = 9.5  # with such a line, an order of three is above twice the mean of four orders
 
 
 @cache
 def price_cents() -> Ints:
     """List price in cents of every product, shape (N_CATEGORIES * N_PRODUCTS,)."""
     number = np.arange(N_PRODUCTS)
-    middle = N_USUAL / 2
+    middle = N_PRODUCTS / 2
     factor = np.exp((number - middle) / middle * PRICE_SLOPE)
-    factor[N_USUAL:] = LUXURY_FACTOR
     department = 1 + 0.05 * np.cos(np.arange(N_DEPARTMENTS) * 2.4)
     base = np.outer(np.array(TIER_PRICES), department).ravel()
     cents: Ints = np.rint(np.outer(base, factor) * 100).astype(np.int64).ravel()

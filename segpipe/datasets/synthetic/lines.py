@@ -13,17 +13,19 @@ from segpipe.core.arrays import Flags, Ints
 from segpipe.datasets.synthetic import traits as t
 from segpipe.datasets.synthetic.catalogue import (
     N_DEPARTMENTS,
-    N_LUXURIES,
     N_PRODUCTS,
-    N_USUAL,
     price_cents,
 )
 from segpipe.datasets.synthetic.orders import Orders
 from segpipe.datasets.synthetic.traits import Draft, Traits
 
-_WINDOW = 41  # range of numbers, and so of prices, of a customer's products in a category
-_WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 41 offsets differ
+_WINDOW = 59  # range of numbers, and so of prices, of a customer's products in a category
+_WINDOW_STEP = 7  # has no divisor in common with _WINDOW, so the first 59 offsets differ
 _TASTE_MIDDLE = np.array([30, 120, 210, 120])  # product number, by taste
+_NEW_SHARE = 0.04  # of the lines of those who buy the same products again
+_AGAIN_SHARE = 0.1  # of the first lines of orders of those who always buy new ones
+_LARGEST_ORDER = 8  # lines; new products come after so many
+_SPLURGE_QUANTITY = 8  # pieces, where a splurger usually buys one
 _REFUND_SHARE = 0.6  # of a refunded line
 _RETURN_LINE_SHARE = 0.15  # of the refunds without a discount: returned as a separate line
 _RETURN_DELAY_SECONDS = (2 * 86_400, 20 * 86_400)
@@ -47,7 +49,8 @@ class Lines:
 
 @dataclass(frozen=True)
 class _LineDraft(Draft):
-    is_luxury: Flags
+    place: Ints  # within the order, from 0
+    is_splurge: Flags
 
 
 def make_lines(
@@ -64,14 +67,14 @@ def make_lines(
         loose=loose,
         customer=customer,
         number=np.arange(len(order)) - first_of_order[orders.first][customer],
-        is_luxury=orders.is_splurge[order] & (place == 0),
+        place=place,
+        is_splurge=orders.is_splurge[order],
     )
     product = _products(draft)
     quantity = _quantities(draft)
     price = price_cents()[product]
     discount = np.rint(price * quantity * orders.discount_share[order]).astype(np.int64)
     sales = price * quantity - discount
-    # the last lines of an order, so that a splurge, its first, is kept
     is_refunded = place >= (orders.n_lines - orders.n_refunds)[order]
     is_sent_back = is_refunded & (discount == 0) & (rng.random(len(order)) < _RETURN_LINE_SHARE)
     refund = np.where(is_refunded & ~is_sent_back, np.rint(sales * _REFUND_SHARE), 0)
@@ -107,49 +110,52 @@ def _products(draft: _LineDraft) -> Ints:
     if "category_exploration" in draft.loose:
         department, offset = _loose_choice(draft)
     else:
-        department, offset = _choice(traits.assortment[customer], draft.number)
+        department, offset = _choice(draft)
     department = (rng.integers(0, N_DEPARTMENTS, n)[customer] + department) % N_DEPARTMENTS
     if "value_sophistication" in draft.loose:
-        middle = np.clip(np.rint(rng.normal(120, 35, n)), 21, 218).astype(np.int64)
+        middle = np.clip(np.rint(rng.normal(120, 35, n)), 30, 210).astype(np.int64)
     else:
         middle = _TASTE_MIDDLE[traits.taste]
     start = rng.integers(0, _WINDOW, n)
     window = (start[customer] + offset * _WINDOW_STEP) % _WINDOW - _WINDOW // 2
-    luxury = N_USUAL + (start % N_LUXURIES)[customer]
-    number = np.where(draft.is_luxury, luxury, middle[customer] + window)
+    number = middle[customer] + window
     product: Ints = (traits.tier[customer] * N_DEPARTMENTS + department) * N_PRODUCTS + number
     return product
 
 
-def _choice(assortment: Ints, line: Ints) -> tuple[Ints, Ints]:
-    """Department and product offset of a customer's line-th line, both counted from 0."""
-    staple = line - line // 4  # staples so far: three lines of four
-    is_new = line % 4 == 3
+def _choice(draft: _LineDraft) -> tuple[Ints, Ints]:
+    """Department and product offset of each line, both counted from 0.
+
+    Some buy the same again: a product for each place in the order. The others buy new ones, but
+    now and then the last product of their previous order.
+    """
+    line, place = draft.number, draft.place
+    assortment = draft.traits.assortment[draft.customer]
+    chance = draft.rng.random(draft.n)
+    is_same = assortment <= t.SAME_EVERYWHERE
+    same = np.where(chance < _NEW_SHARE, _LARGEST_ORDER + line, place)
+    is_again = (place == 0) & (line > 0) & (chance < _AGAIN_SHARE)
+    offset = np.where(is_same, same, line - is_again)
     cases = [assortment == code for code in range(4)]
-    offset = np.select(cases, [line % 3, np.where(is_new, 4 + line // 4, staple % 4), line, line])
-    second = np.where(is_new, (line // 4) % 2, staple % 4 == 3)
-    zero = np.zeros_like(line)
-    department = np.select(cases, [zero, second, zero, line])
+    department = np.select(cases, [np.zeros_like(line), place, offset // _WINDOW, offset])
     return department, offset
 
 
 def _loose_choice(draft: _LineDraft) -> tuple[Ints, Ints]:
     """Without structure: everybody repeats some products in some departments, more or less."""
     rng, n = draft.rng, draft.n_customers
-    n_departments = np.clip(np.rint(4 * np.exp(0.3 * rng.standard_normal(n))), 2, 9)
-    n_known = np.clip(np.rint(9 * np.exp(0.3 * rng.standard_normal(n))), 4, 24)
+    # many departments: of a few, each number would be a group of its own
+    n_departments = np.clip(np.rint(8 * np.exp(0.4 * rng.standard_normal(n))), 3, 16)
+    n_known = np.clip(np.rint(16 * np.exp(0.3 * rng.standard_normal(n))), 8, 40)
     offset = (rng.random(draft.n) * n_known[draft.customer]).astype(np.int64)
     return offset % n_departments.astype(np.int64)[draft.customer], offset
 
 
 def _quantities(draft: _LineDraft) -> Ints:
-    """Deal hunters buy more, and a single order is large, so that tiers do not overlap."""
-    rng, traits = draft.rng, draft.traits
+    rng = draft.rng
+    more = (rng.random(draft.n) < 0.1).astype(np.int64)
     if "purchase_value" in draft.loose:
         drawn = np.rint(9 * np.exp(0.7 * rng.standard_normal(draft.n_customers)))
         units: Ints = np.maximum(drawn, 1).astype(np.int64)
         return units[draft.customer]
-    of_price = np.where(traits.price == t.ALL_DEALS, 2, 1)
-    usual = of_price * np.where(traits.n_orders == 1, 3, 1)
-    quantity: Ints = usual[draft.customer] + (rng.random(draft.n) < 0.1)
-    return quantity
+    return np.where(draft.is_splurge, _SPLURGE_QUANTITY, 1) + more
