@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from segpipe.axes.catalogue import AXES, read_axis, shipped_axes
 from segpipe.axes.measures import MEASURES
-from segpipe.axes.record import Axis, Claim, Feature, Prototype
+from segpipe.axes.record import (
+    Axis,
+    Claim,
+    Condition,
+    Eligibility,
+    Feature,
+    Learnt,
+    Prototype,
+    Rule,
+    State,
+    Tier,
+)
 from segpipe.axes.support import SUPPORT_HISTORY
 
 _HEAD = """\
@@ -15,16 +26,44 @@ _HEAD = """\
 Made from the records in `segpipe/axes/` by `make docs`; do not edit.
 
 Names of axes, segments and states are public: SQL is written against them. Each customer has
-exactly one segment or state on every axis. A *state* is for customers who are not eligible, with
-strength 1. Two states are for all eligible customers at once, with strength 0: `unavailable` (the
-input lacks what the axis needs, or no feature varies) and `no_structure` (no partition of the
-eligible customers is reproducible). Where no name's claims hold for a segment, its name is composed
-of its two strongest deviations, such as `high_orders_low_recency`.
+exactly one segment or state on every axis. A *state* is for customers who are not eligible, or of
+whom too little is known, with strength 1. `unavailable` is a state of all customers at once, with
+strength 0: the input lacks what the axis needs, or customers do not differ in it beyond chance.
+
+## How an axis is divided
+
+Every run divides the eligible customers of its sample by k-means in the axis's features, with the
+number of clusters by silhouette, and reports it. What is published is one of these (the axis's
+verdict):
+
+| verdict | meaning | a customer's segment | strength |
+|---|---|---|---|
+| `groups` | customers fall into separate groups | the nearest centroid | fuzzy membership of it |
+| `tiers` | one continuum along the main measure, cut at stored bounds | the tier in which the \
+figure lies, from its cut to below the next | distance by rank to the nearest cut, over the \
+greatest possible in the tier: 0 at a cut, 1 at the middle of an inner tier or at the far end of \
+an outer one |
+| `rules` | kinds, each by a rule | the first rule that holds | the chance that the rule looks at, \
+or 1 for plain facts |
+| `k-means` | asked for by `--method kmeans` | the nearest centroid | fuzzy membership of it |
+| `unavailable` | an input is missing, or customers do not differ beyond chance | the state \
+`unavailable` | 0 |
+
+Tiers are natural breaks: k-means along the main measure alone, with a cut halfway between
+neighbouring centroids. Each tier takes the name in whose band, from the end of the name before to
+its own, the middle of its customers lies; names keep their order, and a name that no tier takes is
+not used. A cut moves to the bound of a name that would be false in absolute terms. With
+`cuts = "quantiles"` the cuts are the ends of the bands.
+
+What a name says of a customer must hold of the customer's own figures; the share of members of whom
+it does is published (`holds_for`). Names composed of two strong deviations, such as
+`high_orders_low_recency`, are only for k-means segments of which no name's claims hold.
 
 Rules for every axis: ratios are missing where their denominator is not above zero; a missing
 feature is filled with the population-weighted median of the eligible customers; features are
 transformed, clipped to their weighted 1st and 99th percentile, then standardised by weighted mean
-and deviation. `log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A claim compares the
+and deviation. `log` is ln(1 + x), `signed_log` is sign(x) ln(1 + |x|). A customer without the
+figure of a rule does not meet it. Names of k-means segments go by claims: a claim compares the
 segment's weighted median with a fixed value, or the median's mid-rank among the eligible customers
 with a quantile. Dates, weekdays and hours are the shop's wall clock; `as_of` counts as a whole day:
 orders of that day are included, and an order of the day before is one day old.
@@ -60,9 +99,10 @@ _SHIPPED = """\
 These are not among the 13: a run has them only with `--axis-file NAME`, or `axis_paths = ["NAME"]`
 under `[features]` of a settings file. They are files in `config/axes/`. An axis of your own is such
 a file, too; one of the same name in the working folder replaces the shipped one. `n_segments = 5`
-in such a file fixes the number of segments and overrides `--min-k` and `--max-k`; without it the
-silhouette decides. A fixed number is kept even where two halves of the sample do not reproduce it;
-the verdict is then `no structure`, and the report says why.
+in such a file fixes the number of k-means segments and overrides `--min-k` and `--max-k`; without
+it the silhouette decides. An axis file may state what the 13 axes state: `[[main]]` with
+`[[tiers]]`, `[[rules]]` and `[[otherwise]]`. One that states neither tiers nor rules has k-means
+segments, named by its prototypes.
 """
 
 _DERIVED = """\
@@ -74,6 +114,9 @@ where the shop's customers are, and how many occasions, orders or lines of the c
 as much; of a rate the prior has a `shape`, and months or orders. Where customers differ in a share
 no more than chance explains, the chances of it are missing.
 """
+
+
+_SIGNS = {"at_least": ">=", "above": ">", "below": "<", "at_most": "<="}
 
 
 def axes_markdown() -> str:
@@ -93,20 +136,112 @@ def _axis(number: int | None, axis: Axis) -> Iterator[str]:
     if axis.only_with:
         yield f"\nThe axis exists only with: {', '.join(axis.only_with)}."
     for rule in axis.eligibility:
-        asked = f" (with {', '.join(rule.needs)})" if rule.needs else ""
-        yield f"\nEligible: `{rule.measure}` >= {rule.at_least}, else `{rule.state}`{asked}."
+        yield f"\nEligible: `{rule.measure}` >= {rule.at_least}, else `{rule.state}`{_asked(rule)}."
+    if not axis.has_groups:
+        yield "\nNever `groups`: its names are defined by rules."
+    yield from _rules(axis)
+    yield from _tiers(axis)
+    yield from _features(axis)
+    yield from _prototypes(axis)
+    yield ""
+
+
+def _asked(rule: Eligibility) -> str:
+    """When the rule is asked, in brackets."""
+    asked = [f"with {need}" for need in rule.needs]
+    asked += [f"of customers with {_condition(condition)}" for condition in rule.only]
+    return f" ({', '.join(asked)})" if asked else ""
+
+
+def _rules(axis: Axis) -> Iterator[str]:
+    if not axis.rules:
+        return
+    yield "\nRules, of which the first that holds gives the name:"
+    yield "\n| segment | its customers | rule | strength | the name says | where |"
+    yield "|---|---|---|---|---|---|"
+    for rule in axis.rules:
+        asked = " or ".join(_conditions(part) for part in rule.any_of) or "everybody else"
+        asked = f"of `{rule.within}`: {asked}" if rule.within else asked
+        chance = f"{'1 - ' if rule.is_complement else ''}`{rule.chance}`" if rule.chance else "1"
+        yield _row(
+            f"`{rule.name}`", rule.meaning, asked, chance, _conditions(rule.claim), _where(rule)
+        )
+    for state in axis.otherwise:
+        row = ("where no rule holds", "", "1 (a state)", "", _where(state))
+        yield _row(f"`{state.name}`", *row)
+
+
+def _tiers(axis: Axis) -> Iterator[str]:
+    if not axis.tiers:
+        return
+    mains = "; ".join(
+        f"`{feature.measure}` ({feature.transform}, {_where(feature)})" for feature in axis.main
+    )
+    yield f"\nTiers from low to high along the main measure: {mains}."
+    yield "\n| segment | its customers | band | bounds of the name | where |\n|---|---|---|---|---|"
+    ends = sorted({tier.top for tier in axis.tiers})
+    for tier in axis.tiers:
+        low = max([0.0, *(end for end in ends if end < tier.top)])
+        band = f"{low:.0%} to {tier.top:.0%}"
+        yield _row(f"`{tier.name}`", tier.meaning, band, "; ".join(_bounds(tier)), _where(tier))
+
+
+def _bounds(tier: Tier) -> Iterator[str]:
+    """In what the cuts beside a tier must respect."""
+    if tier.at_least is not None:
+        yield f"from {tier.at_least:.3g} on"
+    if tier.below is not None:
+        yield f"below {tier.below:.3g}"
+    if tier.own_cut:
+        yield f"from {_learnt(tier.own_cut)} on; the others are divided without it"
+    if tier.also:
+        yield f"and {_conditions(tier.also)}, else the tier below"
+
+
+def _features(axis: Axis) -> Iterator[str]:
+    yield "\n| feature | transform | where |\n|---|---|---|"
+    for feature in axis.features:
+        yield _row(f"`{feature.measure}`", feature.transform, _where(feature))
+
+
+def _prototypes(axis: Axis) -> Iterator[str]:
+    if not axis.prototypes:
+        return
+    yield "\nNames of k-means segments:"
     if axis.n_segments:
         yield f"\n{axis.n_segments} segments, fixed."
     elif axis.min_segments > 2:
         yield f"\nAt least {axis.min_segments} segments, where such a fine partition is eligible."
-    yield "\n| feature | transform | where |\n|---|---|---|"
-    for feature in axis.features:
-        yield f"| `{feature.measure}` | {feature.transform} | {_where(feature)} |"
     yield "\n| segment | its customers | claims | where |\n|---|---|---|---|"
     for prototype in axis.prototypes:
         claims = "; ".join(_claim(claim) for claim in prototype.claims)
-        yield f"| `{prototype.name}` | {prototype.description} | {claims} | {_where(prototype)} |"
-    yield ""
+        yield _row(f"`{prototype.name}`", prototype.description, claims, _where(prototype))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _conditions(conditions: Iterable[Condition]) -> str:
+    return " and ".join(_condition(condition) for condition in conditions)
+
+
+def _condition(condition: Condition) -> str:
+    bound = _learnt(condition.learnt) if condition.learnt else f"{condition.bound:.3g}"
+    return f"`{condition.measure}` {_SIGNS[condition.side]} {bound}"
+
+
+def _learnt(learnt: Learnt) -> str:
+    """A bound that the run learns."""
+    among = (
+        f" of customers with `{learnt.among}` > {learnt.among_above:.3g}" if learnt.among else ""
+    )
+    bounds = [f"the {learnt.quantile:.0%} quantile{among}"]
+    if learnt.least is not None:
+        bounds.append(f"{learnt.least:.3g}")
+    if learnt.least_medians is not None:
+        bounds.append(f"{learnt.least_medians:.3g} times the median")
+    return f"the greater of {' and '.join(bounds)}" if len(bounds) > 1 else bounds[0]
 
 
 def _measures() -> Iterator[str]:
@@ -118,7 +253,7 @@ def _measures() -> Iterator[str]:
         yield ""
 
 
-def _where(part: Feature | Prototype) -> str:
+def _where(part: Feature | Prototype | Rule | State | Tier) -> str:
     needs = [f"with {need}" for need in part.needs]
     return ", ".join([*needs, *(f"without {need}" for need in part.unless)]) or "always"
 

@@ -11,13 +11,20 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from segpipe.axes import Eligibility, Measure
+from segpipe.axes import Condition, Eligibility, Measure
 from segpipe.axes.figures import format_value
 from segpipe.core.resources import resource
 from segpipe.core.text import sentence
 from segpipe.core.toml_records import read_toml
 
 ANY_AXIS = "any_axis"  # the file with the texts for every axis
+_TOO_FEW = "too_few_"  # begins the states of customers of whom no rule of an axis holds
+_SIDES = {
+    "at_least": "{} or more",
+    "above": "more than {}",
+    "below": "less than {}",
+    "at_most": "{} or less",
+}
 COMPOSED = "composed"  # the entry for names composed of deviations
 _DEVIATION = re.compile(r"(high|low)_(.+?)(?=_(?:high|low)_|$)")
 
@@ -53,11 +60,11 @@ def describe_state(
     """What the customers of a state have in common, a sentence."""
     mine = [rule for rule in rules if rule.state == state]
     if mine:
-        return sentence(", or ".join(_shortfall(rule, measure_of(rule.measure)) for rule in mine))
+        return sentence(", or ".join(_shortfall(rule, measure_of) for rule in mine))
     if state == "unavailable":
         return sentence(f"the axis has no answer: {reason or 'the input lacks what it needs'}")
-    if state == "no_structure":
-        return sentence(f"the customers do not fall into groups{_because(reason)}")
+    if state.startswith(_TOO_FEW):
+        return sentence(f"{state.replace('_', ' ')} so far: no name of the axis is sure enough")
     return sentence(f"not eligible on this axis{_because(reason)}")
 
 
@@ -73,12 +80,27 @@ def _figures_of(name: str) -> str:
     return ", ".join(words) or "in their description"
 
 
-def _shortfall(rule: Eligibility, measure: Measure) -> str:
-    if measure.unit != "count":
-        return f"{measure.label} below {format_value(rule.at_least, measure)}, or not known"
-    if rule.at_least <= 1:
-        return f"no {measure.label} so far"
-    return f"fewer than {format_value(rule.at_least, measure)} {measure.label} so far"
+def _shortfall(rule: Eligibility, measure_of: Callable[[str], Measure]) -> str:
+    measure = measure_of(rule.measure)
+    least = format_value(rule.at_least, measure)
+    if least == "0" and rule.at_least > 0:
+        missing = f"no {measure.label} above 0"
+    elif measure.unit != "count":
+        missing = f"{measure.label} below {least}, or not known"
+    elif rule.at_least <= 1:
+        missing = f"no {measure.label} so far"
+    else:
+        missing = f"fewer than {least} {measure.label} so far"
+    return ", with ".join(
+        [missing, *(_bound(part, measure_of(part.measure)) for part in rule.only)]
+    )
+
+
+def _bound(condition: Condition, measure: Measure) -> str:
+    """3 or more orders."""
+    return (
+        f"{_SIDES[condition.side].format(format_value(condition.bound, measure))} {measure.label}"
+    )
 
 
 def _because(reason: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segpipe.axes import AXES, MEASURES, Axis, Eligibility
+from segpipe.axes import AXES, MEASURES, Axis, Condition, Eligibility
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.axes.figures import format_value
 from segpipe.axes.guidance import ANY_AXIS, describe_state, guidance_for, guided_axes, guided_names
@@ -12,11 +12,13 @@ from segpipe.axes.phrases import PHRASES
 from segpipe.axes.support import SUPPORT_HISTORY
 
 ALL = (*AXES, SUPPORT_HISTORY, *map(read_axis, shipped_axes().values()))
-STATES_OF_ANY = ["unavailable", "no_structure"]
+STATES_OF_ANY = ["unavailable"]
 
 
 def _names(axis: Axis) -> set[str]:
-    return {p.name for p in axis.prototypes} | {rule.state for rule in axis.eligibility}
+    names = {part.name for part in axis.prototypes} | {part.name for part in axis.tiers}
+    names |= {part.name for part in axis.rules} | {part.name for part in axis.otherwise}
+    return names | {rule.state for rule in axis.eligibility}
 
 
 def _lines(guidance: dict[str, dict[str, str]]) -> list[str]:
@@ -93,7 +95,32 @@ def test_a_changed_text_does_not_change_the_next_one() -> None:
             "no refund in the input",
             "The axis has no answer: no refund in the input.",
         ),
-        ("no_structure", (), None, "The customers do not fall into groups."),
+        (
+            "full_price_buyer",
+            (
+                Eligibility(
+                    "n_discounted_orders",
+                    1,
+                    "full_price_buyer",
+                    only=(Condition("n_orders", "at_least", 3),),
+                ),
+            ),
+            None,
+            "No discounted orders so far, with 3 or more orders.",
+        ),
+        (
+            "no_value",
+            (Eligibility("lifetime_value", 0.0001, "no_value"),),
+            None,
+            "No lifetime value above 0.",
+        ),
+        (
+            "too_few_tickets",
+            (),
+            None,
+            "Too few tickets so far: no name of the axis is sure enough.",
+        ),
+        ("other", (), None, "Not eligible on this axis."),
     ],
 )
 def test_a_state_is_described_by_what_its_customers_have_in_common(
