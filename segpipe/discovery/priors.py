@@ -16,7 +16,7 @@ from segpipe.model.preprocessing import weighted_quantile
 from segpipe.model.priors import (
     MONTH_DAYS,
     N_SCORES,
-    SCORES,
+    SCORED,
     SHAPES,
     SHARES,
     STRENGTHS,
@@ -34,7 +34,7 @@ PRIOR_MEASURES = tuple(
             *("discount_amount_share", "n_extra_products", "n_tickets"),
             *("n_priced_lines", "price_position", "price_spread"),
             *("n_rated_tickets", "satisfaction_mean", "satisfaction_spread"),
-            *(measure for measure, _ in SCORES.values()),
+            *(measure for measure, _ in SCORED.values()),
         ]
     )
 )
@@ -78,7 +78,7 @@ def estimate_priors(
         )
     scores = {
         name: score_cuts(sign * columns[measure], weights)
-        for name, (measure, sign) in SCORES.items()
+        for name, (measure, sign) in SCORED.items()
     }
     return Priors(median_gap(columns, weights), shares, rates, means, discount, scores)
 

@@ -18,7 +18,7 @@ from segpipe.model.priors import (
     CHANNEL_KINDS,
     CHANNEL_RANKS,
     MONTH_DAYS,
-    SCORES,
+    SCORED,
     SHARES,
     TICKET_KINDS,
     BetaPrior,
@@ -133,7 +133,7 @@ def _mostly_one_of(name: str, kinds: Sequence[str]) -> _Measure:
 
 
 def _score(name: str) -> _Measure:
-    measure, sign = SCORES[name]
+    measure, sign = SCORED[name]
 
     def score(columns: Columns, priors: Priors) -> Floats | None:
         cuts = priors.scores.get(name)
@@ -150,7 +150,7 @@ def _sum_of_scores(weights: Mapping[str, float]) -> _Measure:
         known = [score * weight for score, weight in scores if score is not None]
         return np.add.reduce(known) if len(known) == len(parts) else None
 
-    return _Measure(tuple(SCORES[name][0] for name in weights), total)
+    return _Measure(tuple(SCORED[name][0] for name in weights), total)
 
 
 def _raw_share(part: str, whole: str) -> _Measure:
@@ -331,7 +331,7 @@ _DERIVED: dict[str, _Measure] = {
     "expected_tickets_per_order": _expected_rate("tickets", "n_tickets", "n_orders", least=0.0),
     "expected_price_position": _expected_mean("price_position", "price_position", "n_priced_lines"),
     "expected_satisfaction": _expected_mean("satisfaction", "satisfaction_mean", "n_rated_tickets"),
-    **{f"{name}_score": _score(name) for name in SCORES},
+    **{f"{name}_score": _score(name) for name in SCORED},
     "fm_score": _sum_of_scores({"frequency": 0.5, "monetary": 0.5}),
     "rfm_score": _sum_of_scores({"recency": 100.0, "frequency": 10.0, "monetary": 1.0}),
 }

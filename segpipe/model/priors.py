@@ -19,7 +19,6 @@ from segpipe.core.arrays import Floats
 MONTH_DAYS = 30.4375  # mean length of a month
 STRENGTHS = (0.5, 500.0)  # bounds of a share's prior, in occasions, orders or lines
 SHAPES = (0.1, 50.0)  # bounds of a rate's prior
-SCORES = ("recency_score", "frequency_score", "monetary_score", "fm_score", "rfm_score")
 _SIGNIFICANT_Z = 3.0  # below it, differences between customers may be chance
 N_SCORES = 5  # a score is from 1 to this
 _GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
@@ -76,7 +75,7 @@ class Priors:
     rates: Mapping[str, GammaPrior] = field(default_factory=dict)
     means: Mapping[str, NormalPrior] = field(default_factory=dict)
     discount_share: float | None = None  # mean over customers of discount / gross
-    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # of SCORES: four cuts
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # of SCORED: four cuts
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,12 @@ SHARES: Mapping[str, Share] = {
         for kind in TICKET_KINDS
     },
 }
-SCORES: Mapping[str, tuple[str, int]] = {  # name → measure, and 1 or -1: which end scores 5
+SCORED: Mapping[str, tuple[str, int]] = {  # name → measure, and 1 or -1: which end scores 5
     "recency": ("recency_days", -1),
     "frequency": ("n_occasions", 1),
     "monetary": ("lifetime_value", 1),
 }
+SCORES = (*(f"{name}_score" for name in SCORED), "fm_score", "rfm_score")  # their measures
 
 
 def priors_of(document: Mapping[str, Any]) -> Priors:

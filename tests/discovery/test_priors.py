@@ -14,8 +14,9 @@ from segpipe.discovery.priors import (
     estimate_rate,
     estimate_share,
     median_gap,
+    score_cuts,
 )
-from segpipe.model.priors import SHARES
+from segpipe.model.priors import SHARES, score_of
 
 SEEDS = 100
 
@@ -169,3 +170,29 @@ def test_a_prior_of_an_absent_input_is_absent(need: str) -> None:
     assert ("extra_products" in less.rates) == (need != "product")
     assert set(whole.rates) == {"occasions", "extra_products", "tickets"}
     assert set(whole.means) == {"price_position", "satisfaction"}
+    assert set(less.scores) == {"recency", "frequency", "monetary"}
+
+
+def _by_mid_rank(values: Floats, weights: Floats) -> Floats:
+    below = np.array([weights[values < value].sum() for value in values])
+    same = np.array([weights[values == value].sum() for value in values])
+    found: Floats = np.ceil(5 * (below + same / 2) / weights.sum())
+    return found
+
+
+@pytest.mark.parametrize("n_figures", [1, 2, 3, 7, 400])
+def test_a_score_is_the_fifth_of_the_weighted_mid_rank(n_figures: int) -> None:
+    rng = np.random.default_rng(n_figures)
+    values = rng.integers(0, n_figures, 300).astype(np.float64) * 1.5 - 20
+    weights = rng.integers(1, 9, 300).astype(float)
+    cuts = score_cuts(values, weights)
+    assert list(cuts) == sorted(cuts)
+    assert score_of(values, cuts).tolist() == _by_mid_rank(values, weights).tolist()
+
+
+def test_a_score_begins_halfway_between_two_figures() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert score_cuts(values, np.ones(5)) == (1.5, 2.5, 3.5, 4.5)
+    # 80% bought once, mid-rank 0.4; no figure scores 1, 3 or 4
+    once = np.array([1.0] * 8 + [2.0, 2.0])
+    assert score_cuts(once, np.ones(10)) == (1.0, 1.5, 1.5, 1.5)

@@ -25,9 +25,15 @@ PRIORS = Priors(
     },
     means={"price_position": NormalPrior(0.1, 3, 9), "satisfaction": NormalPrior(4, 2, 9)},
     discount_share=0.25,
+    scores={
+        "recency": (-300.5, -90.5, -40.0, -7.5),
+        "frequency": (1.5, 2.5, 4.5, 9.5),
+        "monetary": (10.0, 20.0, 40.0, 80.0),
+    },
 )
 CUSTOMER = {
     "n_occasions": 4.0,
+    "lifetime_value": 80.0,
     "tenure_days": 100.0,
     "recency_days": 40.0,
     "n_orders": 5.0,
@@ -72,6 +78,15 @@ def test_the_derived_measures_are_those_of_the_catalogue() -> None:
         ("expected_occasions_per_month", (3 + 2) / (MONTHS + 3)),
         ("expected_gap_days", (60 + 2 * 20) / (3 + 2)),
         ("recency_in_expected_gaps", 40 / 20),
+        ("own_occasions_per_month", 3 / MONTHS),
+        ("recency_in_own_gaps", 40 / 20),
+        ("growing_chance", stats.norm.cdf(-0.5)),
+        ("declining_chance", stats.norm.cdf(0.5)),
+        ("recency_score", 4),
+        ("frequency_score", 3),
+        ("monetary_score", 5),
+        ("fm_score", 4),
+        ("rfm_score", 435),
         ("order_trend_z", (1 - 2) / 2),
         ("weekend_occasion_share", 3 / 4),
         ("expected_weekend_share", (3 + 0.8) / (4 + 2)),
@@ -105,6 +120,38 @@ def test_one_channel_is_judged_by_the_prior_that_makes_it_likeliest() -> None:
     loyal = BetaPrior(0.9, 2, 9)
     priors = Priors(20, shares={**PRIORS.shares, "channel_2": loyal})
     assert one("one_channel_chance", priors) == pytest.approx(stats.beta.sf(0.75, 4 + 1.8, 1 + 0.2))
+
+
+def test_of_two_likely_kinds_of_channel_the_likelier_leaves_the_rest() -> None:
+    """A strong prior for the web and a weak one for stores: both would be more than half."""
+    priors = Priors(
+        20,
+        shares={
+            "web_order": BetaPrior(0.6, 100, 9),
+            "store_order": BetaPrior(0.4, 0.5, 9),
+            "assisted_order": BetaPrior(0.1, 400, 9),
+        },
+    )
+    orders: dict[str, float] = {
+        "n_web_orders": 0.0,
+        "n_store_orders": 10.0,
+        "n_assisted_orders": 0.0,
+        "n_channel_orders": 10.0,
+    }
+    store = one("mostly_store_chance", priors, **orders)
+    assert store == pytest.approx(stats.beta(10.2, 0.3).sf(0.5))
+    assert one("mostly_web_chance", priors, **orders) == pytest.approx(1 - store)
+    assert one("mostly_assisted_chance", priors, **orders) == pytest.approx(
+        stats.beta(40, 370).sf(0.5)
+    )
+    orders |= {"n_web_orders": 10.0, "n_store_orders": 0.0}
+    assert one("mostly_web_chance", priors, **orders) == pytest.approx(stats.beta(70, 40).sf(0.5))
+
+
+def test_a_customer_of_one_day_has_no_rate_or_gap_of_their_own() -> None:
+    assert np.isnan(one("recency_in_own_gaps", n_occasions=1.0, tenure_days=40.0))
+    assert one("own_occasions_per_month", n_occasions=1.0, tenure_days=40.0) == 0
+    assert np.isnan(one("own_occasions_per_month", n_occasions=1.0, tenure_days=0.0))
 
 
 def test_chances_are_unknown_where_customers_do_not_differ() -> None:

@@ -20,6 +20,7 @@ from segpipe.model.priors import (
     log_silence,
     occasion_rate,
     priors_of,
+    score_of,
     shrink_mean,
     shrink_share,
 )
@@ -27,7 +28,12 @@ from segpipe.model.priors import (
 WEEKEND = BetaPrior(0.3, 5, 40)
 RATE = GammaPrior(2, 3, 40)
 PRIORS = Priors(
-    20.5, {"weekend": WEEKEND}, {"occasions": RATE}, {"x": NormalPrior(-0.1, 4, 9)}, 0.2
+    20.5,
+    {"weekend": WEEKEND},
+    {"occasions": RATE},
+    {"x": NormalPrior(-0.1, 4, 9)},
+    0.2,
+    {"recency": (-300.5, -90.0, -90.0, -7.5)},
 )
 
 
@@ -44,11 +50,25 @@ def test_priors_survive_json() -> None:
         replace(PRIORS, shares={"weekend": BetaPrior(1.0, 5, 4)}),
         replace(PRIORS, rates={"occasions": GammaPrior(1, math.inf, 4)}),
         replace(PRIORS, means={"x": NormalPrior(math.nan, 5, 4)}),
+        replace(PRIORS, scores={"recency": (1, 2, 3, math.nan)}),
     ],
 )
 def test_a_damaged_prior_is_an_error(damaged: Priors) -> None:
     with pytest.raises(ValueError, match="prior"):
         priors_of(asdict(damaged))
+
+
+@pytest.mark.parametrize("cuts", [(1.0, 2.0, 3.0), (1.0, 3.0, 2.0, 4.0)])
+def test_cuts_of_a_score_are_four_rising_numbers(cuts: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="cuts of a score"):
+        priors_of(asdict(replace(PRIORS, scores={"recency": cuts})))
+
+
+def test_a_score_begins_at_its_cut() -> None:
+    figures = np.array([0.0, 1.0, 1.5, 2.0, 4.0, 9.0, np.nan])
+    found = score_of(figures, (1.0, 2.0, 2.0, 4.0))
+    assert found.tolist()[:6] == [1, 2, 2, 4, 5, 5]
+    assert np.isnan(found[6])
 
 
 @pytest.mark.parametrize(
