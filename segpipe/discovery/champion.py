@@ -98,26 +98,30 @@ def find_cause(
     is_asked: bool,
 ) -> Verdict:
     """Causes that do not depend on what the trial found; `inputs` are the former and today's."""
-    if is_asked:
-        return Verdict(decisions.ASKED)
-    if not model.definition:
-        return Verdict(decisions.EARLIER_VERSION)
-    if _live(axis, inputs[0]) != _live(axis, inputs[1]):
-        changed = sorted(inputs[0] ^ inputs[1])
-        return Verdict(decisions.INPUTS, ", ".join(changed))
-    if model.definition != definition_of(axis, settings.method):
-        return Verdict(decisions.METHOD)
-    if model.verdict == UNAVAILABLE:
-        return Verdict(decisions.DIFFER)
-    if current is None:
-        return KEEP
-    if model.verdict in (TIERS, RULES):
-        return _drift(current)
+    then, now = inputs
+    checks: tuple[tuple[bool, Verdict], ...] = (
+        (is_asked, Verdict(decisions.ASKED)),
+        (not model.definition, Verdict(decisions.EARLIER_VERSION)),
+        (
+            _live(axis, then) != _live(axis, now),
+            Verdict(decisions.INPUTS, ", ".join(sorted(then ^ now))),
+        ),
+        (model.definition != definition_of(axis, settings.method), Verdict(decisions.METHOD)),
+        (model.verdict == UNAVAILABLE, Verdict(decisions.DIFFER)),
+    )
+    found = next((verdict for is_so, verdict in checks if is_so), None)
+    if found is not None or current is None:
+        return found or KEEP
+    return _drift(current) if model.verdict in (TIERS, RULES) else _emptied(current)
+
+
+def _emptied(current: CurrentAxis) -> Verdict:
+    """Groups of which one has all but emptied, or whose name holds no more."""
     shares = current.shares
     if shares.min() < _EMPTY_SHARE:
-        name = model.segments[int(shares.argmin())].name
+        name = current.model.segments[int(shares.argmin())].name
         return Verdict(decisions.EMPTY, f"{name} has {percent(float(shares.min()))}")
-    return _claim(current) if model.verdict == GROUPS else KEEP
+    return _claim(current) if current.model.verdict == GROUPS else KEEP
 
 
 def find_cause_of_trial(
@@ -134,7 +138,7 @@ def find_cause_of_trial(
     if model.verdict in (TIERS, RULES) and isinstance(groups, Groups):
         found = Verdict(decisions.NEW_GROUPS, f"valley {groups.valley:.2f}")
     elif model.verdict in (GROUPS, K_MEANS) and current is not None:
-        found = _of_groups(model, current, trial, groups, seed)
+        found = _of_groups(model, trial, groups, seed)
     if found.cause is None:
         return found
     if model.pending == found.cause and as_of > previous_as_of:
@@ -144,7 +148,6 @@ def find_cause_of_trial(
 
 def _of_groups(
     model: AxisModel,
-    current: CurrentAxis,
     trial: Trial,
     groups: Groups | str | None,
     seed: int,

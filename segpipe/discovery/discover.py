@@ -241,27 +241,21 @@ def _eligible(axis: Axis, parts: _Parts, shop: Shop, before: PriorRun) -> AxisCu
 
 def _lack(axis: Axis, parts: _Parts, shop: Shop) -> str | None:
     """Why the axis has no answer for anybody; None where it has."""
-    missing = axis.missing_inputs(shop.inputs)
-    in_input = f"no {' or '.join(missing)} in the input"
-    if axis.tiers or axis.main:
-        if parts.main is None:
-            return in_input
-        if not customers_differ(parts.main.measure, shop.priors):
-            label = MEASURES[parts.main.measure].label
-            return f"customers do not differ in {label} beyond chance"
-        return None
-    if axis.rules:
-        if not parts.rules:
-            return in_input
-        by_chance = [rule for rule in parts.rules if rule.chance]
-        if len(by_chance) == len(parts.rules) and not any(
-            customers_differ(rule.chance, shop.priors) for rule in by_chance if rule.chance
-        ):
-            return "customers do not differ in it beyond chance"
-        return None
-    if not axis.live_features(shop.inputs):
-        return in_input
-    return None if parts.features else "customers do not differ in it beyond chance"
+    if axis.tiers:
+        is_fed, asked = parts.main is not None, [parts.main.measure] if parts.main else []
+    elif axis.rules:
+        is_fed = bool(parts.rules)
+        plain = [rule for rule in parts.rules if not rule.chance]
+        asked = [] if plain else [rule.chance for rule in parts.rules if rule.chance]
+    else:
+        is_fed = bool(axis.live_features(shop.inputs))
+        asked = [feature.measure for feature in axis.live_features(shop.inputs)]
+    if not is_fed:
+        return f"no {' or '.join(axis.missing_inputs(shop.inputs))} in the input"
+    if asked and not any(customers_differ(name, shop.priors) for name in asked):
+        label = f"in {MEASURES[own_figure(asked[0])].label}" if axis.tiers else "in it"
+        return f"customers do not differ {label} beyond chance"
+    return None
 
 
 def _groups(axis: Axis, parts: _Parts, trial: Trial, shop: Shop, seed: int) -> Groups | str | None:
@@ -270,7 +264,7 @@ def _groups(axis: Axis, parts: _Parts, trial: Trial, shop: Shop, seed: int) -> G
         return None
     if not axis.has_groups:
         return "stages by definition"
-    return find_groups(axis, trial, parts.main, parts.tiers, parts.rules, shop.settings, seed)
+    return find_groups(trial, parts.main, parts.tiers, parts.rules, shop.settings, seed)
 
 
 def _divide(

@@ -154,9 +154,8 @@ def _tier_division(
     for place, tier in enumerate(found.tiers):
         places[tier.name] = len(names)
         names.append(Named(tier.name, tier.meaning, _claim(found, place, everybody)))
-        for rule in own_rules:
-            if rule.within == tier.name:
-                names.append(Named(rule.name, rule.meaning, rule.claim))
+        within = [rule for rule in own_rules if rule.within == tier.name]
+        names += [Named(rule.name, rule.meaning, rule.claim) for rule in within]
     numbered = {named.name: index for index, named in enumerate(names)}
     listed = [_segment_rule(rule, numbered[rule.name]) for rule in first]
     measure, cuts = found.ladder.measure, found.ladder.cuts

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from segpipe.axes import Axis, Condition, Feature, Rule, Tier
+from segpipe.axes import Condition, Feature, Rule, Tier
 from segpipe.axes.own_figures import own_figure
 from segpipe.axes.record import Side
 from segpipe.clustering.assignment_problem import max_score_assignment
@@ -64,7 +64,6 @@ class _Fit:
 
 
 def find_groups(
-    axis: Axis,
     trial: Trial,
     main: Feature | None,
     tiers: Sequence[Tier],
