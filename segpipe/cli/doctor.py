@@ -29,7 +29,7 @@ def doctor(*, quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN4
     from segpipe.doctor import diagnosis_text, examine
 
     settings = settings_of(options, {})
-    today = datetime.now(ZoneInfo(settings.source.timezone)).date()
+    today = datetime.now(ZoneInfo(settings.source.timezone or "UTC")).date()
     with open_progress(is_quiet=quiet) as progress:
         progress.stage("doctor")
         diagnosis = examine(settings, today, progress.step)

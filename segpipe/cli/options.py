@@ -59,7 +59,11 @@ _INPUT = (
         multiple=True,
         help="Your own preset. Repeatable.",
     ),
-    click.option("--timezone", metavar="ZONE", help="The shop's time zone.  [default: UTC]"),
+    click.option(
+        "--timezone",
+        metavar="ZONE",
+        help="The shop's time zone.  [default: the preset's, else UTC]",
+    ),
     click.option("--tickets", type=FILE, help="Support tickets, one row a ticket."),
     click.option(
         "--max-reject-share",

@@ -85,10 +85,9 @@ def _replayed(
         progress.stage("source")
         source = read_order_lines(engine, settings.source, progress.step, is_forced=True)
         _check_same_input(service, run["run_id"], source.input_hash)
-        zone = settings.source.timezone
         progress.stage("replay")
         ids = draw_customers(engine, as_of, n_customers, seed)
-        bodies = documents(engine, source.inputs, zone, as_of, ids)
+        bodies = documents(engine, source.inputs, source.timezone, as_of, ids)
         return replay(service, bodies, lambda done: progress.advance(done, len(ids)))
 
 

@@ -40,6 +40,7 @@ class SourceInfo:
     inputs: frozenset[str]  # of schema.INPUTS
     first_ordered_at: datetime | None
     last_ordered_at: datetime | None
+    timezone: str = "UTC"  # of the shop's clock
     n_tickets: int = 0
     notes: tuple[str, ...] = ()  # plain sentences: guessed order ids, duplicate files …
     over_limit: tuple[str, ...] = ()  # sentences: more rejects than allowed, in a forced run

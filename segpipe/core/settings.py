@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segpipe.core.errors import InputError
+from segpipe.core.timezones import check_timezone
 from segpipe.core.toml_records import check_choice, check_keys, read_toml, with_values
 
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")
@@ -26,18 +26,15 @@ class SourceSettings:
     paths: tuple[str, ...] = ()
     preset: str | None = None  # recognised by the header when None
     preset_paths: tuple[Path, ...] = ()  # the user's own mappings
-    timezone: str = "UTC"  # of timestamps without an offset, and of weekday and hour
+    timezone: str | None = None  # of the shop's clock; None: the preset's, else UTC
     tickets_path: Path | None = None
     max_reject_share: float = 0.05
     rejects_path: Path | None = None  # default: next to the first input file
 
     def __post_init__(self) -> None:
         _within("source.max_reject_share", self.max_reject_share, 0.0, 1.0)
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            msg = f"timezone is {self.timezone!r}; expected an IANA name such as Europe/Berlin."
-            raise InputError(msg) from error
+        if self.timezone is not None:
+            check_timezone("timezone", self.timezone)
 
 
 @dataclass(frozen=True)

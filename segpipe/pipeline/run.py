@@ -84,7 +84,7 @@ def _discover(run: RunContext) -> Discovered:
     source, notes = stages.read_source(run)
     features, reference = stages.compute_features(run, source)
     if run.given_model:
-        stages.check_model_fits(run.given_model, source, run.settings.source.timezone)
+        stages.check_model_fits(run.given_model, source)
         model, info, axes = run.given_model, None, []
     else:
         outlook = stages.learn_outlook(run)

@@ -126,14 +126,14 @@ def make_model(
     return Model(
         seed=run.settings.sample.seed,
         inputs=tuple(sorted(source.inputs)),
-        timezone=run.settings.source.timezone,
+        timezone=source.timezone,
         reference=reference,
         axes=tuple(found.model for found in discovered),
         outlook=outlook,
     )
 
 
-def check_model_fits(model: Model, source: SourceInfo, timezone: str) -> None:
+def check_model_fits(model: Model, source: SourceInfo) -> None:
     """Raise InputError where the given model cannot be applied to this input."""
     missing = [name for name in model.inputs if name not in source.inputs]
     if missing:
@@ -143,8 +143,9 @@ def check_model_fits(model: Model, source: SourceInfo, timezone: str) -> None:
     if unknown:
         message = f"The model looks at {', '.join(unknown)}, which this segpipe does not compute;"
         raise InputError(f"{message} use the version that made the model, or run without --model.")
-    if model.timezone != timezone:
-        message = f"The model was made in time zone {model.timezone}, this run has {timezone};"
+    if model.timezone != source.timezone:
+        message = f"The model was made in time zone {model.timezone},"
+        message += f" this run has {source.timezone};"
         raise InputError(f"{message} give --timezone {model.timezone}.")
 
 

@@ -15,6 +15,7 @@ from segpipe.core.errors import GateError, InputError
 from segpipe.core.report import SourceInfo
 from segpipe.core.schema import AMOUNT, ORDER_LINES
 from segpipe.core.settings import SourceSettings
+from segpipe.core.timezones import UTC
 from segpipe.engines.duckdb import Connection, literal, scratch_folder
 from segpipe.sources.files import InputFile, check_not_overwriting, find_files
 from segpipe.sources.intake import PartRead, Rejected, collect_rejected, ingest
@@ -36,6 +37,7 @@ class Intake:
 
     files: tuple[InputFile, ...]
     reads: tuple[PartRead, ...]
+    timezone: str  # of the shop's clock
     rejected: Rejected
     tickets: TicketsRead
     outcome: Outcome
@@ -83,16 +85,23 @@ def ingest_order_lines(
     with scratch_folder(None) as scratch:
         reads, more_notes = _read_lines(engine, files, settings, scratch, notify)
         rejected = collect_rejected(engine, _LINES, reads)
-        tickets = read_tickets(engine, settings, scratch, notify)
+        timezone = shop_timezone(settings, reads[0].part.mapping.preset)
+        tickets = read_tickets(engine, settings, timezone, scratch, notify)
     n_broken = sum(read.broken.n_records for read in reads)
     return Intake(
         files=files,
         reads=reads,
+        timezone=timezone,
         rejected=rejected,
         tickets=tickets,
         outcome=count_outcome(engine, _LINES, n_broken),
         notes=(*notes, *more_notes),
     )
+
+
+def shop_timezone(settings: SourceSettings, preset: Preset) -> str:
+    """Time zone of the shop's clock: that of the settings, else of the preset, else UTC."""
+    return settings.timezone or preset.timezone or UTC
 
 
 def refusals(intake: Intake, settings: SourceSettings, rejects_path: Path | None) -> list[str]:
@@ -109,6 +118,7 @@ def finish_order_lines(engine: Connection, intake: Intake, rejects_path: Path | 
         engine,
         paths=tuple(str(file.path) for file in intake.files),
         parts=intake.parts,
+        timezone=intake.timezone,
         input_hash=_hash_of([file.sha256 for file in intake.files], tickets.sha256),
         outcome=intake.outcome,
         reasons=dict(sorted(intake.rejected.reasons.items())),
@@ -129,8 +139,8 @@ def _read_lines(
     """What was read of each part; `order_lines` then holds every record, typed or not."""
 
     def select(part: Part) -> str:
-        typed = typed_lines(part.mapping, part.relation, settings.timezone)
         preset = part.mapping.preset
+        typed = typed_lines(part.mapping, part.relation, shop_timezone(settings, preset))
         return typed if preset.has_order_columns else finished_lines(typed, preset)
 
     presets = load_presets(settings.preset_paths)

@@ -13,6 +13,7 @@ from typing import Any
 
 from segpipe.core.errors import InputError
 from segpipe.core.resources import resource
+from segpipe.core.timezones import check_timezone
 from segpipe.core.toml_records import (
     check_choice,
     check_keys,
@@ -35,9 +36,16 @@ ORDER_TEXTS = ("currency", "status", "cancelled_at")
 ORDER_NUMBERS = ("order_discount_amount", "order_refund_amount", "order_subtotal_amount")
 COLUMNS = (*TEXTS, *NUMBERS, "charged_price", *ORDER_TEXTS, *ORDER_NUMBERS)
 FILLABLE = ("customer_id", "ordered_at", "channel", *ORDER_TEXTS)
-_KEYS = ("title", "required", "line_amount_from")
+_KEYS = ("title", "required", "line_amount_from", "timezone")
 _TABLES = {
-    "text": ("delimiter", "decimal", "thousands", "timestamps", "line_pattern"),
+    "text": (
+        "delimiter",
+        "decimal",
+        "thousands",
+        "timestamps",
+        "timestamps_timezone",
+        "line_pattern",
+    ),
     "returns": ("order_id_prefix",),
     "orders": (
         "fill",
@@ -64,10 +72,12 @@ class Preset:
     sums: frozenset[str] = frozenset()
     required: tuple[str, ...] = ("customer_id", "ordered_at", "line_amount")
     line_amount_from: str | None = None  # one of FORMULAS
+    timezone: str | None = None  # of the shop's clock, unless the settings have one
     delimiter: str | None = None  # recognised when None
     decimal: str = "."
     thousands: str = ""
     timestamps: tuple[str, ...] = ()  # strptime forms, tried in turn after ISO
+    timestamps_timezone: str | None = None  # of those without an offset; None: the shop's
     line_pattern: str | None = None  # of files without a header: named groups are the columns
     return_prefix: str | None = None  # of the order id of a cancellation
     fill: tuple[str, ...] = ()  # filled on an order's first line only
@@ -147,6 +157,9 @@ def _columns(table: dict[str, Any]) -> tuple[dict[str, tuple[str, ...]], frozens
 
 
 def _check_choices(preset: Preset) -> None:
+    for name in ("timezone", "timestamps_timezone"):
+        if (zone := getattr(preset, name)) is not None:
+            check_timezone(name, zone)
     if preset.line_amount_from is not None:
         check_choice("line_amount_from", preset.line_amount_from, FORMULAS)
     check_choice("decimal", preset.decimal, (".", ","))

@@ -61,6 +61,7 @@ def summarise(
     *,
     paths: tuple[str, ...],
     parts: tuple[Part, ...],
+    timezone: str,
     input_hash: str,
     outcome: Outcome,
     reasons: dict[str, int],
@@ -90,6 +91,7 @@ def summarise(
     return SourceInfo(
         preset=parts[0].mapping.preset.name,
         paths=paths,
+        timezone=timezone,
         input_hash=input_hash,
         n_rows_read=outcome.n_rows,
         n_rows_rejected=outcome.n_rejected,

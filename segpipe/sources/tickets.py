@@ -53,7 +53,11 @@ class TicketsRead:
 
 
 def read_tickets(
-    engine: Connection, settings: SourceSettings, scratch: Path, notify: Callable[[str], None]
+    engine: Connection,
+    settings: SourceSettings,
+    timezone: str,
+    scratch: Path,
+    notify: Callable[[str], None],
 ) -> TicketsRead:
     """What was read into `tickets`, without unreadable tickets and those without a customer.
 
@@ -72,7 +76,7 @@ def read_tickets(
         raise InputError(f"{msg} name a file with one support ticket per row.")
 
     def select(part: Part) -> str:
-        return typed_tickets(part.mapping, part.relation, settings.timezone)
+        return typed_tickets(part.mapping, part.relation, timezone)
 
     reads, more_notes = ingest(
         engine, _TABLE, files, (TICKETS_PRESET,), TICKETS_PRESET.name, select, scratch, notify

@@ -182,8 +182,12 @@ def _checked(mapping: Mapping, timezone: str) -> str:
     walls = _walls(mapping)
     wall = f"coalesce({', '.join(in_range(item) for item in walls)})"
     instant = in_range("instant")
-    if timezone == "UTC":
+    stamps = mapping.preset.timestamps_timezone or timezone
+    if timezone == stamps == "UTC":
         local = at = f"coalesce({wall}, {instant})"
+    elif stamps != timezone:
+        at = f"coalesce(timezone('UTC', timezone({literal(stamps)}, {wall})), {instant})"
+        local = f"timezone({literal(timezone)}, timezone('UTC', {at}))"
     else:
         zone = literal(timezone)
         local = f"coalesce({wall}, timezone({zone}, timezone('UTC', {instant})))"

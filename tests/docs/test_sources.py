@@ -45,9 +45,7 @@ def test_the_table_of_presets_is_current() -> None:
 
 def test_the_example_mapping_reads_the_example_file(tmp_path: Path) -> None:
     mapping = write(tmp_path / "my_shop.toml", _block("toml"))
-    reading = read(
-        write(tmp_path / "a.csv", _block("csv")), preset_paths=(mapping,), timezone="Europe/Berlin"
-    )
+    reading = read(write(tmp_path / "a.csv", _block("csv")), preset_paths=(mapping,))
     assert reading.info.preset == "my_shop"
     sale, returned, mail = reading.lines
     assert (sale["customer_id"], mail["customer_id"]) == ("007", "kai@example.org")

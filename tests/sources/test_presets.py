@@ -75,6 +75,46 @@ def test_complete_journey_is_read_with_and_without_products(tmp_path: Path) -> N
     assert joined.column("category") == ["FRZN ICE", "PASTRY"]
 
 
+def test_complete_journey_is_read_by_the_clock_of_its_shop(tmp_path: Path) -> None:
+    header = "household_id,basket_id,sales_value,transaction_timestamp"
+    path = write(
+        tmp_path / "a.csv",
+        header,
+        "900,1,0.50,2017-01-01 04:53:26",
+        "900,2,0.50,2017-07-01T16:00:00Z",
+    )
+    reading = read(path)
+    assert reading.info.timezone == "America/New_York"
+    assert [str(at) for at in reading.column("ordered_local")] == [
+        "2016-12-31 23:53:26",
+        "2017-07-01 12:00:00",
+    ]
+    assert [str(at) for at in reading.column("ordered_at")] == [
+        "2017-01-01 04:53:26",
+        "2017-07-01 16:00:00",
+    ]
+    given = read(path, timezone="UTC")
+    assert given.info.timezone == "UTC"
+    assert given.column("ordered_local") == given.column("ordered_at")
+
+
+def test_tickets_have_the_clock_of_the_preset(tmp_path: Path) -> None:
+    mapping = write(tmp_path / "mine.toml", 'timezone = "Europe/Berlin"', COLUMNS)
+    orders = write(tmp_path / "a.csv", "kunde,datum,betrag", "9,2024-07-01 12:00:00,3")
+    tickets = write(
+        tmp_path / "t.csv", "customer_id,created_at,channel", "9,2024-07-01 13:00:00,web"
+    )
+    reading = read(orders, tickets=tickets, preset_paths=(mapping,))
+    assert str(reading.column("ordered_at")[0]) == "2024-07-01 10:00:00"
+    assert str(reading.tickets[0]["created_at"]) == "2024-07-01 11:00:00"
+
+
+def test_an_unknown_time_zone_of_a_preset_is_an_error(tmp_path: Path) -> None:
+    mapping = write(tmp_path / "mine.toml", 'timezone = "Mars/Base"', COLUMNS)
+    with pytest.raises(InputError, match="timezone is 'Mars/Base'; expected an IANA name"):
+        load_presets((mapping,))
+
+
 def test_cdnow_is_recognised_by_its_lines(tmp_path: Path) -> None:
     path = write(
         tmp_path / "CDNOW_master.txt",
