@@ -10,7 +10,9 @@ from segpipe import runs
 from segpipe.core.errors import InputError
 from segpipe.core.plain import plain_values
 from segpipe.model.document import model_of
-from segpipe.model.explain import explain, explain_outlook, explanation_lines
+from segpipe.model.explain import explain, explain_outlook
+from segpipe.model.explanation import AxisExplanation
+from segpipe.model.explanation_text import explanation_lines
 from segpipe.postgres import Connection
 from segpipe.runs.current_run import current_run, snapshot
 
@@ -52,10 +54,18 @@ def explain_profile(
         "outlook": explain_outlook(model, measures),
         "axes": [
             {
-                **plain_values(asdict(found)),
+                **plain_explanation(found),
                 "text": explanation_lines(found, model.measure),
                 "in_profile": profile["segment_memberships"].get(found.axis),
             }
             for found in explain(model, measures, tuple(axes) or None)
         ],
     }
+
+
+def plain_explanation(found: AxisExplanation) -> dict[str, Any]:
+    """Plain values of an axis; where its tier begins and ends, and the rank, beside the others."""
+    plain: dict[str, Any] = plain_values(asdict(found))
+    tier = plain.pop("tier") or {}
+    bounds = {"from": tier.get("at_least"), "below": tier.get("below"), "rank": tier.get("rank")}
+    return {**plain, **bounds}

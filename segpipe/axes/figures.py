@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 
-from segpipe.axes.record import Measure
+from segpipe.axes.record import Measure, Side
 
 _EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # in a phrase: word for 1, word for other figures
 
@@ -102,6 +102,21 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
     if is_log:
         return math.log(stepped) if stepped > 0 else math.nan
     return stepped
+
+
+def bound_text(side: Side, bound: float, measure: Measure) -> str:
+    """What is asked of the figure: 80% or more, more than 0.5, fewer than 3, 40 or less."""
+    figure = format_exact(bound, measure)
+    if "." in figure and measure.format != "times":
+        figure = re.sub(r"\.?0+(%?)$", r"\1", figure)
+    is_counted = measure.unit in ("count", "days", "hours")
+    forms = {
+        "at_least": "{} or more",
+        "above": "more than {}",
+        "below": "fewer than {}" if is_counted else "less than {}",
+        "at_most": "{} or fewer" if is_counted else "{} or less",
+    }
+    return forms[side].format(figure)
 
 
 def format_exact(value: float, measure: Measure) -> str:

@@ -44,6 +44,8 @@ def show(customer: str, store_id: str | None, database_url: str | None, *, as_js
 
 
 def _text(profile: dict[str, Any]) -> str:
+    from segpipe.core.text import strength_text
+
     strengths, since = profile["membership_strengths"], profile["segment_since"]
     previous = profile["previous_segments"]
     lines = [
@@ -52,7 +54,7 @@ def _text(profile: dict[str, Any]) -> str:
         if name not in _BY_AXIS and value is not None
     ]
     for axis, segment in profile["segment_memberships"].items():
-        text = f"{segment} (strength {strengths[axis]:.2f})"
+        text = f"{segment} (strength {strength_text(strengths[axis])})"
         text += f", since {since.get(axis, profile['first_seen_on'])}"
         text += f", before: {previous[axis]}" if axis in previous else ""
         lines.append(f"{axis:<{_INDENT}}{text}")

@@ -14,6 +14,11 @@ _GAP = "  "  # between the columns of a table
 _NARROWEST = 8  # column of texts that others squeeze
 
 
+def strength_text(strength: float) -> str:
+    """A published strength, to four decimals, as it is printed everywhere: 0.53."""
+    return f"{strength:.2f}"
+
+
 def table_text(head: Sequence[str], rows: Iterable[Sequence[Any]], width: int = WIDTH) -> str:
     """Columns side by side; numbers to the right, everything else to the left.
 

@@ -1,7 +1,8 @@
 """The smallest change of one figure that would put a customer into another segment.
 
-Takes an axis of the model and one customer's measures; gives a Counterfactual that assignment
-confirms. The axis's partition says where the borders are along each feature.
+Takes an axis of the model and one customer's raw measures; gives a Counterfactual that assignment
+confirms. A partition says where its borders are along each raw feature; of rules, tiers and derived
+features the raw measures behind them are tried one by one.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import numpy as np
 
 from segpipe.axes import Measure
 from segpipe.axes.figures import next_step
-from segpipe.core.arrays import Floats
+from segpipe.clustering.base import Partition
+from segpipe.core.arrays import Codes, Flags, Floats
 from segpipe.model.assign import Tally, assign_axis
-from segpipe.model.document import AxisModel
+from segpipe.model.derived import derive, inputs_of
+from segpipe.model.document import UNAVAILABLE, AxisModel
 from segpipe.model.preprocessing import scale_matrix
+from segpipe.model.raw_steps import Steps, raw_steps
+from segpipe.model.rules import RuleList
+
+MeasureOf = Callable[[str], Measure]
 
 
 @dataclass(frozen=True)
@@ -29,66 +36,122 @@ class Counterfactual:
     value: float  # that a customer can come to, such as whole orders
     threshold: float  # the border itself, before rounding
     segment: str
-
-
-@dataclass(frozen=True)
-class _Step:
-    feature: int
-    is_rise: bool
-    value: float
-    threshold: float
+    now: float | None = None  # the customer's own figure; None: unknown
 
 
 def nearest_counterfactual(
-    axis: AxisModel, columns: Mapping[str, Floats], measure_of: Callable[[str], Measure]
+    axis: AxisModel, columns: Mapping[str, Floats], measure_of: MeasureOf
 ) -> Counterfactual | None:
-    """The change at the least distance in standard deviations, ties in the order of the features.
+    """The smallest change, ties in the order of the measures.
 
-    columns (1,) of a customer who has a segment. None where no single figure within the bounds
-    of the scales leads to another segment.
+    Of a partition in standard deviations of its features, of rules against the size of the figure:
+    the whole of which it is a part, or itself. columns (1,) of a customer who has a segment, or for
+    whom no rule holds. None where no single figure leads elsewhere.
     """
-    steps = list(_steps(axis, columns, measure_of))
-    if not steps:
-        return None
-    changed = {measure: np.repeat(values, len(steps)) for measure, values in columns.items()}
-    for row, step in enumerate(steps):
-        changed[axis.scales[step.feature].measure][row] = step.value
-    codes, _ = assign_axis(axis, changed, len(steps), Tally())
-    own, _ = assign_axis(axis, columns, 1, Tally())
-    ways = np.abs(scale_matrix(changed, axis.scales) - scale_matrix(columns, axis.scales))
-    ways = ways.max(axis=1)  # all but one are 0
-    # Codes of segments come before those of states.
-    ways[(codes == own[0]) | (codes >= len(axis.segments))] = np.inf
-    best = int(ways.argmin())
-    if not np.isfinite(ways[best]):
-        return None
-    step = steps[best]
-    name = axis.segments[codes[best]].name
-    measure = axis.scales[step.feature].measure
-    return Counterfactual(measure, step.is_rise, step.value, step.threshold, name)
+    own = assign_axis(axis, columns, 1, Tally())[0][0]
+    best: tuple[float, Counterfactual] | None = None
+    for steps in _steps(axis, columns, measure_of):
+        n_rows = len(steps.values)
+        if not n_rows:
+            continue
+        changed = {measure: np.repeat(values, n_rows) for measure, values in columns.items()}
+        changed |= {steps.measure: steps.values, **steps.along}
+        codes = assign_axis(axis, changed, n_rows, Tally())[0]
+        ways = _ways(axis, steps, columns, changed)
+        ways[(codes == own) | ~_is_named(axis, codes)] = np.inf
+        place = int(ways.argmin())
+        if np.isfinite(ways[place]) and (best is None or ways[place] < best[0]):
+            value = float(steps.values[place])
+            now = float(columns[steps.measure][0])
+            best = (
+                float(ways[place]),
+                Counterfactual(
+                    measure=steps.measure,
+                    is_rise=value > steps.own,
+                    value=value,
+                    threshold=float(steps.thresholds[place]),
+                    segment=axis.vocabulary()[codes[place]],
+                    now=None if math.isnan(now) else now,
+                ),
+            )
+    return best[1] if best else None
+
+
+def _is_named(axis: AxisModel, codes: Codes) -> Flags:
+    """Whether a code is one of a segment, or says that no rule holds: a change to it is one."""
+    found: Flags = codes < len(axis.segments)  # segments come before states
+    if axis.rules and axis.default_state != UNAVAILABLE:
+        found |= codes == axis.vocabulary().index(axis.default_state)
+    return found
+
+
+def _ways(
+    axis: AxisModel, steps: Steps, columns: Mapping[str, Floats], changed: Mapping[str, Floats]
+) -> Floats:
+    if axis.rules:
+        found: Floats = np.abs(steps.values - steps.own) / steps.scale
+        return found
+    names = [scale.measure for scale in axis.scales]
+    before = scale_matrix(derive(columns, names, axis.priors), axis.scales)
+    after = scale_matrix(derive(changed, names, axis.priors), axis.scales)
+    longest: Floats = np.abs(after - before).max(axis=1)
+    return longest
 
 
 def _steps(
-    axis: AxisModel, columns: Mapping[str, Floats], measure_of: Callable[[str], Measure]
-) -> Iterator[_Step]:
-    """For each feature, the first figures beyond its borders with other segments, nearest first.
+    axis: AxisModel, columns: Mapping[str, Floats], measure_of: MeasureOf
+) -> Iterator[Steps]:
+    if axis.rules:
+        yield from _rule_steps(axis.rules, columns, measure_of)
+    elif axis.partition:
+        names = [scale.measure for scale in axis.scales]
+        derived = [name for name in names if inputs_of([name]) != (name,)]
+        yield from _border_steps(axis, axis.partition, columns, measure_of)
+        yield from raw_steps(inputs_of(derived), columns, {}, measure_of)
+
+
+def _rule_steps(
+    rules: RuleList, columns: Mapping[str, Floats], measure_of: MeasureOf
+) -> Iterator[Steps]:
+    names = inputs_of(rules.measures())
+    bounds: dict[str, list[float]] = {}
+    for rule in rules.rules:
+        for condition in (one for part in rule.any_of for one in part):
+            if condition.measure in names:
+                bounds.setdefault(condition.measure, []).append(condition.bound)
+    main = rules.ladder.measure if rules.ladder else None
+    if rules.ladder and main in names:  # the shop's median stands in for an unknown figure
+        columns = {**columns, rules.ladder.measure: rules.ladder.filled(columns)}
+    yield from raw_steps(names, columns, bounds, measure_of)
+
+
+def _border_steps(
+    axis: AxisModel, partition: Partition, columns: Mapping[str, Floats], measure_of: MeasureOf
+) -> Iterator[Steps]:
+    """For each raw feature, the first figures beyond its borders with other segments.
 
     Two figures a border, for at the border itself a tie may go either way.
     """
-    assert axis.partition  # noqa: S101 - the customer has a segment
-    point = scale_matrix(columns, axis.scales)[0]
+    names = [scale.measure for scale in axis.scales]
+    point = scale_matrix(derive(columns, names, axis.priors), axis.scales)[0]
     for feature, scale in enumerate(axis.scales):
+        if inputs_of([scale.measure]) != (scale.measure,):
+            continue
         measure = measure_of(scale.measure)
         low, high = (np.array((scale.low, scale.high)) - scale.mean) / scale.deviation
-        borders = axis.partition.borders(point, feature)
+        borders = partition.borders(point, feature)
+        found = []
         for place, is_rise in zip(borders.places.tolist(), borders.is_rise.tolist(), strict=True):
-            if not low <= place <= high:
-                continue
-            threshold = _raw(place * scale.deviation + scale.mean, scale.transform)
-            for skipped in (0, 1):
-                value = next_step(threshold, measure, is_rise=is_rise, skipped=skipped)
-                if not math.isnan(value):
-                    yield _Step(feature, is_rise, value, threshold)
+            if low <= place <= high:
+                threshold = _raw(place * scale.deviation + scale.mean, scale.transform)
+                found += [
+                    (next_step(threshold, measure, is_rise=is_rise, skipped=skipped), threshold)
+                    for skipped in (0, 1)
+                ]
+        known = [(value, threshold) for value, threshold in found if not math.isnan(value)]
+        values, thresholds = np.array(known).reshape(-1, 2).T
+        own = float(columns[scale.measure][0])
+        yield Steps(scale.measure, scale.fill if math.isnan(own) else own, values, thresholds, 1.0)
 
 
 def _raw(value: float, transform: str) -> float:

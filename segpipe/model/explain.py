@@ -1,73 +1,41 @@
 """Why a customer is where they are, from their own figures and the model document alone.
 
-Takes a model and one customer's measures; gives an AxisExplanation an axis, as records and, by
-`explanation_lines`, in words. The segment and its strength are those of assignment.
+Takes a model and one customer's measures; gives an AxisExplanation an axis, which
+`explanation_text` puts into words. The segment and its strength are those of assignment.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from segpipe.axes import Eligibility, Measure
-from segpipe.axes.figures import describe_value, format_exact, format_value, phrase_for
+from segpipe.axes import Condition, Eligibility, Measure
+from segpipe.axes.figures import (
+    bound_text,
+    describe_value,
+    format_exact,
+    format_value,
+    next_step,
+    phrase_for,
+)
 from segpipe.clustering.base import Partition
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import InputError
 from segpipe.core.schema import OUTLOOK_METRICS
 from segpipe.core.suggestions import did_you_mean
-from segpipe.model.assign import Tally, assign_axis
-from segpipe.model.counterfactual import Counterfactual, nearest_counterfactual
-from segpipe.model.document import AxisModel, Model, Segment
+from segpipe.model.assign import Tally, as_published, assign_axis
+from segpipe.model.counterfactual import nearest_counterfactual
+from segpipe.model.derived import derive, inputs_of
+from segpipe.model.document import AxisModel, Model, Segment, measures_of
+from segpipe.model.explain_rules import asked_of, explain_rules
+from segpipe.model.explanation import AxisExplanation, Figure, RunnerUp
 from segpipe.model.outlook import HORIZON_DAYS, NO_OUTLOOK, OUTLOOK_MEASURES, outlook_metrics
-from segpipe.model.preprocessing import FeatureScale, scale_matrix
+from segpipe.model.preprocessing import FeatureScale, failed_rules, scale_matrix
+from segpipe.model.rules import RuleList
 
 MeasureOf = Callable[[str], Measure]
-_NOTABLE = 0.1  # of all that speaks for the segment
-_SHOWN_FOR = 3
-_SHOWN_AGAINST = 2
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the customer, and how much it speaks for the segment."""
-
-    measure: str
-    label: str
-    unit: str
-    value: float | None  # None: unknown, and the shop's median stands in
-    shop_median: float  # of the axis's eligible customers
-    segment_median: float | None  # None where nobody has the figure
-    runner_up_median: float | None
-    weight: float  # squared deviations nearer to the segment than to the runner-up; < 0: against it
-
-
-@dataclass(frozen=True)
-class RunnerUp:
-    """The next nearest segment."""
-
-    segment: str
-    membership: float  # fuzzy, 0 to 1, as strength is
-
-
-@dataclass(frozen=True)
-class AxisExplanation:
-    """One axis: where the customer is, and why."""
-
-    axis: str
-    kind: Literal["segment", "state", "no answer"]
-    name: str
-    strength: float
-    meaning: str = ""  # of a segment's name; empty where it is composed of figures
-    reason: str | None = None  # for a state, or for no answer
-    ends_with: str | None = None  # what would end a state
-    runner_up: RunnerUp | None = None
-    figures: tuple[Figure, ...] = ()  # by weight
-    flip: Counterfactual | None = None  # None: no single figure leads to another segment
 
 
 def explain(
@@ -85,31 +53,6 @@ def explain(
     return tuple(
         _explain_axis(axis, measures, model.measure) for axis in model.axes if axis.name in wanted
     )
-
-
-def explanation_lines(explanation: AxisExplanation, measure_of: MeasureOf) -> list[str]:
-    """The explanation in plain words, a line a thought; the first is the head.
-
-    `measure_of` is that of the model which was explained.
-    """
-    if explanation.kind != "segment":
-        ends = f": {explanation.ends_with} would end this" if explanation.ends_with else ""
-        head = f"{explanation.axis}: {explanation.name}"
-        return [head, f"{explanation.reason}{ends}"] if explanation.reason else [head]
-    runner_up = explanation.runner_up
-    next_one = f"; next {runner_up.segment}, {runner_up.membership:.2f}" if runner_up else ""
-    lines = [
-        f"{explanation.axis}: {explanation.name} (strength {explanation.strength:.2f}{next_one})"
-    ]
-    if explanation.meaning:
-        lines.append(f"such customers {explanation.meaning}")
-    enough = _NOTABLE * sum(figure.weight for figure in explanation.figures if figure.weight > 0)
-    speaking = [f for f in explanation.figures if abs(f.weight) >= enough and f.weight]
-    in_favour = [figure for figure in speaking if figure.weight > 0][:_SHOWN_FOR]
-    against = [figure for figure in reversed(speaking) if figure.weight < 0][:_SHOWN_AGAINST]
-    lines += [f"for it: {_compared(figure, explanation, measure_of)}" for figure in in_favour]
-    lines += [f"against it: {_compared(figure, explanation, measure_of)}" for figure in against]
-    return [*lines, _counterfactual_text(explanation, measure_of)]
 
 
 def explain_outlook(
@@ -144,36 +87,103 @@ def _no_outlook(reason: str | None) -> dict[str, float | str | None]:
 def _explain_axis(
     axis: AxisModel, measures: Mapping[str, float | None], measure_of: MeasureOf
 ) -> AxisExplanation:
-    needed = [scale.measure for scale in axis.scales] + [rule.measure for rule in axis.eligibility]
-    columns = {measure: np.array([_number(measures.get(measure))]) for measure in needed}
+    claimed = [condition.measure for segment in axis.segments for condition in segment.holds]
+    names = inputs_of([*measures_of([axis]), *claimed])
+    columns = {name: np.array([_number(measures.get(name))]) for name in names}
     codes, strengths = assign_axis(axis, columns, 1, Tally())
-    name, strength = axis.vocabulary()[codes[0]], float(strengths[0])
+    name, strength = axis.vocabulary()[codes[0]], float(as_published(strengths)[0])
     if axis.partition and codes[0] < len(axis.segments):
-        return _explain_segment(axis, axis.partition, strength, columns, measure_of)
-    for rule in axis.eligibility:
-        value = float(columns[rule.measure][0])
-        if not value >= rule.at_least:
-            reason, ends_with = _shortfall(rule, value, measure_of(rule.measure))
-            return AxisExplanation(
-                axis.name, "state", name, strength, reason=reason, ends_with=ends_with
-            )
+        return _explain_group(axis, axis.partition, strength, columns, measure_of)
+    asked = derive(columns, measures_of([axis]), axis.priors)
+    failed = int(failed_rules(asked, axis.eligibility, 1)[0])
+    if failed >= 0:
+        return _explain_state(axis, axis.eligibility[failed], columns, measure_of)
+    if axis.rules:
+        return _explain_rules(axis, axis.rules, (name, strength), columns, measure_of)
     reason = axis.reason or axis.verdict
     return AxisExplanation(axis.name, "no answer", name, strength, reason=reason)
 
 
-def _explain_segment(
+def _explain_rules(
+    axis: AxisModel,
+    rules: RuleList,
+    found: tuple[str, float],
+    columns: Mapping[str, Floats],
+    measure_of: MeasureOf,
+) -> AxisExplanation:
+    """The rule or tier that gave the name and strength `found`, or the state where none holds."""
+    name, strength = found
+    meanings = {segment.name: segment.meaning for segment in axis.segments}
+    parts = explain_rules(axis, rules, columns, measure_of)
+    has_rule = "rule" in parts
+    return AxisExplanation(
+        axis=axis.name,
+        kind="segment" if has_rule else "state",
+        name=name,
+        strength=strength,
+        meaning=meanings[name] if has_rule else "",
+        reason=None if has_rule else "no rule of the axis holds",
+        flip=nearest_counterfactual(axis, columns, measure_of),
+        **parts,
+    )
+
+
+def _explain_state(
+    axis: AxisModel, rule: Eligibility, columns: Mapping[str, Floats], measure_of: MeasureOf
+) -> AxisExplanation:
+    """What is missing for a segment, and with which figure the state would be another one."""
+    names = [rule.measure, *(condition.measure for condition in rule.only)]
+    own = derive(columns, names, axis.priors)
+    reason, ends_with = _shortfall(rule, float(own[rule.measure][0]), measure_of(rule.measure))
+    others = [_other_state(axis, rule, one, columns, measure_of) for one in rule.only]
+    return AxisExplanation(
+        axis.name,
+        "state",
+        rule.state,
+        1.0,
+        reason=reason,
+        ends_with=ends_with,
+        otherwise=next((text for text in others if text), None),
+    )
+
+
+def _other_state(
+    axis: AxisModel,
+    rule: Eligibility,
+    condition: Condition,
+    columns: Mapping[str, Floats],
+    measure_of: MeasureOf,
+) -> str | None:
+    """The state that the customer would have beyond a bound of this one: with 3 or more orders."""
+    measure = measure_of(condition.measure)
+    if condition.measure not in columns:  # derived: no single figure to change
+        return None
+    is_rise = condition.side in ("below", "at_most")
+    skipped = int(condition.side in ("at_most", "at_least"))
+    beyond = next_step(condition.bound, measure, is_rise=is_rise, skipped=skipped)
+    changed = {**columns, condition.measure: np.array([beyond])}
+    name = axis.vocabulary()[assign_axis(axis, changed, 1, Tally())[0][0]]
+    if name == rule.state:
+        return None
+    bound = bound_text("at_least" if is_rise else "at_most", beyond, measure)
+    now = describe_value(float(columns[condition.measure][0]), measure)
+    return f"{now}; would be {name} with {measure.label}: {bound}"
+
+
+def _explain_group(
     axis: AxisModel,
     partition: Partition,
     strength: float,
     columns: Mapping[str, Floats],
     measure_of: MeasureOf,
 ) -> AxisExplanation:
-    standing = partition.standing(scale_matrix(columns, axis.scales)[0])
+    own = derive(columns, [scale.measure for scale in axis.scales], axis.priors)
+    standing = partition.standing(scale_matrix(own, axis.scales)[0])
     has_other = standing.runner_up is not None
     segment = axis.segments[standing.own]
     runner_up = segment if standing.runner_up is None else axis.segments[standing.runner_up]
     figures = [
-        _figure(axis.scales[feature], columns, segment, runner_up, weight, measure_of)
+        _figure(axis.scales[feature], own, segment, runner_up, weight, measure_of)
         for feature, weight in sorted(enumerate(standing.weights.tolist()), key=lambda f: -f[1])
     ]
     return AxisExplanation(
@@ -182,10 +192,19 @@ def _explain_segment(
         name=segment.name,
         strength=strength,
         meaning=segment.meaning,
-        runner_up=RunnerUp(runner_up.name, standing.runner_up_strength) if has_other else None,
+        runner_up=_runner_up(runner_up, standing.runner_up_strength) if has_other else None,
         figures=tuple(figures),
+        named_by=asked_of(
+            segment.holds,
+            derive(columns, [condition.measure for condition in segment.holds], axis.priors),
+            measure_of,
+        ),
         flip=nearest_counterfactual(axis, columns, measure_of),
     )
+
+
+def _runner_up(segment: Segment, strength: float) -> RunnerUp:
+    return RunnerUp(segment.name, float(as_published(np.array(strength))))
 
 
 def _figure(
@@ -220,29 +239,6 @@ def _shortfall(rule: Eligibility, value: float, measure: Measure) -> tuple[str, 
     missing = rule.at_least - value
     more = f"{missing:,.0f} more{phrase_for(missing, measure).partition('{}')[2]}"
     return f"{describe_value(value, measure)}, and {needed} {verb} needed", more
-
-
-def _compared(figure: Figure, explanation: AxisExplanation, measure_of: MeasureOf) -> str:
-    measure = measure_of(figure.measure)
-    medians = [("shop median", figure.shop_median), (explanation.name, figure.segment_median)]
-    if explanation.runner_up:
-        medians.append((explanation.runner_up.segment, figure.runner_up_median))
-    others = ", ".join(f"{who} {format_value(m, measure)}" for who, m in medians if m is not None)
-    if figure.value is None:
-        return f"{figure.label}: unknown, the shop median stands in ({others})"
-    return f"{describe_value(figure.value, measure)} ({others})"
-
-
-def _counterfactual_text(explanation: AxisExplanation, measure_of: MeasureOf) -> str:
-    flip = explanation.flip
-    if flip is None:
-        return "no single figure, changed alone, would lead to another segment"
-    measure = measure_of(flip.measure)
-    own = next(figure.value for figure in explanation.figures if figure.measure == flip.measure)
-    now = "unknown" if own is None else format_value(own, measure)
-    less = "fewer" if measure.unit in ("count", "days", "hours") else "less"
-    bound = f"{format_exact(flip.value, measure)} or {'more' if flip.is_rise else less}"
-    return f"would be {flip.segment} with {measure.label}: {bound} (now {now}), all else as it is"
 
 
 def _number(value: float | None) -> float:
