@@ -231,8 +231,11 @@ class RfmIn(Strict):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [RFM]})
 
     recency: Figure = Field(ge=0, le=100_000, description="Days since the last order.")
-    frequency: Figure = Field(ge=1, le=1_000_000, description="Orders.")
+    frequency: Figure = Field(ge=1, le=1_000_000, description="Days with an order.")
     monetary: Figure = Field(ge=-_MOST_MONEY, le=_MOST_MONEY, description="Lifetime value.")
+    tenure: Figure | None = Field(
+        default=None, ge=0, le=100_000, description="Days since the first order, where known."
+    )
 
 
 class RfmCustomerIn(Strict):

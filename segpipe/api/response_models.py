@@ -149,5 +149,6 @@ class RfmOut(Open):
     segment_name: str
     confidence: float
     distance_to_center: float | None
+    scores: str | None
     stats: dict[str, Any] | None
     run: Run

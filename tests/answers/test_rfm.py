@@ -8,22 +8,26 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from segpipe import postgres, runs
 from segpipe.answers.rfm import NoRfmError, assign_rfm, rfm_of_customer, rfm_stats
 from segpipe.axes import Eligibility
+from segpipe.axes.catalogue import read_axis
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, Segment, model_of
 from segpipe.model.preprocessing import FeatureScale
+from segpipe.model.rules import RuleList, SegmentRule
 from segpipe.postgres import Connection
+from tests.support.axis_models import PRIORS, axis_model
 from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
-from tests.support.moving_customers import MARCH, Customer, Shop
+from tests.support.moving_customers import MARCH, Customer, Shop, measures_of
 
 COLUMNS = {
     "recency": "days_since_last_purchase",
-    "frequency": "total_orders",
+    "frequency": "n_occasions",
     "monetary": "lifetime_value",
 }
 REFERENCE = Reference(date(2025, 3, 1), {}, 1.0, (), 30.0)
@@ -63,11 +67,59 @@ def test_three_values_give_a_segment_strength_and_distance() -> None:
         "segment_name": "champions",
         "confidence": 0.9895,  # 2345 / 2370
         "distance_to_center": 5.0,
+        "scores": None,
         "recency": 3,
         "frequency": 14,
         "monetary": 100,
+        "tenure": None,
     }
     assert assign_rfm(_model(AXIS), 30, 10, 60)["confidence"] == 1.0
+
+
+CUTS = {  # of the scores 2 to 5
+    "recency": (-200.0, -100.0, -50.0, -20.0),
+    "frequency": (1.5, 2.5, 4.5, 9.5),
+    "monetary": (50.0, 100.0, 200.0, 400.0),
+}
+
+
+def _by_rules() -> AxisModel:
+    """The shipped axis on a made shop."""
+    shipped = read_axis(Path("rfm"))
+    rules = tuple(SegmentRule(i, rule.any_of) for i, rule in enumerate(shipped.rules))
+    names = [rule.name for rule in shipped.rules]
+    axis = axis_model("rfm", names, RuleList(rules), shipped.eligibility)
+    return replace(axis, priors=replace(PRIORS, scores=CUTS))
+
+
+@pytest.mark.parametrize(
+    ("figures", "name", "scores"),
+    [
+        ((10, 12, 500), "champions", "555"),
+        ((30, 6, 250), "loyal", "444"),
+        ((250, 12, 500), "cannot_lose", "155"),
+        ((10, 1, 60), "new_customers", "512"),  # one day with an order: the last is the first
+        ((10, 1, 60, 10), "new_customers", "512"),
+        ((60, 1, 300), "new_customers", "314"),
+        ((30, 3, 60), "potential_loyalist", "432"),
+        ((70, 3, 120), "needs_attention", "333"),
+        ((120, 1, 60), "hibernating", "212"),
+        ((300, 1, 10), "lost", "111"),
+    ],
+)
+def test_the_shipped_rules_name_by_scores(
+    figures: tuple[float, ...], name: str, scores: str
+) -> None:
+    answer = assign_rfm(_model(_by_rules()), *figures)
+    assert (answer["segment_name"], answer["scores"]) == (name, scores)
+    assert (answer["confidence"], answer["distance_to_center"]) == (1.0, None)
+
+
+def test_of_several_days_with_an_order_the_first_may_be_unknown() -> None:
+    known = assign_rfm(_model(_by_rules()), 10, 2, 60, 30)
+    unknown = assign_rfm(_model(_by_rules()), 10, 2, 60)
+    assert (known["tenure"], unknown["tenure"]) == (30, None)
+    assert known["segment_name"] == unknown["segment_name"] == "potential_loyalist"
 
 
 def test_a_state_has_a_number_below_zero_and_no_centre() -> None:
@@ -89,8 +141,8 @@ def test_a_model_without_the_axis_says_what_to_run(database: Connection) -> None
 
 
 def test_an_axis_with_more_than_the_three_measures_is_refused() -> None:
-    axis = replace(AXIS, scales=(*AXIS.scales[:2], _scale("tenure_days")))
-    with pytest.raises(NoRfmError, match="also looks at tenure_days"):
+    axis = replace(AXIS, scales=(*AXIS.scales[:2], _scale("n_products")))
+    with pytest.raises(NoRfmError, match="also looks at n_products"):
         assign_rfm(_model(axis), 1, 1, 1)
 
 
@@ -111,7 +163,15 @@ def test_the_answer_for_every_customer_agrees_with_the_profile(
         model = model_of(runs.read_model(connection, 1))
         numbers = {s.name: s.segment_id for s in model.axes[-1].segments}
         for row in found:
-            answer = assign_rfm(model, *(row[column] for column in COLUMNS.values()))
+            measures = runs.read_measures(connection, "default", 1, row["customer_id"])
+            assert measures
+            answer = assign_rfm(
+                model,
+                row["days_since_last_purchase"],
+                measures["n_occasions"] or 0,
+                row["lifetime_value"],
+                row["customer_tenure_days"],
+            )
             assert answer["segment_name"] == row["segment_memberships"]["rfm"]
             assert answer["segment_id"] == numbers[answer["segment_name"]]
             assert answer["confidence"] == row["membership_strengths"]["rfm"]
@@ -122,6 +182,9 @@ def test_the_answer_for_every_customer_agrees_with_the_profile(
             assert own == {**of_row, "written_by_run_id": 1, "is_absent": False, **answer}
         assert rfm_of_customer(connection, "default", model, "nobody") is None
         assert rfm_of_customer(connection, "elsewhere", model, "c0001") is None
+        for row in found:
+            measures = runs.read_measures(connection, "default", 1, row["customer_id"]) or {}
+            row["n_occasions"] = measures["n_occasions"]
         _assert_stats(rfm_stats(connection, "default", 1), found)
 
 
@@ -161,6 +224,18 @@ def test_stats_are_of_one_run_without_absent_customers(database: Connection) -> 
     assert stats["new"]["frequency"] == {"mean": 4.0, "median": 4.0, "min": 4.0, "max": 4.0}
     assert rfm_stats(database, "default", 2) == {}
     assert rfm_stats(database, "nowhere", 3) == {}
+
+
+def test_frequency_is_days_with_an_order_where_the_run_kept_them(database: Connection) -> None:
+    customers = {"a": Customer(n_orders=9), "b": Customer(n_orders=9)}
+    days = pa.array([2.0, 5.0])
+    measures = measures_of(customers).append_column("n_occasions", days)
+    _with_rfm(database).publish(customers, MARCH, measures=[measures])
+    stats = rfm_stats(database, "default", 1)["new"]
+    assert stats["frequency"] == {"mean": 3.5, "median": 3.5, "min": 2.0, "max": 5.0}
+    found = rfm_of_customer(database, "default", _model(_by_rules()), "b")
+    assert found
+    assert found["frequency"] == 5
 
 
 def test_an_absent_customer_keeps_the_segment_of_the_older_run(database: Connection) -> None:

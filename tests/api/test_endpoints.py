@@ -174,16 +174,19 @@ def test_rfm_of_three_values_and_of_a_customer(served: Served) -> None:
     own = served.post("/segment/customer", {"customer_id": "c0001"}).document
     assert own["segment_name"] == known["segment_memberships"]["rfm"]
     assert own["confidence"] == known["membership_strengths"]["rfm"]
-    names = ("days_since_last_purchase", "total_orders", "lifetime_value")
-    figures = dict(
-        zip(
-            ("recency", "frequency", "monetary"),
-            (known["metrics"][name] for name in names),
-            strict=True,
-        )
-    )
+    figures = {name: own[name] for name in ("recency", "frequency", "monetary", "tenure")}
+    assert figures["recency"] == known["metrics"]["days_since_last_purchase"]
+    assert figures["tenure"] == known["metrics"]["customer_tenure_days"]
     manual = served.post("/segment/manual", figures).document
-    for key in ("segment_id", "segment_name", "confidence", "distance_to_center", "stats", "run"):
+    for key in (
+        "segment_id",
+        "segment_name",
+        "confidence",
+        "distance_to_center",
+        "scores",
+        "stats",
+        "run",
+    ):
         assert manual[key] == own[key]
     assert set(manual["stats"]["recency"]) == {"mean", "median", "min", "max"}
     assert served.post("/segment/customer", {"customer_id": "nobody"}).status == 404

@@ -40,7 +40,7 @@ async def _customer(request: Request) -> RfmCustomerIn:
 )
 def manual(request: Request, body: Annotated[RfmIn, Depends(_figures)]) -> JSONResponse:
     """The RFM segment of these values, with the statistics of the segment."""
-    figures = (body.recency, body.frequency, body.monetary)
+    figures = (body.recency, body.frequency, body.monetary, body.tenure)
     return _answered(state_of(request), lambda model: assign_rfm(model, *figures))
 
 
