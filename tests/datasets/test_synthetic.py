@@ -34,7 +34,7 @@ SEPARATE = {  # axis → who is eligible
     "repurchase_behavior": "n_occasions >= 2",
     "return_behavior": "n_refunded_orders > 0",
     "value_sophistication": "true",
-    "problem_complexity_profile": "n_orders >= 2",
+    "problem_complexity_profile": "true",
 }
 KINDS = {  # axis → kind → the share that is high
     "purchase_cadence": {

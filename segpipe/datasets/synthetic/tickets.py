@@ -17,7 +17,7 @@ from segpipe.datasets.synthetic.traits import Traits
 CHANNELS = ("email", "chat", "phone", "self_service")
 _PRIORITIES = ("low", "normal", "high")
 # by trouble: self-sufficient, moderate, high
-_PER_ORDER = np.array([0.15, 1.0, 2.2])
+_PER_ORDER = np.array([0.15, 1.25, 2.5])
 _MESSAGES = np.array([2.0, 6.0, 10.0])
 _HOURS = np.array([1.5, 12.0, 96.0])
 _REOPENED = np.array([0.0, 0.5, 1.0])
