@@ -215,13 +215,14 @@ def _live_parts(axis: Axis, shop: Shop) -> _Parts:
 
 def _eligible(axis: Axis, parts: _Parts, shop: Shop, before: PriorRun) -> AxisCustomers | str:
     """Who can be divided, with the trial of k-means; else why nobody can."""
-    reason = _lack(axis, parts, shop)
-    if reason:
-        return reason
+    if not _is_fed(axis, parts, shop):
+        return f"no {' or '.join(axis.missing_inputs(shop.inputs))} in the input"
     rules = tuple(rule for rule in axis.eligibility if shop.inputs.issuperset(rule.needs))
     eligible = eligible_rows(shop.columns, rules)
     if not eligible.any():
         return f"everybody is {rules[0].state}"
+    if alike := _alike(axis, parts, shop):
+        return alike
     own = {name: values[eligible] for name, values in shop.columns.items()}
     trial = try_k_means(
         parts.features,
@@ -239,19 +240,22 @@ def _eligible(axis: Axis, parts: _Parts, shop: Shop, before: PriorRun) -> AxisCu
     return AxisCustomers(rules, trial, shop.priors, before.population)
 
 
-def _lack(axis: Axis, parts: _Parts, shop: Shop) -> str | None:
-    """Why the axis has no answer for anybody; None where it has."""
+def _is_fed(axis: Axis, parts: _Parts, shop: Shop) -> bool:
+    """Whether the inputs are there."""
     if axis.tiers:
-        is_fed, asked = parts.main is not None, [parts.main.measure] if parts.main else []
+        return parts.main is not None
+    return bool(parts.rules if axis.rules else axis.live_features(shop.inputs))
+
+
+def _alike(axis: Axis, parts: _Parts, shop: Shop) -> str | None:
+    """Why the axis says nothing of the eligible, though it is fed; None where it does."""
+    if axis.tiers:
+        asked = [parts.main.measure] if parts.main else []
     elif axis.rules:
-        is_fed = bool(parts.rules)
         plain = [rule for rule in parts.rules if not rule.chance]
         asked = [] if plain else [rule.chance for rule in parts.rules if rule.chance]
     else:
-        is_fed = bool(axis.live_features(shop.inputs))
         asked = [feature.measure for feature in axis.live_features(shop.inputs)]
-    if not is_fed:
-        return f"no {' or '.join(axis.missing_inputs(shop.inputs))} in the input"
     if asked and not any(customers_differ(name, shop.priors) for name in asked):
         label = f"in {MEASURES[own_figure(asked[0])].label}" if axis.tiers else "in it"
         return f"customers do not differ {label} beyond chance"

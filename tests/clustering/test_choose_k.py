@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from segpipe.axes import Axis, Feature
-from segpipe.clustering.choose_k import ChosenPartition, PreviousPartition, _best, choose_partition
+from segpipe.clustering.centroids import CentroidPartition
+from segpipe.clustering.choose_k import ChosenPartition, _best, _inertia, by_value, choose_partition
 from segpipe.clustering.distances import squared_distances
 from segpipe.core.arrays import Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import discover
-from segpipe.discovery.sampling import Sample
 
 SETTINGS = ClusterSettings(restarts=4)
 
@@ -27,7 +23,9 @@ def _blobs(sizes: list[int], spread: float = 0.3) -> tuple[Floats, Labels]:
     centres = np.array([[0, 0], [6, 0], [0, 6], [6, 6], [12, 3]])[: len(sizes)]
     labels = np.repeat(np.arange(len(sizes)), sizes)
     labels = draw.permutation(labels)
-    return centres[labels] + draw.normal(0, spread, (len(labels), 2)), labels
+    points = centres[labels] + draw.normal(0, spread, (len(labels), 2))
+    order = by_value(points, np.ones(len(points)))
+    return points[order], labels[order]
 
 
 def _ones(points: Floats) -> Floats:
@@ -39,7 +37,6 @@ def test_planted_groups_are_found(k: int) -> None:
     points, labels = _blobs([80, 60, 50, 40, 30][:k])
     weights = np.random.default_rng(1).uniform(1, 25, len(points))
     found = choose_partition(points, weights, SETTINGS, seed=1)
-    assert found.verdict == "clustered"
     assert found.partition is not None
     assert found.partition.positions.shape == (k, 2)
     assert adjusted_rand_score(found.partition.assign(points), labels) == 1
@@ -59,14 +56,12 @@ def test_a_centroid_is_the_weighted_mean_of_its_customers() -> None:
 
 
 def _three_places() -> tuple[Floats, Floats]:
-    """Customers at 0, 10 and 16, alternately of the two halves.
+    """Customers at 0, 10 and 16.
 
-    Those at 0 are a third of the sample, most of them in the first half, and next to nothing in the
-    population: it is parted between 10 and 16, the unweighted sample between 0 and 10.
+    Those at 0 are a third of the sample, and next to nothing in the population: it is parted
+    between 10 and 16, the unweighted sample between 0 and 10.
     """
-    first = np.repeat([0.0, 10.0, 16.0], [30, 10, 10])
-    second = np.repeat([0.0, 10.0, 16.0], [2, 24, 24])
-    points = np.stack([first, second], axis=1).reshape(-1, 1)
+    points = np.repeat([0.0, 10.0, 16.0], [32, 34, 34])[:, None]
     return points, np.where(points[:, 0] == 0, 0.01, 1.0)
 
 
@@ -85,16 +80,6 @@ def test_the_population_not_the_sample_decides_where_it_is_parted() -> None:
     unweighted = choose_partition(points, _ones(points), TWO, seed=1)
     assert unweighted.partition is not None
     assert unweighted.partition.positions[:, 0] == pytest.approx([0, 13])
-
-
-def test_the_halves_agree_where_the_population_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segpipe.clustering.choose_k.MIN_SPLIT", 60)
-    points, weights = _three_places()
-    found = choose_partition(points, weights, TWO, seed=1)
-    assert [candidate.reproducibility for candidate in found.candidates] == [1]
-    unweighted = choose_partition(points, _ones(points), TWO, seed=1).candidates[0]
-    assert unweighted.reproducibility is not None
-    assert unweighted.reproducibility < 0.5
 
 
 def test_a_segment_below_the_smallest_share_of_the_population_is_passed_over() -> None:
@@ -132,24 +117,14 @@ def test_ties_go_to_the_smaller_k(silhouettes: tuple[float, ...], k: int) -> Non
     assert _chosen_k(silhouettes) == k
 
 
-def _chosen_k(silhouettes: tuple[float, ...], usual_k: int | None = None) -> int:
+def _chosen_k(silhouettes: tuple[float, ...]) -> int:
     """K that wins with these silhouettes at 2, 3, 4 …; all of them hold."""
     candidates = tuple(
         CandidateInfo(n, silhouette, 0.2, 1.0, None) for n, silhouette in enumerate(silhouettes, 2)
     )
-    index, choice = _best(candidates, SETTINGS, 2, usual_k)
+    index, _ = _best(candidates, 2)
     assert index is not None
-    is_best = round(silhouettes[index], 4) == round(max(silhouettes), 4)
-    assert is_best != choice.startswith("as in the previous run")
     return index + 2
-
-
-@pytest.mark.parametrize(
-    ("usual_k", "k"),
-    [(None, 3), (2, 2), (3, 3), (4, 3), (6, 3)],  # K = 4 lies too far behind, 6 was not tried
-)
-def test_the_previous_runs_k_stays_where_it_is_about_as_good(usual_k: int | None, k: int) -> None:
-    assert _chosen_k((0.56, 0.6, 0.54), usual_k) == k
 
 
 def test_a_choice_has_its_reason() -> None:
@@ -158,84 +133,41 @@ def test_a_choice_has_its_reason() -> None:
     assert found.choice == "the highest silhouette of the K accepted"
     alone = choose_partition(points, _ones(points), ClusterSettings(min_k=3, max_k=3), seed=1)
     assert alone.choice == "the only K accepted"
-    lenient = ClusterSettings(usual_k_lag=1, min_reproducibility=-1)
-    previous = PreviousPartition(2, np.zeros(len(points), np.intp))
-    before = choose_partition(points, _ones(points), lenient, 1, 2, previous)
-    assert before.choice is not None
-    assert before.choice.startswith("as in the previous run, ")
-    assert before.choice.endswith(" short of K=3")
 
 
-def test_the_previous_runs_segments_found_again_are_reproduced() -> None:
-    """Where halves of this month's sample disagree, last month's and this month's may agree."""
-    points = np.random.default_rng(8).normal(0, 1, (600, 8))
-    strict = ClusterSettings(max_k=3, restarts=2, min_reproducibility=0.9)
-    alone = choose_partition(points, _ones(points), strict, seed=1)
-    assert alone.partition is None
-    lenient = ClusterSettings(min_k=3, max_k=3, restarts=2, min_reproducibility=-1)
-    before = choose_partition(points, _ones(points), lenient, seed=1)
-    assert before.partition is not None
-    previous = PreviousPartition(3, before.partition.assign(points))
-    found = choose_partition(points, _ones(points), strict, seed=1, previous=previous)
-    assert found.partition is not None
-    assert found.partition == before.partition
-    other = PreviousPartition(3, np.random.default_rng(9).integers(0, 3, 600))
-    assert choose_partition(points, _ones(points), strict, 1, previous=other).partition is None
+def test_neither_order_nor_place_in_the_file_decides_who_is_in_which_half() -> None:
+    points = np.random.default_rng(8).normal(0, 1, (600, 3))
+    weights = np.random.default_rng(9).uniform(1, 4, 600)
+    found = []
+    for order in (np.arange(600), np.random.default_rng(1).permutation(600)):
+        mine, own = points[order], weights[order]
+        by = by_value(mine, own)
+        found.append(choose_partition(mine[by], own[by], SETTINGS, seed=1))
+    assert found[0] == found[1]
 
 
-def test_months_that_disagree_do_not_undo_halves_that_agree() -> None:
-    points, labels = _blobs([100, 100, 100])
+def test_the_current_centroids_are_one_more_start() -> None:
+    """In a cloud single starts end in several places; with the best place as a start all do there."""
+    points = np.random.default_rng(8).normal(0, 1, (600, 2))
+    points = points[by_value(points, _ones(points))]
+    one = ClusterSettings(min_k=6, max_k=6, restarts=1, min_reproducibility=-1)
+    alone = [choose_partition(points, _ones(points), one, seed).fits[0] for seed in range(12)]
+    inertias = [_inertia(points, _ones(points), fit) for fit in alone]
+    assert max(inertias) > min(inertias) + 1
+    best = alone[int(np.argmin(inertias))]
+    worst = alone[int(np.argmax(inertias))]
+    for seed, inertia in enumerate(inertias):
+        helped = choose_partition(points, _ones(points), one, seed, start=best).fits[0]
+        assert _inertia(points, _ones(points), helped) == pytest.approx(min(inertias))
+        kept = choose_partition(points, _ones(points), one, seed, start=worst).fits[0]
+        assert _inertia(points, _ones(points), kept) <= inertia
+
+
+def test_a_start_of_another_k_or_kind_is_left_out() -> None:
+    points, _ = _blobs([100, 100])
     alone = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    shuffled = PreviousPartition(3, np.random.default_rng(2).permutation(labels))
-    found = choose_partition(points, _ones(points), SETTINGS, seed=1, previous=shuffled)
-    assert found == alone
-    assert found.candidates[1].reproducibility == alone.candidates[1].reproducibility == 1.0
-
-
-@pytest.mark.parametrize(("share", "k"), [(0.015, 3), (0.008, 2)])
-def test_a_usual_segment_may_shrink_to_half_of_the_smallest_share(share: float, k: int) -> None:
-    points, labels = _blobs([120, 120, 40])
-    weights = np.where(labels == 2, 240 * share / (1 - share) / 40, 1.0)
-    assert choose_partition(points, weights, SETTINGS, seed=1).candidates[1].passed_over
-    found = choose_partition(
-        points, weights, SETTINGS, seed=1, previous=PreviousPartition(3, labels)
-    )
-    assert found.partition is not None
-    assert found.partition.n_segments == k
-
-
-def test_a_cut_through_one_cloud_is_no_structure_however_high_its_silhouette() -> None:
-    draw = np.random.default_rng(5)
-    points = draw.normal(0, 1, (1500, 2)) * [6, 0.1]  # so long that its halves stand apart
-    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.partition is not None
-    assert found.silhouette is not None
-    assert found.silhouette > SETTINGS.clustered_silhouette
-    null = found.candidates[found.partition.n_segments - 2].null_silhouette
-    assert null == pytest.approx(found.silhouette, abs=0.03)
-    assert found.verdict == "no structure"
-
-
-def test_the_null_has_the_covariance_of_the_weighted_points() -> None:
-    draw = np.random.default_rng(6)
-    round_cloud, long_cloud = draw.normal(0, 1, (800, 3)), draw.normal(0, 1, (800, 3)) * [9, 1, 1]
-    points = np.vstack([round_cloud, long_cloud])
-    settings = ClusterSettings(max_k=2, restarts=2, min_reproducibility=-1)
-    nulls = []
-    for weights in ((1.0, 1e-6), (1e-6, 1.0)):
-        by_row = np.repeat(weights, 800)
-        found = choose_partition(points, by_row, settings, seed=1)
-        nulls.append(found.candidates[0].null_silhouette)
-    assert nulls[0] is not None
-    assert nulls[1] is not None
-    assert nulls[0] + 0.2 < nulls[1]
-
-
-def test_noise_has_no_structure() -> None:
-    points = np.random.default_rng(8).normal(0, 1, (600, 8))
-    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.verdict == "no structure"
-    assert found.reason
+    other = CentroidPartition.of(np.zeros((9, 2)))
+    assert choose_partition(points, _ones(points), SETTINGS, 1, start=other) == alone
 
 
 def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
@@ -243,16 +175,15 @@ def test_where_no_k_is_reproducible_there_are_no_centroids() -> None:
     settings = ClusterSettings(restarts=2, min_reproducibility=0.999)
     found = choose_partition(points, _ones(points), settings, seed=1)
     assert found.partition is None
-    assert found.reason is not None
-    assert found.reason.startswith("every K was rejected; the best, ")
+    assert found.choice is not None
+    assert found.choice.startswith("every K was rejected; the best, ")
+    assert [fit.n_segments for fit in found.fits] == [2, 3, 4, 5, 6]
 
 
-def test_one_distinct_customer_has_no_structure() -> None:
+def test_one_distinct_customer_has_no_partition() -> None:
     points = np.zeros((50, 2))
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found == ChosenPartition(
-        None, None, (), "no structure", "only 1 distinct customers", None
-    )
+    assert found == ChosenPartition(None, None, (), "only 1 distinct customers")
 
 
 def test_two_kinds_of_customers_are_two_segments() -> None:
@@ -260,29 +191,30 @@ def test_two_kinds_of_customers_are_two_segments() -> None:
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     assert found.partition is not None
     assert found.partition.positions.tolist() == [[0.0], [1.0]]
-    assert (found.verdict, found.silhouette) == ("clustered", 1.0)
+    assert found.silhouette == 1.0
 
 
-def test_few_customers_are_clustered_without_halves() -> None:
+def test_few_customers_are_divided_without_halves() -> None:
     points, _ = _blobs([8, 8])
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    assert found.verdict == "clustered"
-    assert found.reason == "only 16 customers, too few to compare two halves of them: a hint"
+    assert found.partition is not None
+    assert found.partition.n_segments == 2
     assert {candidate.reproducibility for candidate in found.candidates} == {None}
 
 
 def test_one_customer_of_a_rare_kind_does_not_switch_the_halves_off() -> None:
     points = np.random.default_rng(0).choice([0.0, 0.25, 0.5, 0.75, 1.0], size=(500, 1))
-    points = np.vstack([points, [[0.1]]])  # six kinds, of which one half knows five
+    points = np.sort(np.vstack([points, [[0.1]]]), axis=0)  # six kinds, one half knows five
     found = choose_partition(points, _ones(points), SETTINGS, seed=1)
     assert [candidate.n_clusters for candidate in found.candidates] == [2, 3, 4, 5]
     assert None not in {candidate.reproducibility for candidate in found.candidates}
 
 
 def test_a_finer_partition_is_taken_where_the_axis_asks_for_one() -> None:
-    points = np.random.default_rng(8).exponential(1, (600, 1))
-    found = choose_partition(points, _ones(points), SETTINGS, seed=1)
-    fine = choose_partition(points, _ones(points), SETTINGS, seed=1, min_segments=4)
+    points = np.sort(np.random.default_rng(8).exponential(1, (600, 1)), axis=0)
+    lenient = replace(SETTINGS, min_reproducibility=-1)
+    found = choose_partition(points, _ones(points), lenient, seed=1)
+    fine = choose_partition(points, _ones(points), lenient, seed=1, min_segments=4)
     assert found.partition is not None
     assert fine.partition is not None
     assert found.partition.n_segments < 4 <= fine.partition.n_segments
@@ -302,35 +234,3 @@ def test_distances_do_not_depend_on_the_number_of_rows() -> None:
     whole = squared_distances(points, centroids)
     one_by_one = np.vstack([squared_distances(point[None], centroids) for point in points])
     assert np.array_equal(whole, one_by_one)
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-def test_discovery_gives_the_same_bits_under_any_number_of_threads(threads: int) -> None:
-    draw = np.random.default_rng(3)
-    values = draw.lognormal(4, 1, (2500, 3))
-    names = ("lifetime_value", "avg_order_value", "largest_order_value")
-    columns = dict(zip(names, values.T, strict=True))
-    table = pa.table({"customer_id": [f"c{i}" for i in range(2500)], **columns})
-    axis = Axis("own", "?", "marketing", tuple(Feature(name, "log") for name in names), ())
-    sample = Sample(table, draw.uniform(1, 30, 2500))
-    settings = ClusterSettings(max_k=4, restarts=2, min_reproducibility=0)
-    alone = discover(sample, (axis,), frozenset(), settings, seed=1)
-    with threadpool_limits(threads):
-        beside = discover(sample, (axis, axis, axis), frozenset(), settings, seed=1)
-    assert alone[0].model.segments
-    assert beside == alone * 3
-
-
-def test_every_axis_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: set[int] = set()
-
-    def spied(*_: object) -> ChosenPartition:
-        seen.update(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
-        return ChosenPartition(None, None, (), "no structure", None, None)
-
-    monkeypatch.setattr("segpipe.discovery.discover.choose_partition", spied)
-    table = pa.table({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]})
-    axis = Axis("own", "?", "marketing", (Feature("recency_days"),), ())
-    with threadpool_limits(4):
-        discover(Sample(table, np.ones(2)), (axis,) * 4, frozenset(), SETTINGS, seed=1)
-    assert seen == {1}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segpipe.clustering.line_density import Line
-from segpipe.clustering.valley import ENTER, KS, LEAVE, find_valleys, is_separate
 
 from segpipe.clustering.centroids import KMeans
+from segpipe.clustering.line_density import Line
+from segpipe.clustering.valley import ENTER, KS, LEAVE, find_valleys, is_separate
 from segpipe.core.arrays import Floats
 
 Draw = np.random.Generator

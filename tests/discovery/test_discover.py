@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
-from segpipe.clustering.choose_k import ChosenPartition
+from segpipe.clustering.choose_k import ChosenPartition as Chosen
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover, discover_axis
+from segpipe.discovery.discover import Discovery, discover
 from segpipe.discovery.sampling import Sample
+from tests.support.samples import sample_of
 
 SETTINGS = ClusterSettings(max_k=5, restarts=4)
 # The groups hold 10, 20 and 70 % of the eligible population, where each name is true of one; they
@@ -42,13 +45,12 @@ def _weighted_sample() -> Sample:
     recency_days = np.array([5.0, 40.0, 300.0, 900.0])[group] * draw.uniform(0.8, 1.25, len(group))
     recency_days[draw.permutation(len(group))[:12]] = np.nan
     columns = {
-        "customer_id": [f"c{number:03}" for number in range(len(group))],
         "n_orders": n_orders,
         "recency_days": recency_days,
         "evening_order_share": draw.uniform(0, 1, len(group)),
     }
     weights = np.array([1, 4, 19, 5])[group] + draw.integers(0, 5, len(group))
-    return Sample(pa.table(columns), weights.astype(np.float64))
+    return sample_of(columns, weights.astype(np.float64))
 
 
 def _replicated(sample: Sample) -> Sample:
@@ -58,13 +60,17 @@ def _replicated(sample: Sample) -> Sample:
 
 
 def _own(sample: Sample) -> Discovery:
-    return discover(sample, (AXIS,), frozenset(), SETTINGS, seed=1)[0]
+    return _discover(sample, (AXIS,))[0]
+
+
+def _discover(sample: Sample, axes: tuple[Axis, ...], seed: int = 1) -> list[Discovery]:
+    return discover(sample, axes, frozenset(), SETTINGS, seed, as_of=date(2025, 4, 1))
 
 
 def test_a_customer_of_weight_three_is_three_customers() -> None:
     sample = _weighted_sample()
     weighted, repeated = _own(sample).model, _own(_replicated(sample)).model
-    assert weighted.verdict == repeated.verdict == "clustered"
+    assert weighted.verdict == repeated.verdict == "k-means"
     assert len(weighted.segments) == 3
     for one, other in zip(weighted.segments, repeated.segments, strict=True):
         assert one.sample_share == pytest.approx(other.sample_share, abs=1e-12)
@@ -84,13 +90,12 @@ def test_the_names_are_those_of_the_population() -> None:
 
 def test_a_share_is_of_the_eligible_population() -> None:
     columns = {
-        "customer_id": ["a", "b", "c", "d", "e", "f"],
-        "n_orders": [2.0, 2.0, 2.0, 30.0, 30.0, 1.0],
-        "recency_days": [90.0, 90.0, 90.0, 3.0, 3.0, 90.0],
+        "n_orders": np.array([2.0, 2.0, 2.0, 30.0, 30.0, 1.0]),
+        "recency_days": np.array([90.0, 90.0, 90.0, 3.0, 3.0, 90.0]),
     }
     weights = np.array([1.0, 2.0, 1.0, 7.0, 5.0, 1000.0])  # f is not eligible
     axis = replace(AXIS, prototypes=())
-    found = discover(Sample(pa.table(columns), weights), (axis,), frozenset(), SETTINGS, 1)
+    found = _discover(sample_of(columns, weights), (axis,))
     shares = {s.medians["n_orders"]: s.sample_share for s in found[0].model.segments}
     assert shares == {2.0: pytest.approx(4 / 16), 30.0: pytest.approx(12 / 16)}
 
@@ -98,17 +103,49 @@ def test_a_share_is_of_the_eligible_population() -> None:
 def test_an_axis_has_a_seed_of_the_run_and_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def spied(
-        _points: Floats, _weights: Floats, _: object, seed: int, *_rest: object
-    ) -> ChosenPartition:
+    def spied(_points: Floats, _weights: Floats, _: object, seed: int, *_rest: object) -> Chosen:
         seen.append(seed)
-        return ChosenPartition(None, None, (), "no structure", None, None)
+        return Chosen(None, None, (), None)
 
-    monkeypatch.setattr("segpipe.discovery.discover.choose_partition", spied)
+    monkeypatch.setattr("segpipe.discovery.trial.choose_partition", spied)
     columns = {"n_orders": np.array([2.0, 5.0]), "recency_days": np.array([1.0, 2.0])}
     other = replace(AXIS, name="other")
     for axis, seed in ((AXIS, 1), (AXIS, 1), (AXIS, 2), (other, 1)):
-        discover_axis(axis, columns, np.ones(2), frozenset(), SETTINGS, seed)
+        _discover(sample_of(columns), (axis,), seed)
     first, again, of_another_run, of_another_axis = seen
     assert first == again
     assert len({first, of_another_run, of_another_axis}) == 3
+
+
+def _three_features() -> tuple[Sample, Axis]:
+    draw = np.random.default_rng(3)
+    values = draw.lognormal(4, 1, (2500, 3))
+    names = ("lifetime_value", "avg_order_value", "largest_order_value")
+    columns = dict(zip(names, values.T, strict=True))
+    axis = Axis("own", "?", "marketing", tuple(Feature(name, "log") for name in names), ())
+    return sample_of(columns, draw.uniform(1, 30, 2500)), axis
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_discovery_gives_the_same_bits_under_any_number_of_threads(threads: int) -> None:
+    sample, axis = _three_features()
+    alone = _discover(sample, (axis,))
+    with threadpool_limits(threads):
+        beside = _discover(sample, (axis, axis, axis))
+    assert alone[0].model.segments
+    assert beside == alone * 3
+
+
+def test_every_axis_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+
+    def spied(*_: object) -> Chosen:
+        seen.update(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
+        return Chosen(None, None, (), None)
+
+    monkeypatch.setattr("segpipe.discovery.trial.choose_partition", spied)
+    sample = sample_of({"recency_days": np.array([1.0, 2.0])})
+    axis = Axis("own", "?", "marketing", (Feature("recency_days"),), ())
+    with threadpool_limits(4):
+        _discover(sample, (axis,) * 4)
+    assert seen == {1}

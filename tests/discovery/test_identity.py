@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.report import SegmentEvent
+from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import Discovery, discover
 from segpipe.discovery.identity import Overlap, find_events, find_overlap, match_segments
 from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
+from tests.support.samples import sample_of
 
 SETTINGS = ClusterSettings(restarts=4, min_reproducibility=-1)
 LATELY = Claim("recency_days", "below", value=50.0)
@@ -40,20 +42,29 @@ def _sample(middles: list[float], n: int = 120) -> Sample:
     recency_days = np.concatenate([draw.normal(middle, 1.0, n) for middle in middles])
     recency_days = np.concatenate([recency_days, np.full(10, 5.0)])
     n_orders = np.repeat([2.0, 1.0], [n * len(middles), 10])
-    ids = [f"c{number:04}" for number in range(len(recency_days))]
-    columns = {"customer_id": ids, "recency_days": recency_days, "n_orders": n_orders}
-    return Sample(pa.table(columns), np.ones(len(ids)))
+    return sample_of({"recency_days": recency_days, "n_orders": n_orders})
 
 
-def _run(sample: Sample, previous: AxisModel | None = None, k: int | None = None) -> Discovery:
+def _run(
+    sample: Sample,
+    previous: AxisModel | None = None,
+    k: int | None = None,
+    rediscover: tuple[str, ...] | None = (),
+) -> Discovery:
+    """A run that replaces the previous segments, unless they are to stay."""
     settings = replace(SETTINGS, min_k=k, max_k=k) if k else SETTINGS
     former = None if previous is None else _model(previous)
-    return discover(sample, (AXIS,), frozenset(), settings, seed=1, previous=former)[0]
+    return discover(
+        *(sample, (AXIS,), frozenset(), settings, 1),
+        as_of=date(2025, 4, 1),
+        previous=former,
+        rediscover=rediscover,
+    )[0]
 
 
 def _model(axis: AxisModel) -> Model:
-    """Only the axes of a previous model are looked at."""
-    return Model(1, (), "UTC", None, (axis,))  # type: ignore[arg-type]
+    """The model of a previous run with this axis."""
+    return Model(1, (), "UTC", Reference(date(2025, 3, 1), {}, 1.0, (), 30.0), (axis,))
 
 
 def _names(found: Discovery) -> dict[int, str]:
@@ -74,8 +85,10 @@ def test_the_first_run_counts_from_one_and_has_no_events() -> None:
 def test_the_same_month_again_gives_the_same_model() -> None:
     sample = _sample([10, 90])
     first = _run(sample)
+    for rediscover in ((), None):
+        model = _run(sample, first.model, rediscover=rediscover).model
+        assert replace(model, made_on=first.model.made_on) == first.model
     again = _run(sample, first.model)
-    assert again.model == first.model
     assert _events(again.events) == {("kept", "fresh", 1, ()), ("kept", "stale", 2, ())}
     assert {event.overlap for event in again.events} == {1.0}
 
@@ -203,13 +216,13 @@ def _old(*centroids: float) -> AxisModel:
     return AxisModel(
         name="own",
         group="marketing",
-        verdict="weak",
+        verdict="k-means",
         reason=None,
         silhouette=0.5,
         eligibility=(),
         scales=(scale,),
         segments=segments,
-        default_state="no_structure",
+        default_state="unavailable",
         partition=partition,
     )
 
@@ -274,16 +287,22 @@ def test_exactly_half_of_a_segment_is_a_split_or_a_merger() -> None:
     assert ("died", "s2", 2, ()) in found_events
 
 
+def _first(known: dict[str, dict[str, int]]) -> Discovery:
+    """The first run after others whose model is lost, but not their ids."""
+    sample, as_of = _sample([10, 90]), date(2025, 4, 1)
+    return discover(sample, (AXIS,), frozenset(), SETTINGS, 1, as_of=as_of, known_ids=known)[0]
+
+
 def test_ids_of_earlier_runs_are_not_given_again_and_their_names_have_them_back() -> None:
     known = {"own": {"stale": 7, "other": 9}, "another": {"fresh": 99}}
-    found = discover(_sample([10, 90]), (AXIS,), frozenset(), SETTINGS, seed=1, known_ids=known)[0]
+    found = _first(known)
     assert _names(found) == {10: "fresh", 7: "stale"}
     assert found.model.next_segment_id == 11
 
 
 def test_an_id_that_had_two_names_is_given_to_one_of_them() -> None:
     known = {"own": {"fresh": 4, "stale": 4}}
-    found = discover(_sample([10, 90]), (AXIS,), frozenset(), SETTINGS, seed=1, known_ids=known)[0]
+    found = _first(known)
     assert sorted(_names(found)) == [4, 5]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from segpipe.axes import Eligibility, Feature
+from segpipe.axes import Eligibility
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.settings import ClusterSettings, EngineSettings
 from segpipe.discovery.refit import Population, refit, wanted_size
@@ -16,7 +16,6 @@ from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.preprocessing import FeatureScale
 from tests.support.features import put_customers
 
-FEATURES = (Feature("recency_days"),)
 AS_IT_IS = (FeatureScale("recency_days", "identity", 5.0, -1e9, 1e9, 0.0, 1.0),)
 
 
@@ -40,7 +39,7 @@ def test_centroids_move_to_the_means_of_the_population(engine: Connection) -> No
     partition = CentroidPartition.of(
         np.array([[0.0], [7.0]])
     )  # the border lies at 3.5: 4 is with the upper ones
-    refitted, found = refit(population, (), FEATURES, AS_IT_IS, partition, ClusterSettings(), 1)
+    refitted, found = refit(population, (), AS_IT_IS, partition, ClusterSettings(), 1)
     assert refitted.positions.ravel().tolist() == [2.0, 11.0]
     assert (found.n_customers, found.share) == (5, 0.8)  # 4 changes sides
     assert found.centroid_shift == 4.0
@@ -52,7 +51,7 @@ def test_only_the_eligible_count_and_the_missing_stand_at_the_median(engine: Con
     engine.execute("UPDATE customer_features SET n_orders = 1 WHERE customer_id = 'c000'")
     rules = (Eligibility("n_orders", 2, "one_time_buyer"),)
     partition = CentroidPartition.of(np.array([[1.0], [11.0]]))
-    refitted, found = refit(population, rules, FEATURES, AS_IT_IS, partition, ClusterSettings(), 1)
+    refitted, found = refit(population, rules, AS_IT_IS, partition, ClusterSettings(), 1)
     assert refitted.positions.ravel().tolist() == [3.5, 11.0]  # of 2 and the fill 5
     assert (found.n_customers, found.share) == (4, 1.0)
 
@@ -65,7 +64,7 @@ def test_a_full_audit_matches_segments_whose_numbers_differ(engine: Connection) 
     settings = ClusterSettings(audit="full", restarts=3)
     for order in ([0.0, 50.0, 100.0], [100.0, 0.0, 50.0]):
         partition = CentroidPartition.of(np.array(order)[:, None])
-        _, found = refit(population, (), FEATURES, AS_IT_IS, partition, settings, 1)
+        _, found = refit(population, (), AS_IT_IS, partition, settings, 1)
         assert (found.method, found.share, found.adjusted_rand) == ("full", 1.0, 1.0)
         assert found.centroid_shift < 1
 
@@ -78,8 +77,7 @@ def test_a_full_audit_does_not_start_from_the_samples_centroids(engine: Connecti
     lost = CentroidPartition.of(np.array([[0.5], [100.0], [101.0]]))
     full = ClusterSettings(audit="full", restarts=10)
     shares = [
-        refit(population, (), FEATURES, AS_IT_IS, partition, full, 1)[1].share
-        for partition in (stuck, lost)
+        refit(population, (), AS_IT_IS, partition, full, 1)[1].share for partition in (stuck, lost)
     ]
     assert sorted(shares) == [0.5, 1.0]
 

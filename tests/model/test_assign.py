@@ -35,7 +35,7 @@ CENTROIDS = np.random.default_rng(5).normal(0, 1, (12, 3))
 OWN = AxisModel(
     name="own",
     group="marketing",
-    verdict="clustered",
+    verdict="groups",
     reason=None,
     silhouette=0.6,
     eligibility=(
@@ -50,7 +50,7 @@ OWN = AxisModel(
     segments=tuple(
         Segment(i + 1, f"segment_{i}", "", (), "", {}, 0.1) for i in range(len(CENTROIDS))
     ),
-    default_state="no_structure",
+    default_state="unknown",
     partition=CentroidPartition.of(CENTROIDS),
 )
 
@@ -96,7 +96,7 @@ def model(engine: Connection) -> Model:
     sample, _ = draw_sample(DuckDbTables(engine), SampleSettings(size=400))
     inputs = frozenset({"discount", "refund"})
     settings = ClusterSettings(restarts=2, max_k=4)
-    found = discover(sample, AXES, inputs, settings, seed=1)
+    found = discover(sample, AXES, inputs, settings, 1, as_of=REFERENCE.as_of)
     axes = (*(discovery.model for discovery in found), OWN)
     return Model(1, ("discount", "refund"), "UTC", REFERENCE, axes)
 
@@ -189,13 +189,17 @@ def test_the_axes_that_the_input_cannot_feed_are_unavailable(
     table, _ = _assigned(engine, model, 5000)
     assert set(table["category_exploration"].to_pylist()) == {"unavailable"}
     assert set(table["category_exploration_strength"].to_pylist()) == {0.0}
-    assert set(table["return_behavior"].to_pylist()) == {"careful_buyer"}
+    n_orders = dict(zip(*[_customers()[name] for name in ("customer_id", "n_orders")], strict=True))
+    careful = ["no_return_yet", "careful_buyer"]
+    assert table["return_behavior"].to_pylist() == [
+        careful[n_orders[customer] >= 3] for customer in table["customer_id"].to_pylist()
+    ]
     assert set(table["return_behavior_strength"].to_pylist()) == {1.0}
 
 
-def test_an_axis_without_segments_gives_no_structure_to_the_eligible() -> None:
+def test_an_axis_without_segments_gives_the_default_state_to_the_eligible() -> None:
     empty = replace(OWN, segments=(), partition=None)
-    assert _one({"n_orders": 5, "recency_days": 9}, empty) == ("no_structure", 0.0)
+    assert _one({"n_orders": 5, "recency_days": 9}, empty) == ("unknown", 0.0)
     assert _one({"n_orders": 1, "recency_days": 9}, empty) == ("too_few_orders", 1.0)
 
 

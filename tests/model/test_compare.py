@@ -31,13 +31,13 @@ def axis_of(name: str, names: Mapping[int, str], state: str = "one_time_buyer") 
     return AxisModel(
         name=name,
         group="marketing",
-        verdict="weak",
+        verdict="k-means",
         reason=None,
         silhouette=0.3,
         eligibility=rules,
         scales=(scale,),
         segments=segments,
-        default_state="no_structure",
+        default_state="unavailable",
         next_segment_id=9,
         partition=CentroidPartition(tuple((float(number),) for number in names)),
     )
@@ -55,7 +55,6 @@ def test_a_segment_is_the_same_by_its_id_and_a_state_by_its_name() -> None:
         "high": "top",
         "odd": None,
         "one_time_buyer": None,
-        "no_structure": "no_structure",
     }
     assert same_segments(old, new) == expected
     assert same_segments(old, old) == {name: name for name in old.vocabulary()}

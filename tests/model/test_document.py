@@ -25,7 +25,7 @@ NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 VALUE = AxisModel(
     name="purchase_value",
     group="marketing",
-    verdict="weak",
+    verdict="k-means",
     reason=None,
     silhouette=0.1 + 0.2,
     eligibility=(Eligibility("n_orders", 2, "too_few_orders", needs=("product",)),),
@@ -34,7 +34,7 @@ VALUE = AxisModel(
         Segment(1, "low_value", "", (), "are worth least", {"lifetime_value": 12.5}, 0.6),
         Segment(2, "whale", "größer", (CLAIM,), "größer: 9", {}, 0.4),
     ),
-    default_state="no_structure",
+    default_state="unavailable",
     partition=CentroidPartition(((-1.1,), (1.7,))),
 )
 NOBODY = AxisModel("own", "marketing", "unavailable", "no x", None, (), (), (), "unavailable")
@@ -83,13 +83,15 @@ def test_a_number_that_is_none_is_never_written() -> None:
 
 
 def test_the_vocabulary_is_segments_then_states_each_once() -> None:
-    assert VALUE.vocabulary() == ("low_value", "whale", "too_few_orders", "no_structure")
+    assert VALUE.vocabulary() == ("low_value", "whale", "too_few_orders")
     assert NOBODY.vocabulary() == ("unavailable",)
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"format": 99}, {"format": "1"}])
 def test_a_foreign_document_is_refused(document: object) -> None:
-    with pytest.raises(InputError, match=r"has format .*; expected 2 or 3: run discovery again"):
+    with pytest.raises(
+        InputError, match=r"has format .*; expected 2 or 3 or 4: run discovery again"
+    ):
         model_of(document)
 
 
