@@ -51,6 +51,20 @@ _TRY_NEXT = (
 @click.option("--min-k", type=int, help="Fewest segments per axis.  [default: 2]")
 @click.option("--max-k", type=int, help="Most segments per axis.  [default: 6]")
 @click.option(
+    "--method",
+    type=click.Choice(["auto", "kmeans", "tiers"]),
+    help="What is published: groups where there are some and tiers or rules else, k-means segments"
+    " on every axis, or no groups.  [default: auto]",
+)
+@click.option(
+    "--rediscover",
+    multiple=True,
+    is_flag=False,
+    flag_value="",
+    metavar="[AXIS]",
+    help="Replace the current segments of this axis, or of all. Repeatable.",
+)
+@click.option(
     "--refine/--no-refine",
     default=None,
     help="Publish centroids refitted on everybody, or the sample's.  [default: refine]",
@@ -168,7 +182,7 @@ def _settings(options: dict[str, Any]) -> RunSettings:
         "source": {"rejects_path": options["rejects"]},
         "engine": {"threads": options["threads"]},
         "sample": {"size": options["sample_size"], "seed": options["seed"]},
-        "cluster": {name: options[name] for name in ("min_k", "max_k", "refine", "audit")},
+        "cluster": {n: options[n] for n in ("method", "min_k", "max_k", "refine", "audit")},
         "assign": {"batch_size": options["batch_size"]},
         "load": {
             **{n: options[n] for n in ("database_url", "store_id", "absent", "keep_runs")},
@@ -182,7 +196,15 @@ def _settings(options: dict[str, Any]) -> RunSettings:
         is_dry_run=options["dry_run"],
         is_forced=options["force"],
         is_resumed=options["resume"],
+        rediscover=_rediscovered(options["rediscover"]),
     )
+
+
+def _rediscovered(named: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Axes to replace: none where the option is not given, all where it names none."""
+    if not named:
+        return None
+    return () if "" in named else tuple(dict.fromkeys(named))
 
 
 def _store_id(options: dict[str, Any]) -> str | None:

@@ -10,13 +10,27 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segpipe.core.errors import InputError
 from segpipe.core.timezones import check_timezone
-from segpipe.core.toml_records import check_choice, check_keys, read_toml, with_values
+from segpipe.core.toml_records import (
+    check_choice,
+    check_keys,
+    new_record,
+    read_toml,
+    table_of,
+    with_values,
+)
 
 STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates", "load")
+_RETIRED = {  # key of an earlier version → why it has no effect any more
+    ("cluster", "clustered_silhouette"): "a density valley decides what is a group",
+    ("cluster", "min_excess_silhouette"): "a density valley decides what is a group",
+    ("cluster", "usual_k_lag"): "an axis keeps its segments unless there is a cause to replace them",
+    ("gates", "allow_lost_structure"): "every axis always has segments",
+    ("gates", "require_agreement"): "segments that the sample does not settle are held back",
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,14 @@ class ClusterSettings:
 
 
 @dataclass(frozen=True)
+class AxisSettings:
+    """What a settings file changes of one axis, under [axes.NAME]."""
+
+    # How its tiers are divided; None: as the axis says.
+    cuts: Literal["breaks", "quantiles"] | None = None
+
+
+@dataclass(frozen=True)
 class AssignSettings:
     """How many customers are assigned at a time."""
 
@@ -115,15 +137,13 @@ class AssignSettings:
 class GateSettings:
     """When a run is refused before it is published; all but the age compare with the last run.
 
-    Also source.max_reject_share and, where agreement fell, cluster.min_agreement.
+    Also source.max_reject_share. A share that moves too far holds back its axis, not the run.
     """
 
     require_newer_orders: bool = True  # the same export again, or an older one, is refused
     max_order_age_days: int | None = None  # of the newest order, by the clock; None: any
     max_row_drop_share: float = 0.2  # rows read, below the last run's
-    allow_lost_structure: bool = False  # an axis that was clustered or weak may lose it
-    max_share_shift: float = 0.2  # of a segment's share of the customers
-    require_agreement: bool = True
+    max_share_shift: float = 0.2  # of a segment's share, by moves of customers in one run
 
     def __post_init__(self) -> None:
         if self.max_order_age_days is not None:
@@ -164,6 +184,8 @@ class RunSettings:
     assign: AssignSettings = field(default_factory=AssignSettings)
     gates: GateSettings = field(default_factory=GateSettings)
     load: LoadSettings = field(default_factory=LoadSettings)
+    axes: dict[str, AxisSettings] = field(default_factory=dict)  # axis → what a file changes
+    notes: tuple[str, ...] = ()  # plain sentences: keys of an earlier version
     model_path: Path | None = None  # assign with this model, discover nothing
     model_out_path: Path | None = None
     is_dry_run: bool = False
@@ -179,7 +201,14 @@ def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunS
     cannot be read, an unknown stage or key, or a value out of range.
     """
     tables = read_toml(path, "settings file") if path else {}
-    settings = RunSettings()
+    axes = table_of(tables, "axes")
+    tables, notes = _without_retired({key: v for key, v in tables.items() if key != "axes"})
+    settings = RunSettings(
+        axes={
+            name: new_record(AxisSettings, f"axes.{name}", table_of(axes, name)) for name in axes
+        },
+        notes=notes,
+    )
     for stage, values in _merged(tables, options).items():
         check_keys("", [stage], STAGES)
         changed = with_values(getattr(settings, stage), stage, values)
@@ -190,6 +219,17 @@ def load_settings(path: Path | None, options: dict[str, dict[str, Any]]) -> RunS
 def home_path() -> Path:
     """Folder of the embedded database: `$SEGPIPE_HOME`, else `.segpipe` of the working folder."""
     return Path(os.environ.get("SEGPIPE_HOME") or ".segpipe").expanduser().resolve()
+
+
+def _without_retired(tables: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The tables without keys that only an earlier version had, and a note on each of these."""
+    notes = []
+    for (stage, key), reason in _RETIRED.items():
+        table = tables.get(stage)
+        if isinstance(table, dict) and key in table:
+            tables = {**tables, stage: {k: v for k, v in table.items() if k != key}}
+            notes.append(f"[{stage}] {key} has no effect any more: {reason}; remove the key.")
+    return tables, tuple(notes)
 
 
 def _merged(

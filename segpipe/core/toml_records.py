@@ -9,7 +9,16 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from segpipe.core.errors import InputError
 
@@ -92,7 +101,7 @@ def check_choice(name: str, value: object, choices: Collection[object]) -> None:
 def typed(name: str, value: Any, hint: Any) -> Any:  # noqa: ANN401 - TOML values have any type
     """The value as the annotation `hint` wants it, for TOML has neither paths nor tuples."""
     origin, parts = get_origin(hint), get_args(hint)
-    if origin is UnionType:  # X | None, and TOML has no None
+    if origin in (UnionType, Union):  # X | None, and TOML has no None
         return typed(name, value, parts[0])
     if origin is Literal:
         check_choice(name, value, parts)

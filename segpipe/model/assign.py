@@ -63,7 +63,8 @@ def assign_batches(
     """
     for batch in batches:
         assigned = _assign_batch(model, batch, tally)
-        yield _rescored(assigned, batch, former, new_tickets) if former else assigned
+        is_compared = former or new_tickets
+        yield _rescored(assigned, batch, former, new_tickets) if is_compared else assigned
 
 
 def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from segpipe.axes.measures import MEASURES
 from segpipe.axes.needs import NEEDS
+from segpipe.core.report import SegmentEvent
 from segpipe.model.document import AxisModel, Model, raw_measures_of
 
 
@@ -32,6 +33,19 @@ def same_names(old: Model | None, new: Model) -> dict[str, dict[str, str | None]
         for axis in new.axes
         if axis.name in before
     }
+
+
+def events_by_name(old: AxisModel | None, new: AxisModel) -> tuple[SegmentEvent, ...]:
+    """What became of the segments where the new axis is of a given model; nothing without an old.
+
+    Its ids may be those of another store, so that a segment is the same by its name.
+    """
+    if old is None:
+        return ()
+    former, present = ({s.name for s in axis.segments} for axis in (old, new))
+    kinds = [("kept" if s.name in former else "born", s) for s in new.segments]
+    kinds += [("died", s) for s in old.segments if s.name not in present]
+    return tuple(SegmentEvent(kind, s.name, s.segment_id) for kind, s in kinds)
 
 
 def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]:

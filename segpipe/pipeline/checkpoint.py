@@ -40,6 +40,7 @@ _WITHOUT_EFFECT = (  # on what is kept; all other settings, also those of later 
     "is_dry_run",
     "is_forced",
     "is_resumed",
+    "notes",
 )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from segpipe.core.decisions import HELD_BACK, KEPT
 from segpipe.core.progress import Progress, StageClock
-from segpipe.core.report import AxisInfo, FeatureInfo, SampleInfo, SourceInfo
+from segpipe.core.report import AxisDecision, AxisInfo, FeatureInfo, SampleInfo, SourceInfo
 from segpipe.core.settings import RunSettings
 from segpipe.engines.base import Engine
+from segpipe.model.assign import Tally
 from segpipe.model.document import Model
 from segpipe.pipeline.session import RunSession
+from segpipe.publishing import SegmentCounts
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class RunContext:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Everybody, counted by segment, and what was decided of each axis."""
+
+    tally: Tally  # by the model, also on axes that were held back
+    counts: SegmentCounts  # as they are published
+    decisions: Mapping[str, AxisDecision]
+
+
+@dataclass(frozen=True)
 class Discovered:
     """What the stages up to clustering gave, in this run or in the one that it resumes.
 
@@ -45,3 +58,12 @@ class Discovered:
     model: Model
     scatter: dict[str, Any]
     notes: tuple[str, ...] = ()  # of this run alone; they are not kept for --resume
+
+    @property
+    def kept_axes(self) -> frozenset[str]:
+        """Axes whose segments are made as in the current run."""
+        return frozenset(
+            axis.name
+            for axis in self.axes
+            if axis.decision and axis.decision.decision in (KEPT, HELD_BACK)
+        )

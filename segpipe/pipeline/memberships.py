@@ -5,7 +5,7 @@ Takes the engine and a model; gives membership batches, and the measures that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,16 +33,18 @@ def assign_population(
     tally: Tally,
     previous: Model | None = None,
     since: Since | None = None,
+    kept_axes: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of all customers; `tally` is filled on the way.
 
     With the model of the `previous` run a batch also has the segments which that model gives for
-    the same measures, and who has a ticket `since`. The measures are the new run's: where they lean
-    on medians of the shop, such as prices of categories, these are today's.
+    the same measures, but on the axes that were kept, and who has a ticket `since`. The measures
+    are the new run's: where they lean on medians of the shop that were learnt again, such as
+    prices of categories, these are today's.
     """
-    former = rescored_axes(previous, model)
+    former = tuple(axis for axis in rescored_axes(previous, model) if axis.name not in kept_axes)
     new_tickets: frozenset[str] = frozenset()
-    if former and since and "tickets" in model.inputs:
+    if previous and since and "tickets" in model.inputs:
         new_tickets = customers.customers_with_tickets(since.previous_as_of, since.as_of)
 
     def assign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -7,22 +7,22 @@ tries again where the connection was lost or another session was in the way.
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 
 import pyarrow as pa
 
 from segpipe.core.errors import DatabaseError
-from segpipe.core.report import LoadInfo
+from segpipe.core.report import LoadInfo, TransitionInfo
 from segpipe.model.assign import Tally
 from segpipe.model.compare import same_names
 from segpipe.pipeline import quality_gates
-from segpipe.pipeline.context import Discovered, RunContext
+from segpipe.pipeline.context import Counted, Discovered, RunContext
+from segpipe.pipeline.decisions import final_decisions, plain_decisions
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
 from segpipe.pipeline.session import RunSession, reopened
-from segpipe.pipeline.summary import segment_definitions
+from segpipe.pipeline.summary import names_met, segment_definitions
 from segpipe.postgres import with_retries
 from segpipe.postgres.database import embedded_note
 from segpipe.publishing import Publication, SegmentCounts, publish
@@ -31,11 +31,20 @@ from segpipe.runs import (
     RunFacts,
     forgotten_hashes,
     is_published,
+    record_decisions,
     record_facts,
     record_forced,
 )
 
-Published = tuple[LoadInfo, Tally]
+Published = tuple[LoadInfo, Counted]
+
+
+class _SharesMovedError(Exception):
+    """Axes to hold back, found when everybody had been assigned: axis → figures."""
+
+    def __init__(self, axes: dict[str, str]) -> None:
+        super().__init__(", ".join(axes))
+        self.axes = axes
 
 
 def early_gate_reasons(
@@ -48,14 +57,7 @@ def early_gate_reasons(
     with suppress(DatabaseError):  # publishing will try again, and report it
         record_facts(session.connection, session.run_id, _facts(found))
     settings = run.settings
-    reasons = quality_gates.early_reasons(
-        found.source,
-        found.axes,
-        session.last,
-        settings.gates,
-        settings.cluster.min_agreement,
-        today,
-    )
+    reasons = quality_gates.early_reasons(found.source, session.last, settings.gates, today)
     if not settings.is_forced:
         quality_gates.check_gates(reasons)
     return reasons
@@ -87,11 +89,13 @@ def publish_run(
         raise
 
 
-def count_everybody(run: RunContext, found: Discovered) -> Tally:
+def count_everybody(run: RunContext, found: Discovered) -> Counted:
     """Counts of all customers by segment, without publishing them: for a dry run."""
     tally = Tally()
-    deque(_assigned(run, None, found, tally), maxlen=0)
-    return tally
+    counts = SegmentCounts(tuple(axis.name for axis in found.model.axes))
+    for batch in _assigned(run, None, found, tally):
+        counts.add(batch)
+    return Counted(tally, counts, final_decisions(found.axes))
 
 
 def _is_published(run: RunContext, session: RunSession) -> bool:
@@ -118,9 +122,10 @@ def _assigned(
     since = Since(as_of, found.features.as_of) if as_of else None
     batch_size = run.settings.assign.batch_size
     done = 0
-    for batch in assign_population(
-        run.engine, found.model, batch_size, tally, run.previous_model, since
-    ):
+    batches = assign_population(
+        run.engine, found.model, batch_size, tally, run.previous_model, since, found.kept_axes
+    )
+    for batch in batches:
         yield batch
         done += batch.num_rows
         run.progress.advance(done, found.features.n_customers)
@@ -133,28 +138,40 @@ def _publish_once(
     overridden: Sequence[str],
     reached: list[Published],
 ) -> Published:
+    """Publish; a second time, with some axes held back, where the first one found them moved."""
+    try:
+        return _publish_holding(run, session, found, overridden, reached, {})
+    except _SharesMovedError as moved:
+        run.progress.notify(f"Held back, since shares moved: {', '.join(moved.axes)}.")
+        return _publish_holding(run, session, found, overridden, reached, moved.axes)
+
+
+def _publish_holding(
+    run: RunContext,
+    session: RunSession,
+    found: Discovered,
+    overridden: Sequence[str],
+    reached: list[Published],
+    held: Mapping[str, str],
+) -> Published:
+    """Publish with the axes of `held` as they are; raises _SharesMovedError where it is empty."""
     tally = Tally()
     model, load = found.model, run.settings.load
-    previous = _previous_run(run, session, found)
     record_facts(session.connection, session.run_id, _facts(found))
-    reasons = list(overridden)
+    reasons, counted = list(overridden), []
 
-    def check(counts: SegmentCounts) -> None:
-        late = quality_gates.late_reasons(
-            counts.shares(),
-            session.last,
-            previous.same_segments if previous else {},
-            run.settings.gates,
-        )
-        if not run.settings.is_forced:
-            quality_gates.check_gates(late)
-        reasons.extend(late)
+    def check(counts: SegmentCounts, transitions: Sequence[TransitionInfo]) -> None:
+        if not held:
+            reasons.extend(_check_shares(run, session, found, counts, transitions))
         record_forced(session.connection, session.run_id, reasons)
+        decisions = final_decisions(found.axes, transitions, held)
+        record_decisions(session.connection, session.run_id, plain_decisions(decisions))
+        counted.append(Counted(tally, counts, decisions))
 
     def note(info: LoadInfo) -> None:
         forced = (f"Published by force, although: {reason}" for reason in reasons)
         notes = (*forced, *info.notes, *embedded_note(load.database_url))
-        reached.append((dataclasses.replace(info, notes=notes), tally))
+        reached.append((dataclasses.replace(info, notes=notes), counted[-1]))
 
     publication = Publication(
         session.run_id,
@@ -166,13 +183,37 @@ def _publish_once(
         absent=load.absent,
         keep_runs=load.keep_runs,
         measures=measure_batches(run.engine, model, run.settings.assign.batch_size),
-        previous=previous,
+        previous=_previous_run(run, session, found),
         as_of=found.features.as_of,
         check=check,
+        held_axes=tuple(held),
+        holds_for=lambda: names_met(model, tally, held),
         before_commit=note,
     )
     publish(session.connection, publication)
     return reached[-1]
+
+
+def _check_shares(
+    run: RunContext,
+    session: RunSession,
+    found: Discovered,
+    counts: SegmentCounts,
+    transitions: Sequence[TransitionInfo],
+) -> list[str]:
+    """Raise _SharesMovedError for axes to hold back; with --force, the reasons instead.
+
+    An axis that the current run held back is not held back again.
+    """
+    limit = run.settings.gates.max_share_shift
+    held_before = session.last.held_axes if session.last else frozenset()
+    kept = found.kept_axes - held_before
+    moved = quality_gates.axes_to_hold(
+        counts.shares(), transitions, kept, found.features.n_customers, limit
+    )
+    if moved and not run.settings.is_forced:
+        raise _SharesMovedError(moved)
+    return [f"{axis}: {text} ([gates] max_share_shift = {limit})" for axis, text in moved.items()]
 
 
 def _previous_run(run: RunContext, session: RunSession, found: Discovered) -> PreviousRun | None:
@@ -189,7 +230,8 @@ def _previous_run(run: RunContext, session: RunSession, found: Discovered) -> Pr
         and current.as_of == found.features.as_of
     )
     known = former if run.given_model is None else None
-    return PreviousRun(current.run_id, same_names(known, model), is_repeated=is_repeated)
+    names = same_names(known, model)
+    return PreviousRun(current.run_id, names, is_repeated, found.kept_axes)
 
 
 def _facts(found: Discovered) -> RunFacts:

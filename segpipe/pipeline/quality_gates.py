@@ -1,65 +1,67 @@
-"""The gates: reasons to refuse a run before it is published.
+"""The gates: reasons to refuse a run before it is published, and to hold back one of its axes.
 
 Takes the figures of this run and of the current run; gives sentences, none where all is well.
-Whatever is not known of the current run passes. Reads no clock: today is given.
+A run is refused for its data only. Whatever is not known of the current run passes. Reads no clock:
+today is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from segpipe.core.errors import GateError
-from segpipe.core.report import AxisInfo, SourceInfo
+from segpipe.core.report import SourceInfo, TransitionInfo
 from segpipe.core.settings import GateSettings
-from segpipe.core.verdicts import STRUCTURED
+from segpipe.core.text import percent
 from segpipe.runs.last_run import LastRun
 
 Shares = Mapping[str, float]  # segment or state → share of the customers
 
-_NO_ANSWER = {"no_structure", "unavailable"}  # states of an axis without segments
-
 
 def early_reasons(
-    source: SourceInfo,
-    axes: Sequence[AxisInfo],
-    last: LastRun | None,
-    settings: GateSettings,
-    min_agreement: float,
-    today: date,
+    source: SourceInfo, last: LastRun | None, settings: GateSettings, today: date
 ) -> tuple[str, ...]:
-    """Reasons that are known once the axes are discovered, before anybody is assigned."""
+    """Reasons to refuse the run, known before anybody is assigned."""
     return (
         *source.over_limit,
         *_too_old(source, settings.max_order_age_days, today),
-        *(
-            _reasons_against_last(source, axes, last, settings, min_agreement, today)
-            if last
-            else ()
-        ),
+        *(_reasons_against_last(source, last, settings, today) if last else ()),
     )
 
 
-def late_reasons(
+def axes_to_hold(
     shares_now: Mapping[str, Shares],
-    last: LastRun | None,
-    same_segments: Mapping[str, Mapping[str, str | None]],
-    settings: GateSettings,
-) -> tuple[str, ...]:
-    """Reasons that are known once everybody is assigned: segments that grew or shrank too much.
+    transitions: Sequence[TransitionInfo],
+    kept_axes: Collection[str],
+    n_customers: int,
+    max_shift: float,
+) -> dict[str, str]:
+    """Axis → why it is held back: of one of its segments too many customers left or came.
 
-    Shares are compared segment by segment, whatever its name (`compare.same_names`): one that has
-    ended fell to 0, a new one rose from 0. An axis that had no segments and has some now passes; so
-    does one that lost its structure, since `early_reasons` has it.
+    Only moves count, and only of axes whose segments are made as before: neither new customers nor
+    other segments are a reason. The text has the share of each such segment without and with the
+    moves.
     """
-    if last is None:
-        return ()
-    reasons: list[str] = []
-    for axis, now in shares_now.items():
-        before = last.shares.get(axis)
-        if before and not _is_other_question(before, now, last.verdicts.get(axis)):
-            reasons += _moved(axis, before, now, same_segments.get(axis, {}), last, settings)
-    return tuple(reasons)
+    net: dict[str, dict[str, int]] = {}
+    for moved in transitions:
+        if moved.axis in kept_axes:
+            own = net.setdefault(moved.axis, {})
+            own[moved.from_segment] = own.get(moved.from_segment, 0) - moved.n_customers
+            own[moved.to_segment] = own.get(moved.to_segment, 0) + moved.n_customers
+    found = {}
+    for axis, moves in net.items():
+        shifts = {name: n / n_customers for name, n in moves.items()}
+        # 0.9 - 0.7 is a little above 0.2
+        far = [name for name in shifts if round(abs(shifts[name]), 9) > max_shift]
+        if far:
+            now = shares_now.get(axis, {})
+            found[axis] = ", ".join(
+                f"{name} from {percent(max(now.get(name, 0.0) - shifts[name], 0.0))}"
+                f" to {percent(now.get(name, 0.0))}"
+                for name in sorted(far, key=lambda name: (-abs(shifts[name]), name))
+            )
+    return found
 
 
 def check_gates(reasons: Sequence[str]) -> None:
@@ -73,22 +75,12 @@ def check_gates(reasons: Sequence[str]) -> None:
 
 
 def _reasons_against_last(
-    source: SourceInfo,
-    axes: Sequence[AxisInfo],
-    last: LastRun,
-    settings: GateSettings,
-    min_agreement: float,
-    today: date,
+    source: SourceInfo, last: LastRun, settings: GateSettings, today: date
 ) -> Iterator[str]:
     """Reasons that come from a comparison with the current run."""
     if settings.require_newer_orders:
         yield from _stale(source, last, today)
     yield from _fewer_rows(source, last, settings.max_row_drop_share)
-    for axis in axes:
-        if not settings.allow_lost_structure:
-            yield from _lost_structure(axis, last)
-        if settings.require_agreement:
-            yield from _disagrees(axis, last, min_agreement)
 
 
 def _too_old(source: SourceInfo, max_age_days: int | None, today: date) -> Iterator[str]:
@@ -127,62 +119,6 @@ def _fewer_rows(source: SourceInfo, last: LastRun, max_share: float) -> Iterator
         reason = f"The input has {source.n_rows_read:,} rows, {n_fewer / last.rows_read:.1%} fewer"
         reason += f" than the {last.rows_read:,} of run {last.run_id}: only a part of the export?"
         yield _with_setting(reason, "max_row_drop_share", max_share)
-
-
-def _lost_structure(axis: AxisInfo, last: LastRun) -> Iterator[str]:
-    before = last.verdicts.get(axis.name)
-    if before in STRUCTURED and axis.verdict not in STRUCTURED:
-        reason = f"{axis.name} is {axis.verdict!r} now, and was {before!r} in run {last.run_id}"
-        reason += f": {axis.reason.rstrip('.')}." if axis.reason else "."
-        yield _with_setting(reason, "allow_lost_structure", value=False)
-
-
-def _disagrees(axis: AxisInfo, last: LastRun, min_agreement: float) -> Iterator[str]:
-    """Only where it fell: a shop that was below the limit before is nothing new."""
-    before = last.agreement.get(axis.name)
-    if axis.agreement is None or axis.agreement.share >= min_agreement:
-        return
-    if before is None or before >= min_agreement:
-        reason = f"{axis.name}: sample and population agree on {axis.agreement.share:.2%} of the"
-        reason += f" customers, below [cluster] min_agreement = {min_agreement}"
-        reason += "." if before is None else f"; {before:.2%} in run {last.run_id}."
-        yield _with_setting(reason, "require_agreement", value=True)
-
-
-def _is_other_question(before: Shares, now: Shares, verdict: str | None) -> bool:
-    """Whether the axis had no segments before, or has none now, which `early_reasons` has."""
-    return _has_no_answer(before) or (_has_no_answer(now) and verdict in STRUCTURED)
-
-
-def _has_no_answer(shares: Shares) -> bool:
-    """Whether the axis gives everybody who is eligible its default state."""
-    return any(shares.get(state) for state in _NO_ANSWER)
-
-
-def _moved(
-    axis: str,
-    before: Shares,
-    now: Shares,
-    same: Mapping[str, str | None],
-    last: LastRun,
-    settings: GateSettings,
-) -> Iterator[str]:
-    """A reason for each segment whose share moved too far, the largest move first."""
-    was: dict[tuple[str, bool], float] = {(name, True): 0.0 for name in now}
-    for name, share in before.items():
-        present = same.get(name, name)
-        key = (name, False) if present is None else (present, True)  # False: it has ended
-        was[key] = was.get(key, 0.0) + share
-    moves = [
-        (now.get(name, 0.0) - share if is_there else -share, name, is_there)
-        for (name, is_there), share in was.items()
-    ]
-    for move, name, is_there in sorted(moves, key=lambda item: (-abs(item[0]), item)):
-        if round(abs(move), 9) > settings.max_share_shift:  # 0.9 - 0.7 is a little above 0.2
-            share = was[name, is_there]
-            reason = f"{axis}: {name} has {share + move:.1%} of the customers, {share:.1%} in run"
-            reason += f" {last.run_id}" + ("." if is_there else ", and no longer exists.")
-            yield _with_setting(reason, "max_share_shift", settings.max_share_shift)
 
 
 def _with_setting(reason: str, key: str, value: float) -> str:

@@ -19,10 +19,9 @@ from segpipe.core.progress import Progress, StageClock
 from segpipe.core.report import LoadInfo, RunDetails, RunReport
 from segpipe.core.settings import RunSettings
 from segpipe.engines.base import EngineError, EngineMemoryError
-from segpipe.model.assign import Tally
 from segpipe.model.document import read_model, write_model
 from segpipe.pipeline import checkpoint_folder, stages
-from segpipe.pipeline.context import Discovered, RunContext
+from segpipe.pipeline.context import Counted, Discovered, RunContext
 from segpipe.pipeline.engine import open_run_engine
 from segpipe.pipeline.publish_step import count_everybody, early_gate_reasons, publish_run
 from segpipe.pipeline.session import (
@@ -51,6 +50,7 @@ def run(settings: RunSettings, progress: Progress) -> RunReport:
     session: RunSession | None = None
     with ExitStack() as opened:
         try:
+            stages.check_named_axes(settings)
             given = read_model(settings.model_path) if settings.model_path else None
             if not settings.is_dry_run:
                 session = _open_session(settings, clock, opened)
@@ -75,8 +75,8 @@ def _run_stages(run: RunContext) -> RunReport:
     if run.session:
         return _publish(run, run.session, found)
     with run.clock("assign"):
-        tally = count_everybody(run, found)
-    return _report(run, found, tally, None)
+        counted = count_everybody(run, found)
+    return _report(run, found, counted, None)
 
 
 def _discover(run: RunContext) -> Discovered:
@@ -89,13 +89,13 @@ def _discover(run: RunContext) -> Discovered:
     else:
         outlook = stages.learn_outlook(run)
         sample, info = stages.sample_customers(run)
-        axes = stages.cluster(run, source, sample, info)
+        axes = stages.cluster(run, source, features.as_of, sample, info)
         model = stages.make_model(run, source, reference, outlook, axes)
     found = Discovered(
         source=source,
         features=features,
         sample=info,
-        axes=discovered_axes(model, axes),
+        axes=discovered_axes(model, axes, run.previous_model),
         model=model,
         scatter=scatter_points(axes),
         notes=notes,
@@ -106,22 +106,24 @@ def _discover(run: RunContext) -> Discovered:
 def _publish(run: RunContext, session: RunSession, found: Discovered) -> RunReport:
     overridden = early_gate_reasons(run, session, found, datetime.now(UTC).date())
     with run.clock("load"):
-        load, tally = publish_run(run, session, found, overridden)
+        load, counted = publish_run(run, session, found, overridden)
         checkpoint_folder.discard(run.settings.load.store_id)
     load = replace(load, notes=(*found.notes, *run.notes, *load.notes))
-    report = _report(run, found, tally, load)
+    report = _report(run, found, counted, load)
     note = _store_report(run, session, report, found)
     return replace(report, load=replace(load, notes=(*load.notes, note))) if note else report
 
 
-def _report(run: RunContext, found: Discovered, tally: Tally, load: LoadInfo | None) -> RunReport:
+def _report(
+    run: RunContext, found: Discovered, counted: Counted, load: LoadInfo | None
+) -> RunReport:
     return RunReport(
         version=__version__,
         seed=run.settings.sample.seed,
         source=found.source,
         features=found.features,
         sample=found.sample,
-        axes=axis_reports_with_counts(found.axes, found.model, tally),
+        axes=axis_reports_with_counts(found.axes, found.model, counted),
         load=load,
         stages=tuple(run.clock.timed),
         model_hash=found.model.hash(),

@@ -6,19 +6,24 @@ The last one, load, is in publish_step.py.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from segpipe.axes import MEASURES, axes_for
+from segpipe.axes import MEASURES, Axis, axes_for
+from segpipe.core.decisions import ASKED
+from segpipe.core.decisions import INPUTS as CAUSE_INPUTS
 from segpipe.core.errors import InputError
 from segpipe.core.report import FeatureInfo, SampleInfo, SourceInfo
-from segpipe.core.schema import Reference
+from segpipe.core.schema import INPUTS, Reference
 from segpipe.core.settings import RunSettings
+from segpipe.core.suggestions import did_you_mean
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.model.assign import needed_measures
-from segpipe.model.document import Model
+from segpipe.model.document import FORMAT, AxisModel, Model, raw_measures_of
 from segpipe.model.outlook import Outlook
+from segpipe.model.priors import CHANNEL_RANKS
 from segpipe.pipeline import checkpoint
 from segpipe.pipeline.context import Discovered, RunContext
 from segpipe.pipeline.session import RunSession
@@ -26,6 +31,17 @@ from segpipe.sources import check_not_overwriting, expand, input_hash
 
 if TYPE_CHECKING:
     from segpipe.discovery.discover import Discovery
+
+_REFERENCE_INPUTS = frozenset({"category", "channel"})  # on which the reference figures depend
+_OF_REFERENCE = frozenset(
+    (
+        "price_position",
+        "price_spread",
+        "recency_over_expected_gap",
+        *(f"channel_{rank}_share" for rank in CHANNEL_RANKS),
+        *(f"n_channel_{rank}_orders" for rank in CHANNEL_RANKS),
+    )
+)
 
 
 def resume(run: RunContext) -> Discovered | None:
@@ -59,6 +75,7 @@ def read_source(run: RunContext) -> tuple[SourceInfo, tuple[str, ...]]:
         )
         forgotten = run.session.forgotten if run.session else None
         n_customers, n_lines = run.engine.remove_forgotten(forgotten)
+    source = replace(source, notes=(*settings.notes, *source.notes))
     if not n_customers:
         return source, ()
     customers = "customer" if n_customers == 1 else "customers"
@@ -68,11 +85,78 @@ def read_source(run: RunContext) -> tuple[SourceInfo, tuple[str, ...]]:
 
 def compute_features(run: RunContext, source: SourceInfo) -> tuple[FeatureInfo, Reference]:
     """Order lines → customer_features in the engine, and the reference figures they lean on."""
-    reference = run.given_model.reference if run.given_model else None
+    reference = run.given_model.reference if run.given_model else current_reference(run, source)
     with run.clock("features"):
-        return run.engine.compute_features(
+        info, reference = run.engine.compute_features(
             source.inputs, run.settings.features.as_of, reference, run.progress.step
         )
+    return info, replace(reference, as_of=info.as_of)
+
+
+def check_named_axes(settings: RunSettings) -> None:
+    """Raise InputError where the settings name an axis that no run could have."""
+    if settings.rediscover is not None and settings.model_path:
+        message = "--rediscover was given with --model, which discovers nothing; expected one"
+        raise InputError(f"{message} of them: leave the other out.")
+    named = [(f"[axes.{name}]", name) for name in settings.axes]
+    named += [("--rediscover", name) for name in settings.rediscover or ()]
+    if not named:
+        return
+    known = [axis.name for axis in axes_for(frozenset(INPUTS), settings.features.axis_paths)]
+    for where, name in named:
+        if name not in known:
+            message = f"{where} names {name!r}, which is no axis of this run."
+            raise InputError(f"{message} {did_you_mean(name, known)}")
+
+
+def axes_of_run(settings: RunSettings, inputs: frozenset[str]) -> tuple[Axis, ...]:
+    """The axes of these inputs, as the settings change them."""
+    axes = axes_for(inputs, settings.features.axis_paths)
+    cuts = {name: changed.cuts for name, changed in settings.axes.items() if changed.cuts}
+    return tuple(replace(axis, cuts=cuts.get(axis.name, axis.cuts)) for axis in axes)
+
+
+def current_reference(run: RunContext, source: SourceInfo) -> Reference | None:
+    """Usual prices and biggest channels of the current model; None where they are learnt.
+
+    As long as its segments are kept, nobody may move because the shop's prices did. They are learnt
+    at a store's first run, when categories or channels have come or gone, after an earlier version,
+    and when an axis that looks at them is to be replaced.
+    """
+    model, session = run.previous_model, run.session
+    if model is None or session is None or session.previous is None:
+        return None
+    document = session.previous.model or {}
+    asked = run.settings.rediscover
+    is_usable = (
+        document.get("format") == FORMAT
+        and _REFERENCE_INPUTS.intersection(model.inputs) == _REFERENCE_INPUTS & source.inputs
+        and asked != ()
+        and not any(axis.name in (asked or ()) and _uses_reference(axis) for axis in model.axes)
+    )
+    return model.reference if is_usable else None
+
+
+def axes_to_rediscover(run: RunContext, source: SourceInfo) -> tuple[str, ...] | None:
+    """Axes that are asked for; with new reference figures also those that look at them."""
+    asked, model = run.settings.rediscover, run.previous_model
+    if asked == () or model is None or current_reference(run, source) is not None:
+        return asked
+    others = (axis.name for axis in model.axes if _uses_reference(axis))
+    return tuple(dict.fromkeys((*(asked or ()), *others))) or None
+
+
+def _with_own_cause(found: Discovery, asked: tuple[str, ...] | None) -> Discovery:
+    """With the cause `inputs` where nobody asked, and other reference figures are the reason."""
+    decision = found.decision
+    if asked == () or found.model.name in (asked or ()) or decision.cause != ASKED:
+        return found
+    text = "usual prices and biggest channels were learnt again"
+    return replace(found, decision=replace(decision, cause=CAUSE_INPUTS, text=text))
+
+
+def _uses_reference(axis: AxisModel) -> bool:
+    return not _OF_REFERENCE.isdisjoint(raw_measures_of([axis]))
 
 
 def learn_outlook(run: RunContext) -> Outlook:
@@ -93,16 +177,16 @@ def sample_customers(run: RunContext) -> tuple[Sample, SampleInfo]:
 
 
 def cluster(
-    run: RunContext, source: SourceInfo, sample: Sample, info: SampleInfo
+    run: RunContext, source: SourceInfo, as_of: date, sample: Sample, info: SampleInfo
 ) -> list[Discovery]:
-    """Weighted sample → every axis of a model, refitted on everybody."""
+    """Weighted sample → every axis: the current one, or what was discovered in its place."""
     from segpipe.discovery.discover import discover
     from segpipe.discovery.refit import Population
 
     settings, session = run.settings, run.session
-    axes = axes_for(source.inputs, settings.features.axis_paths)
+    axes = axes_of_run(settings, source.inputs)
     with run.clock("cluster"):
-        return discover(
+        found = discover(
             sample,
             axes,
             source.inputs,
@@ -112,7 +196,10 @@ def cluster(
             population=Population(run.engine, info.n_drawn, info.n_customers),
             previous=run.previous_model,
             known_ids=session.previous.known_ids if session and session.previous else {},
+            rediscover=axes_to_rediscover(run, source),
+            as_of=as_of,
         )
+    return [_with_own_cause(one, settings.rediscover) for one in found]
 
 
 def make_model(

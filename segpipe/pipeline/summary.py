@@ -6,15 +6,19 @@ Takes the model, how it was discovered and the counts; gives the records that ar
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from segpipe.axes.guidance import describe_state, guidance_for
 from segpipe.core.plain import plain_values
 from segpipe.core.report import AxisInfo, OutlookInfo
+from segpipe.core.verdicts import TIERS
 from segpipe.model.assign import Tally
+from segpipe.model.compare import events_by_name
 from segpipe.model.document import Model
 from segpipe.model.outlook import NO_OUTLOOK
+from segpipe.pipeline.context import Counted
+from segpipe.pipeline.decisions import held_axes
 from segpipe.runs import SegmentDefinition
 
 if TYPE_CHECKING:
@@ -55,8 +59,14 @@ def segment_definitions(model: Model) -> list[SegmentDefinition]:
     return rows
 
 
-def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[AxisInfo, ...]:
-    """One record an axis, in the model's order, as it was discovered: nobody is counted yet."""
+def discovered_axes(
+    model: Model, discovered: Sequence[Discovery], previous: Model | None = None
+) -> tuple[AxisInfo, ...]:
+    """One record an axis, in the model's order, as it was discovered: nobody is counted yet.
+
+    Axes of a given model, which nobody discovered, are compared with those of the previous one.
+    """
+    former = {axis.name: axis for axis in previous.axes} if previous else {}
     found = {discovery.model.name: discovery for discovery in discovered}
     infos = []
     for axis in model.axes:
@@ -73,23 +83,65 @@ def discovered_axes(model: Model, discovered: Sequence[Discovery]) -> tuple[Axis
                 dropped_features=discovery.dropped_features if discovery else (),
                 choice=discovery.choice if discovery else None,
                 agreement=discovery.agreement if discovery else None,
-                events=discovery.events if discovery else (),
+                events=discovery.events
+                if discovery
+                else events_by_name(former.get(axis.name), axis),
+                decision=discovery.decision if discovery else None,
+                best_k=discovery.best_k if discovery else None,
+                best_silhouette=discovery.best_silhouette if discovery else None,
+                valley=discovery.valley if discovery else None,
             )
         )
     return tuple(infos)
 
 
 def axis_reports_with_counts(
-    infos: Sequence[AxisInfo], model: Model, tally: Tally
+    infos: Sequence[AxisInfo], model: Model, counted: Counted
 ) -> tuple[AxisInfo, ...]:
-    """The same records with the counts of assignment; shares are of everybody, largest first."""
-    counted = []
+    """The same records with the counts of everybody and what was decided.
+
+    Shares are of everybody: of tiers from low to high, else the largest first.
+    """
+    shares, values = counted.counts.shares(), counted.counts.value_shares()
+    met = names_met(model, counted.tally, held_axes(counted.decisions))
+    found = []
     for info, axis in zip(infos, model.axes, strict=True):
-        by_size = sorted(zip(-tally.customers[axis.name], axis.vocabulary(), strict=True))
-        shares = {name: float(-n / tally.n_customers) for n, name in by_size if n}
-        n_filled = tally.n_filled.get(axis.name, {})
-        counted.append(dataclasses.replace(info, shares=shares, n_filled=n_filled))
-    return tuple(counted)
+        own, own_values = shares.get(axis.name, {}), values.get(axis.name, {})
+        names = sorted(own, key=lambda name: (-own[name], name))
+        if info.verdict == TIERS:
+            names = sorted(own, key=axis.vocabulary().index)
+        found.append(
+            dataclasses.replace(
+                info,
+                shares={name: own[name] for name in names},
+                value_shares={name: own_values.get(name, 0.0) for name in names},
+                n_filled=counted.tally.n_filled.get(axis.name, {}),
+                holds_for={
+                    segment.name: met[axis.name, segment.name]
+                    for segment in axis.segments
+                    if (axis.name, segment.name) in met
+                },
+                decision=counted.decisions.get(axis.name),
+            )
+        )
+    return tuple(found)
+
+
+def names_met(
+    model: Model, tally: Tally, held: Collection[str] = ()
+) -> dict[tuple[str, str], float]:
+    """(axis, segment) → share of its customers who meet its name by their own figures.
+
+    Without names that say nothing of one customer, and without axes that were held back, whose
+    customers were not counted in the segments that they have.
+    """
+    return {
+        (axis.name, segment.name): share
+        for axis in model.axes
+        if axis.name not in held
+        for segment, share in zip(axis.segments, tally.holds_for(axis), strict=True)
+        if share is not None
+    }
 
 
 def scatter_points(discovered: Sequence[Discovery]) -> dict[str, Any]:

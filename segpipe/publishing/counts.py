@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ _DEFINITION_COLUMNS = (
     "silhouette",
     "value_share",
     "guidance",
+    "holds_for",
 )
 
 
@@ -63,6 +65,15 @@ class SegmentCounts:
             found.setdefault(axis, {})[segment] = n_customers / self.total(axis)
         return found
 
+    def value_shares(self) -> dict[str, dict[str, float]]:
+        """Axis → segment or state → share of the lifetime value; 0 where there is none."""
+        found: dict[str, dict[str, float]] = {}
+        for (axis, segment), value in self.lifetime_value.items():
+            value_of_all = self.total_value(axis)
+            share = round(value, 2) / value_of_all if value_of_all > 0 else 0.0
+            found.setdefault(axis, {})[segment] = share
+        return found
+
     def total_value(self, axis: str) -> float:
         """Lifetime value counted on an axis."""
         return round(sum(v for (found, _), v in self.lifetime_value.items() if found == axis), 2)
@@ -83,8 +94,12 @@ def write_definitions(
     run_id: int,
     definitions: Sequence[SegmentDefinition],
     counts: SegmentCounts,
+    holds_for: Mapping[tuple[str, str], float] = MappingProxyType({}),
 ) -> None:
-    """Store the segments' definitions and sizes; part of the publishing transaction."""
+    """Store the segments' definitions and sizes; part of the publishing transaction.
+
+    holds_for is the share of the customers of (axis, segment) who meet its name.
+    """
     rows = []
     for item in definitions:
         n_customers = counts.n_customers.get((item.axis, item.segment), 0)
@@ -107,6 +122,7 @@ def write_definitions(
                 item.silhouette,
                 value / value_of_all if value_of_all > 0 else 0.0,
                 Jsonb(item.guidance),
+                holds_for.get((item.axis, item.segment)),
             )
         )
     insert_rows(connection, "segment_definitions", _DEFINITION_COLUMNS, rows)

@@ -16,6 +16,7 @@ from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection, fetch_one, location, plain_errors
 from segpipe.publishing.copy import RowFormat
 from segpipe.publishing.counts import SegmentCounts, write_counts, write_definitions
+from segpipe.publishing.held_axes import held_back
 from segpipe.publishing.in_place import update_rows
 from segpipe.publishing.swap import build_rows
 from segpipe.publishing.task import Publication, PublicationContext, Written
@@ -44,12 +45,14 @@ def publish(connection: Connection, task: Publication) -> LoadInfo:
         notes = _reasons_to_update(context.parent, task.previous) if context.partition else ()
         change = None if notes else _partition_swap(connection, context)
         written = _write(connection, context, change, counts)
-        if task.check:
-            task.check(counts)
         transitions = written.counter.transitions(context.axes)
+        if task.check:
+            task.check(counts, transitions)
         write_transitions(connection, task.store_id, task.run_id, transitions)
         write_counts(connection, task.store_id, task.run_id, counts)
-        write_definitions(connection, task.store_id, task.run_id, task.definitions, counts)
+        write_definitions(
+            connection, task.store_id, task.run_id, task.definitions, counts, task.holds_for()
+        )
         _make_current(connection, context, change, written)
         info = _info(context, where, written, notes)
         if task.before_commit:
@@ -84,7 +87,10 @@ def _write(
     counts: SegmentCounts,
 ) -> Written:
     """The rows and the measures: into the new partition, or where they are."""
-    counted = _counted(context.task.batches, counts)
+    task, batches = context.task, context.task.batches
+    if task.held_axes and context.partition:
+        batches = held_back(connection, context.partition, task.held_axes, batches)
+    counted = _counted(batches, counts)
     if change:
         return build_rows(connection, context, change, counted)
     assert context.partition  # noqa: S101 - without a partition there is a swap

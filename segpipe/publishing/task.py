@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from segpipe.core.report import LoadInfo
+from segpipe.core.report import LoadInfo, TransitionInfo
 from segpipe.publishing.copy import RowFormat
 from segpipe.runs.kept_tables import KeptRun
 from segpipe.runs.profiles_table import ProfilesTable, StoreTable
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from segpipe.publishing.counts import SegmentCounts
     from segpipe.publishing.transitions import TransitionCounter
 
-Check = Callable[["SegmentCounts"], None]  # raises to stop the publication
+# Sees the counts of everybody and who moved; raises to stop the publication.
+Check = Callable[["SegmentCounts", Sequence[TransitionInfo]], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class Publication:
     as_of: date | None = None  # None: the ledger's
     absent: str = "keep"  # or delete: the rows of customers who are not in the batches
     keep_runs: int = 2  # earlier runs that can be put back
-    check: Check | None = None  # sees the counts of everybody before the run is current
+    check: Check | None = None  # before the run is current
+    # Axes on which customers who have a profile keep its segment and strength.
+    held_axes: Sequence[str] = ()
+    # (axis, segment) → share who meet the name; asked once everybody has been read.
+    holds_for: Callable[[], Mapping[tuple[str, str], float]] = field(default=dict)
     before_commit: Callable[[LoadInfo], None] | None = None  # the answer to COMMIT may be lost
     patience_seconds: float = 120.0  # for readers who hold customer_profiles
 

@@ -36,6 +36,10 @@ class TransitionCounter:
         """Former name → what the same segment is called now."""
         return self.previous.same_segments.get(axis, {}) if self.previous else {}
 
+    def is_kept(self, axis: str) -> bool:
+        """Whether the axis makes its segments as in the previous run."""
+        return self.previous is not None and axis in self.previous.kept_axes
+
     def transitions(self, axes: Sequence[str]) -> tuple[TransitionInfo, ...]:
         """All of them by axis, the largest first; none without a previous run."""
         if self.previous is None:
@@ -65,7 +69,8 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     `model` if the previous model would have left them where they were on their new measures, or
     cannot be asked: its axis or an input is gone, or it is of an older format. Else it is
     `behaviour` if their orders, value, day of the last order or tickets changed. Else it is `time`,
-    or `model` if no time has passed since, as with a model of another store.
+    or `model` if no time has passed since, as with a model of another store. On an axis that was
+    kept it is never `model`: whoever moves within one day has other figures.
     """
     known = counter.known
     rows = known.customers.find(batch["customer_id"])
@@ -73,7 +78,11 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     own_cause = _own_cause(batch, counter, rows)
     previous, since = {}, {}
     for axis, old in known.axes.items():
-        step = _step(batch, axis, old.segment.take(rows), counter.same_segments(axis), own_cause)
+        before = old.segment.take(rows)
+        if counter.is_kept(axis):
+            step = _kept_step(batch, axis, before, own_cause)
+        else:
+            step = _step(batch, axis, before, counter.same_segments(axis), own_cause)
         _count(counter, axis, step, values)
         previous[axis] = _previous(old, rows, step)
         since[axis] = _since(old, rows, step, counter.as_of)
@@ -131,6 +140,18 @@ def _step(
     else:
         is_model = np.ones(len(has_moved), np.bool_)
     cause = np.where(is_model, CAUSES.index(MODEL), own_cause).astype(np.int32)
+    return _AxisStep(before, now, has_moved, cause)
+
+
+def _kept_step(
+    batch: pa.RecordBatch, axis: str, before: CategoryColumn, own_cause: Codes
+) -> _AxisStep:
+    """On an axis whose segments and names are those of the previous run."""
+    numbers: dict[tuple[str | None, str | None], int] = {}
+    now = CategoryColumn.of(batch[axis])
+    has_moved = ~before.is_missing & (_numbered(before, {}, numbers) != _numbered(now, {}, numbers))
+    is_model = own_cause == CAUSES.index(MODEL)
+    cause = np.where(is_model, CAUSES.index(BEHAVIOUR), own_cause).astype(np.int32)
     return _AxisStep(before, now, has_moved, cause)
 
 

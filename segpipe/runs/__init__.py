@@ -5,6 +5,7 @@ from segpipe.runs.forgotten import forgotten_hashes
 from segpipe.runs.ledger import (
     fail_run,
     is_published,
+    record_decisions,
     record_facts,
     record_forced,
     record_report,
@@ -42,6 +43,7 @@ __all__ = [
     "read_published",
     "read_run_page",
     "read_transitions",
+    "record_decisions",
     "record_facts",
     "record_forced",
     "record_report",

@@ -67,6 +67,14 @@ def record_forced(connection: Connection, run_id: int, reasons: Sequence[str]) -
     )
 
 
+def record_decisions(connection: Connection, run_id: int, decisions: dict[str, Any]) -> None:
+    """Write what the run did with each axis, plain values; part of the publishing transaction."""
+    connection.execute(
+        "UPDATE segmentation_runs SET axis_decisions = %s WHERE run_id = %s",
+        [Jsonb(decisions), run_id],
+    )
+
+
 def record_report(
     connection: Connection,
     run_id: int,

@@ -42,6 +42,8 @@ class PreviousRun:
     same_segments: dict[str, dict[str, str | None]]
     # Same model and observation date: customers who did nothing since have the same row.
     is_repeated: bool = False
+    # Axes whose segments are made as in that run: nobody moves by the model.
+    kept_axes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

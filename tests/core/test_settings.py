@@ -9,7 +9,9 @@ import pytest
 
 from segpipe.core.errors import InputError
 from segpipe.core.settings import (
+    AxisSettings,
     ClusterSettings,
+    GateSettings,
     LoadSettings,
     RunSettings,
     SampleSettings,
@@ -121,3 +123,52 @@ def test_home_is_in_the_working_folder_unless_the_environment_says_otherwise(
     assert home_path() == tmp_path / ".segpipe"
     monkeypatch.setenv("SEGPIPE_HOME", str(tmp_path / "elsewhere"))
     assert home_path() == tmp_path / "elsewhere"
+
+
+def test_keys_of_an_earlier_version_leave_a_note_and_have_no_effect(toml: Path) -> None:
+    toml.write_text(
+        """
+        [cluster]
+        clustered_silhouette = 0.5
+        min_excess_silhouette = 0.1
+        usual_k_lag = 0.2
+        max_k = 4
+        [gates]
+        allow_lost_structure = true
+        require_agreement = false
+        """,
+        encoding="utf-8",
+    )
+    found = load_settings(toml, {})
+    assert found.cluster == ClusterSettings(max_k=4)
+    assert found.gates == GateSettings()
+    assert [note.split(" has no effect")[0] for note in found.notes] == [
+        "[cluster] clustered_silhouette",
+        "[cluster] min_excess_silhouette",
+        "[cluster] usual_k_lag",
+        "[gates] allow_lost_structure",
+        "[gates] require_agreement",
+    ]
+
+
+def test_the_cuts_of_an_axis_are_chosen_by_its_name(toml: Path) -> None:
+    toml.write_text('[axes.purchase_value]\ncuts = "quantiles"\n[axes.own]\n', encoding="utf-8")
+    found = load_settings(toml, {"cluster": {"method": "tiers"}})
+    assert found.axes == {"purchase_value": AxisSettings("quantiles"), "own": AxisSettings()}
+    assert found.cluster.method == "tiers"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[axes.purchase_value]\ncuts = "thirds"',
+        "[axes.purchase_value]\ntiers = 3",
+        "[axes]\npurchase_value = 3",
+        "axes = 3",
+        '[cluster]\nmethod = "trees"',
+    ],
+)
+def test_what_is_no_setting_of_an_axis_is_an_error(toml: Path, text: str) -> None:
+    toml.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError):
+        load_settings(toml, {})

@@ -190,7 +190,7 @@ def test_a_run_that_a_check_stops_changes_nothing(
     before = state_of(database)
     seen: list[dict[str, dict[str, float]]] = []
 
-    def fail(counts: SegmentCounts) -> None:
+    def fail(counts: SegmentCounts, _: object) -> None:
         seen.append(counts.shares())
         raise GateError("Too many whales.")
 

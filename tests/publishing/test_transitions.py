@@ -90,6 +90,24 @@ def test_without_a_previous_model_the_cause_is_model(shop: Shop) -> None:
     assert transition.cause == "model"
 
 
+def test_on_an_axis_that_was_kept_nobody_moves_by_the_model(shop: Shop) -> None:
+    shop.publish(dict.fromkeys(("buyer", "asker", "sleeper", "stays"), Customer()), MARCH)
+    later = {
+        "buyer": Customer("whale", n_orders=9),
+        "asker": Customer("whale", rescored="whale", has_new_ticket=True),
+        "sleeper": Customer("low_value"),
+        "stays": Customer(),
+    }
+    moved = shop.publish(later, APRIL, kept_axes=AXES).transitions
+    assert [(t.to_segment, t.cause, t.n_customers) for t in moved] == [
+        ("whale", "behaviour", 2),
+        ("low_value", "time", 1),
+    ]
+    corrected = {**later, "stays": Customer("whale")}
+    (again,) = shop.publish(corrected, APRIL, kept_axes=AXES).transitions
+    assert (again.to_segment, again.cause) == ("whale", "behaviour")
+
+
 def test_a_rename_is_no_move(shop: Shop) -> None:
     shop.publish({"a": Customer("mid_tier"), "b": Customer("whale")}, MARCH)
     now = {"a": Customer("middling", rescored="mid_tier"), "b": Customer("middling", rescored="x")}

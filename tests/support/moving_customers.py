@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -125,6 +125,8 @@ class Shop:
         *,
         keep_runs: int = 2,
         is_repeated: bool = False,
+        kept_axes: Collection[str] = (),
+        held_axes: Sequence[str] = (),
         measures: Iterable[pa.RecordBatch] | None = None,
     ) -> LoadInfo:
         previous = runs.latest_published(self.database, self.store_id)
@@ -136,7 +138,10 @@ class Shop:
                 self.store_id,
                 [batch_of(customers, as_of, self.axes)],
                 axes=self.axes,
-                previous=PreviousRun(previous, same or {}, is_repeated) if previous else None,
+                previous=PreviousRun(previous, same or {}, is_repeated, frozenset(kept_axes))
+                if previous
+                else None,
+                held_axes=held_axes,
                 as_of=as_of,
                 absent=absent,
                 keep_runs=keep_runs,
