@@ -27,7 +27,10 @@ STAGES = ("source", "engine", "features", "sample", "cluster", "assign", "gates"
 _RETIRED = {  # key of an earlier version → why it has no effect any more
     ("cluster", "clustered_silhouette"): "a density valley decides what is a group",
     ("cluster", "min_excess_silhouette"): "a density valley decides what is a group",
-    ("cluster", "usual_k_lag"): "an axis keeps its segments unless there is a cause to replace them",
+    (
+        "cluster",
+        "usual_k_lag",
+    ): "an axis keeps its segments unless there is a cause to replace them",
     ("gates", "allow_lost_structure"): "every axis always has segments",
     ("gates", "require_agreement"): "segments that the sample does not settle are held back",
 }

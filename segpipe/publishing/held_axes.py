@@ -34,8 +34,17 @@ def held_back(
     axes: Sequence[str],
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """The batches with the segments and strengths of the partition on these axes."""
+    """The batches with the segments and strengths of the partition on these axes.
+
+    The partition is read at once: later the connection is busy with COPY.
+    """
     customers, held = _read_held(connection, partition, axes)
+    return _replaced(batches, customers, held)
+
+
+def _replaced(
+    batches: Iterable[pa.RecordBatch], customers: KnownCustomers, held: dict[str, _HeldAxis]
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         rows = customers.find(batch["customer_id"])
         columns = {name: batch[name] for name in batch.schema.names}
