@@ -1,21 +1,22 @@
 """The report of a run as the terminal shows it: every figure is of the RunReport.
 
-The segments come first, then how far they are groups, then the facts of the run. Everything else is
-in the verbose report and on the HTML page.
+The segments come first, then how they were found, then what changed and the facts of the run.
+Everything else is in the verbose report and on the HTML page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from segpipe.core.report import AxisInfo, CandidateInfo, OutlookInfo, RunReport
+from segpipe.core.report import AxisInfo, OutlookInfo, RunReport
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
-from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE, STRUCTURED, UNAVAILABLE
+from segpipe.core.verdicts import MEANINGS, UNAVAILABLE
+from segpipe.reports.decisions import announcements_text, renaming_table
+from segpipe.reports.discovery import choice_table, discovery_table, tried_table
 
 _SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
 _INDENT = 10  # of the facts
-_KS_ABREAST = 6  # silhouettes in a line
 
 
 def report_text(report: RunReport, *, is_verbose: bool = False) -> str:
@@ -23,10 +24,12 @@ def report_text(report: RunReport, *, is_verbose: bool = False) -> str:
 
     No line is longer than the terminal of core.text, unless a name or path in it is.
     """
-    parts = [_segments(report), _verdicts(report.axes)]
+    parts = [_segments(report), discovery_table(report.axes)]
     if is_verbose:
-        parts += [_silhouettes(report.axes), _choices(report)]
+        parts += [tried_table(report.axes), choice_table(report)]
     parts += [
+        announcements_text(report, is_verbose=is_verbose),
+        renaming_table(report),
         _facts(report, is_verbose=is_verbose),
         _changes(report),
         _notes(report, is_verbose=is_verbose),
@@ -36,96 +39,26 @@ def report_text(report: RunReport, *, is_verbose: bool = False) -> str:
 
 
 def _segments(report: RunReport) -> str:
-    """Who is in which segment, an axis a line."""
-    head = ("Axis", f"Segments and their share of {report.features.n_customers:,} customers")
-    return table_text(head, [(axis.name, _shares(axis)) for axis in report.axes])
-
-
-def _shares(axis: AxisInfo) -> str:
-    if axis.verdict == UNAVAILABLE:
-        return f"{UNAVAILABLE}: {axis.reason}" if axis.reason else UNAVAILABLE
-    return ", ".join(unbroken(f"{name} {percent(share)}") for name, share in axis.shares.items())
-
-
-def _verdicts(axes: Sequence[AxisInfo]) -> str:
-    """How far the segments of each axis are groups, and what the words mean."""
-    rows = [
-        (axis.name, axis.n_clusters or "-", _score(axis.silhouette), axis.verdict) for axis in axes
-    ]
-    table = table_text(("Axis", "K", "Silhouette", "Verdict"), rows)
-    found = {axis.verdict for axis in axes if axis.n_clusters}
+    """Who is in which segment and what they are worth, an axis a line."""
+    n_customers = report.features.n_customers
+    head = ("Axis", "Verdict", f"Segments: share of {n_customers:,} customers / of their value")
+    rows = [(axis.name, axis.verdict, _shares(axis)) for axis in report.axes]
+    found = {axis.verdict for axis in report.axes}
     meanings = [
         paragraph(f"{meaning}.", f"{verdict}: ", 0)
         for verdict, meaning in MEANINGS.items()
         if verdict in found
     ]
-    if few := [axis.name for axis in axes if axis.reason and axis.verdict in STRUCTURED]:
-        warning = "too few customers to check groups against chance; take them as a hint."
-        meanings.append(paragraph(f"{', '.join(few)}: {warning}"))
-    return "\n".join([table, *meanings])
+    return "\n".join([table_text(head, rows), *meanings])
 
 
-def _score(silhouette: float | None) -> str:
-    return "-" if silhouette is None else f"{silhouette:.2f}"
-
-
-def _silhouettes(axes: Sequence[AxisInfo]) -> str:
-    """The silhouette of every K that was tried."""
-    tried = [axis for axis in axes if axis.candidates]
-    ks = sorted({candidate.n_clusters for axis in tried for candidate in axis.candidates})
-    tables = []
-    for start in range(0, len(ks), _KS_ABREAST):
-        some = ks[start : start + _KS_ABREAST]
-        head = ("Axis", *(f"K={k}" for k in some), "Structureless")
-        tables.append(table_text(head, [_silhouette_row(axis, some) for axis in tried]))
-    legend = (
-        "Silhouette of each K that was tried: * chosen, (x) rejected, since a segment is too small"
-        " or two halves of the sample disagree. Structureless: what data without groups would have"
-        " at the chosen K."
+def _shares(axis: AxisInfo) -> str:
+    if axis.verdict == UNAVAILABLE:
+        return axis.reason or "-"
+    return ", ".join(
+        unbroken(f"{name} {percent(share)} / {percent(axis.value_shares.get(name, 0.0))}")
+        for name, share in axis.shares.items()
     )
-    return "\n\n".join([*tables[:-1], f"{tables[-1]}\n{paragraph(legend)}"]) if tables else ""
-
-
-def _silhouette_row(axis: AxisInfo, ks: Sequence[int]) -> tuple[str, ...]:
-    scores = {candidate.n_clusters: candidate for candidate in axis.candidates}
-    nulls = [c.null_silhouette for c in axis.candidates if c.null_silhouette is not None]
-    return (
-        axis.name,
-        *(_trial(scores.get(k), is_chosen=k == axis.n_clusters) for k in ks),
-        _score(nulls[0] if nulls else None),
-    )
-
-
-def _trial(candidate: CandidateInfo | None, *, is_chosen: bool) -> str:
-    if candidate is None:
-        return ""
-    score = f"{candidate.silhouette:.2f}"
-    return f"({score})" if candidate.passed_over else f" {score}*" if is_chosen else f" {score} "
-
-
-def _choices(report: RunReport) -> str:
-    """Why each K was chosen, and what clustering everybody would change."""
-    chosen = [axis for axis in report.axes if axis.choice or axis.agreement]
-    if not chosen:
-        return ""
-    if not report.has_agreement:
-        rows = [(axis.name, axis.n_clusters or "-", axis.choice or "") for axis in chosen]
-        return table_text(("Axis", "K", "Why this K"), rows)
-    with_agreement = [
-        (
-            axis.name,
-            axis.n_clusters or "-",
-            percent_floor(axis.agreement.share) if axis.agreement else "-",
-            axis.choice or "",
-        )
-        for axis in chosen
-    ]
-    table = table_text(("Axis", "K", "Agreement", "Why this K"), with_agreement)
-    legend = (
-        "Agreement: share of customers who get the same segment when everybody is clustered, and"
-        " not the sample alone."
-    )
-    return f"{table}\n{paragraph(legend)}"
 
 
 def outlook_text(outlook: OutlookInfo | None) -> str:
@@ -248,8 +181,6 @@ def _notes(report: RunReport, *, is_verbose: bool) -> str:
 
 def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
     """What asks for a decision."""
-    if axis.verdict == NO_STRUCTURE and not axis.n_clusters and axis.reason:
-        yield f"{NO_STRUCTURE}: {axis.reason}."
     agreement = axis.agreement
     if report.has_agreement and agreement and agreement.sample_size_wanted is not None:
         yield (
@@ -262,7 +193,7 @@ def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
 
 def _axis_details(axis: AxisInfo) -> Iterator[str]:
     """What explains the figures."""
-    if axis.reason and axis.n_clusters and axis.verdict != NO_STRUCTURE:  # else the tables say it
+    if axis.reason and axis.verdict != UNAVAILABLE:  # else the first table has it
         yield f"{axis.verdict}: {axis.reason}."
     if axis.dropped_features:
         yield f"left out, the same for everybody: {', '.join(axis.dropped_features)}."
