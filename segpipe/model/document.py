@@ -229,7 +229,7 @@ def _plain_axis(axis: AxisModel, priors: Sequence[Priors]) -> dict[str, Any]:
 def _axis(values: dict[str, Any], priors: Sequence[Priors]) -> AxisModel:
     values = _with_partition(values)
     parts = {part.name: values[part.name] for part in fields(AxisModel) if part.name in values}
-    parts["eligibility"] = tuple(_eligibility(rule) for rule in parts["eligibility"])
+    parts["eligibility"] = tuple(eligibility_of(rule) for rule in parts["eligibility"])
     parts["scales"] = tuple(FeatureScale(**scale) for scale in parts["scales"])
     parts["segments"] = tuple(_segment(segment) for segment in parts["segments"])
     if parts["partition"] is not None:
@@ -246,7 +246,8 @@ def _axis(values: dict[str, Any], priors: Sequence[Priors]) -> AxisModel:
     return axis
 
 
-def _eligibility(values: dict[str, Any]) -> Eligibility:
+def eligibility_of(values: Mapping[str, Any]) -> Eligibility:
+    """The rule of eligibility of a document."""
     only = conditions_of(values.get("only", ()))
     return Eligibility(**{**values, "needs": tuple(values["needs"]), "only": only})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from segpipe.axes.guidance import describe_state, guidance_for
 from segpipe.core.plain import plain_values
 from segpipe.core.report import AxisInfo, OutlookInfo
-from segpipe.core.verdicts import TIERS
+from segpipe.core.verdicts import RULES
 from segpipe.model.assign import Tally
 from segpipe.model.compare import events_by_name
 from segpipe.model.document import Model
@@ -100,16 +100,17 @@ def axis_reports_with_counts(
 ) -> tuple[AxisInfo, ...]:
     """The same records with the counts of everybody and what was decided.
 
-    Shares are of everybody: of tiers from low to high, else the largest first.
+    Shares are of everybody: of kinds by rule the largest first, else in the axis's order, which is
+    from low to high where there is one.
     """
     shares, values = counted.counts.shares(), counted.counts.value_shares()
     met = names_met(model, counted.tally, held_axes(counted.decisions))
     found = []
     for info, axis in zip(infos, model.axes, strict=True):
         own, own_values = shares.get(axis.name, {}), values.get(axis.name, {})
-        names = sorted(own, key=lambda name: (-own[name], name))
-        if info.verdict == TIERS:
-            names = sorted(own, key=axis.vocabulary().index)
+        names = sorted(own, key=axis.vocabulary().index)
+        if info.verdict == RULES:
+            names.sort(key=lambda name: (-own[name], name))
         found.append(
             dataclasses.replace(
                 info,

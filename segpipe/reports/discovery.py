@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segpipe.core.decisions import HELD_BACK, KEPT, REPLACED
-from segpipe.core.report import AxisInfo, CandidateInfo, RunReport
+from segpipe.core.report import AxisDecision, AxisInfo, CandidateInfo, RunReport
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text
 from segpipe.core.verdicts import GROUPS, K_MEANS, RULES, TIERS, UNAVAILABLE
 
@@ -17,7 +17,7 @@ _NOUNS = {GROUPS: "group", TIERS: "tier", RULES: "kind", K_MEANS: "segment"}
 _WHY = {
     GROUPS: "separate",
     TIERS: "no separate groups",
-    RULES: "no separate groups",
+    RULES: "by rule",
     K_MEANS: "as asked",
 }
 _LEGEND = (
@@ -38,7 +38,7 @@ def discovery_table(axes: Sequence[AxisInfo]) -> str:
             axis.best_k or "-",
             figure(axis.best_silhouette),
             figure(axis.valley),
-            published_phrase(axis),
+            published_phrase(axis.verdict, axis.n_clusters, axis.decision),
         )
         for axis in axes
     ]
@@ -46,13 +46,12 @@ def discovery_table(axes: Sequence[AxisInfo]) -> str:
     return f"{table_text(head, rows)}\n{paragraph(_LEGEND)}"
 
 
-def published_phrase(axis: AxisInfo) -> str:
-    """What is published of the axis and why, in a few words."""
-    if axis.verdict == UNAVAILABLE:
+def published_phrase(verdict: str, n_segments: int | None, decision: AxisDecision | None) -> str:
+    """What is published of an axis and why, in a few words."""
+    if verdict == UNAVAILABLE:
         return UNAVAILABLE
-    segments = counted(axis.n_clusters or 0, _NOUNS.get(axis.verdict, "segment"))
-    why = _WHY.get(axis.verdict, "")
-    decision = axis.decision
+    segments = counted(n_segments or 0, _NOUNS.get(verdict, "segment"))
+    why = _WHY.get(verdict, "")
     if decision and decision.decision == KEPT:
         why = "kept"
     elif decision and decision.decision in (REPLACED, HELD_BACK):

@@ -9,12 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.axes import Eligibility, Measure, axes_for
+from segpipe.axes import Measure, axes_for
 from segpipe.axes.guidance import describe_state
-from segpipe.core.report import SegmentEvent
+from segpipe.core.report import AxisDecision, SegmentEvent
 from segpipe.core.schema import INPUTS
 from segpipe.core.text import percent
 from segpipe.core.verdicts import UNAVAILABLE
+from segpipe.model.document import eligibility_of
+from segpipe.reports.decisions import (
+    decision_sentence,
+    is_upgraded,
+    pending_sentence,
+    renamings,
+)
+from segpipe.reports.discovery import published_phrase
 from segpipe.reports.html import wording
 from segpipe.reports.html.charts import (
     ScatterChart,
@@ -40,6 +48,7 @@ class Size:
     description: str
     colour: int | None
     mark: str | None
+    holds_for: float | None  # share of its customers who meet the name; None: not said of one
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Trial:
     n_clusters: int
     silhouette: str
     smallest: str
+    valley: str
     halves: str
     outcome: str
     is_chosen: bool
@@ -77,7 +87,13 @@ class AxisView:
     verdict: str
     verdict_text: str
     n_clusters: int | None
-    silhouette: float | None
+    best_k: int | None  # by silhouette, of k-means
+    best_silhouette: str
+    valley: str
+    published: str  # what, and why, in a few words
+    decision: str  # a sentence where the segments were replaced or held back
+    pending: str
+    renamings: tuple[tuple[str, str], ...]  # name before → names now, after an upgrade
     agreement: str | None
     agreement_text: str | None
     sizes: tuple[Size, ...]
@@ -85,7 +101,6 @@ class AxisView:
     trials: tuple[Trial, ...]
     choice: str | None
     silhouettes: SilhouetteChart | None
-    null_silhouette: float | None
     heat: HeatMap | None
     scatter: ScatterChart | None
     kept: str
@@ -94,11 +109,6 @@ class AxisView:
     n_moved: int
     n_moves_left: int  # not shown
     notes: tuple[str, ...]
-
-    @property
-    def largest(self) -> Size | None:
-        """The segment, or state, with the most customers."""
-        return max(self.sizes, key=lambda size: size.share, default=None)
 
 
 def axis_view(
@@ -124,6 +134,8 @@ def axis_view(
     events = axis.get("events", [])
     moves = _moves(transitions)
     sizes = _sizes(axis, model, segments, n_customers, measure_of)
+    decision = AxisDecision(**axis["decision"]) if axis.get("decision") else None
+    best_k = axis.get("best_k") or axis["n_clusters"]  # an earlier version published the best
     return AxisView(
         name=axis["name"],
         title=wording.axis_title(axis["name"]),
@@ -132,15 +144,20 @@ def axis_view(
         verdict=axis["verdict"],
         verdict_text=wording.verdict_sentences(axis),
         n_clusters=axis["n_clusters"],
-        silhouette=axis["silhouette"],
+        best_k=best_k,
+        best_silhouette=_figure(axis.get("best_silhouette", axis["silhouette"])),
+        valley=_figure(axis.get("valley")),
+        published=published_phrase(axis["verdict"], axis["n_clusters"], decision),
+        decision=decision_sentence(decision) if decision else "",
+        pending=pending_sentence(decision) if decision else "",
+        renamings=_renamings(axis["name"], decision, transitions),
         agreement=wording.agreement_percent(agreement),
         agreement_text=wording.agreement_sentence(agreement) if agreement else None,
         sizes=sizes,
         has_values=any(size.value_share is not None for size in sizes),
-        trials=tuple(_trial(candidate, axis["n_clusters"]) for candidate in candidates),
+        trials=tuple(_trial(candidate, best_k) for candidate in candidates),
         choice=wording.choice_sentence(axis),
-        silhouettes=silhouette_chart(candidates, axis["n_clusters"]),
-        null_silhouette=_null(candidates, axis["n_clusters"]),
+        silhouettes=silhouette_chart(candidates, best_k),
         heat=heat_map(model, measure_of),
         scatter=scatter_chart(scatter, scales, names, measure_of),
         kept=wording.kept_sentence(events),
@@ -163,7 +180,7 @@ def _sizes(
     shares = axis["shares"]
     segments = {segment["name"]: segment["description"] for segment in model["segments"]}
     states = sorted((name for name in shares if name not in segments), key=lambda n: -shares[n])
-    rules = [Eligibility(**rule) for rule in model["eligibility"]]
+    rules = [eligibility_of(rule) for rule in model["eligibility"]]
     # Without a model a state looks like a segment; all are shown as segments.
     has_model = bool(segments or rules) or axis["verdict"] == UNAVAILABLE
     sizes = []
@@ -180,33 +197,44 @@ def _sizes(
                 name=name,
                 share=shares.get(name, 0.0),
                 n_customers=row.get("n_customers", round(shares.get(name, 0.0) * n_customers)),
-                value_share=row.get("value_share"),
+                value_share=row.get("value_share", axis.get("value_shares", {}).get(name)),
                 description=sentence,
                 colour=None if is_state else colour_of(index),
                 mark=None if is_state else mark_of(index),
+                holds_for=axis.get("holds_for", {}).get(name),
             )
         )
     return tuple(sizes)
 
 
-def _trial(candidate: Mapping[str, Any], n_clusters: int | None) -> Trial:
-    halves = candidate["reproducibility"]
-    is_chosen = candidate["n_clusters"] == n_clusters
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _renamings(
+    axis: str, decision: AxisDecision | None, transitions: Sequence[Mapping[str, Any]]
+) -> tuple[tuple[str, str], ...]:
+    if not is_upgraded(decision):
+        return ()
+    return tuple(
+        (before, ", ".join(f"{name} {n:,}" for name, n in now))
+        for before, now in renamings(transitions, axis)
+    )
+
+
+def _trial(candidate: Mapping[str, Any], best_k: int | None) -> Trial:
+    is_best = candidate["n_clusters"] == best_k
     rejected = candidate["passed_over"]
-    outcome = f"rejected: {rejected}" if rejected else "accepted, not chosen"
+    outcome = f"rejected: {rejected}" if rejected else "accepted, not the best"
     return Trial(
         n_clusters=candidate["n_clusters"],
         silhouette=f"{candidate['silhouette']:.2f}",
         smallest=percent(candidate["smallest_share"]),
-        halves="–" if halves is None else f"{halves:.2f}",
-        outcome="chosen" if is_chosen else outcome,
-        is_chosen=is_chosen,
+        valley=_figure(candidate.get("valley")),
+        halves=_figure(candidate["reproducibility"]),
+        outcome="best" if is_best else outcome,
+        is_chosen=is_best,
     )
-
-
-def _null(candidates: Sequence[Mapping[str, Any]], n_clusters: int | None) -> float | None:
-    found = [c.get("null_silhouette") for c in candidates if c["n_clusters"] == n_clusters]
-    return found[0] if found else None
 
 
 def _moves(transitions: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:

@@ -58,7 +58,7 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             load=load,
             facts=_facts(report, details),
             axes=axes,
-            verdicts=wording.verdict_meanings(axis.verdict for axis in axes if axis.n_clusters),
+            verdicts=wording.verdict_meanings(axis.verdict for axis in axes),
             has_agreement=any(axis.agreement for axis in axes),
             causes=_causes(load),
             rejected=_rejected(report["source"]),

@@ -44,13 +44,11 @@ class Dot:
 
 @dataclass(frozen=True)
 class SilhouetteChart:
-    """Silhouette by K; null_x and null_y are the middle of the mark of structureless data."""
+    """Silhouette by K."""
 
     zero: float
     dots: tuple[Dot, ...]
     ticks: tuple[Tick, ...]  # at: y
-    null_x: float | None
-    null_y: float | None
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,7 @@ def silhouette_chart(
     if not candidates:
         return None
     scores = [candidate["silhouette"] for candidate in candidates]
-    nulls = {c["n_clusters"]: c.get("null_silhouette") for c in candidates}
-    null = nulls.get(n_clusters)
-    shown = [*scores, *([] if null is None else [null])]
-    low, high = min(0.0, *shown), max(0.2, *shown) * 1.12
+    low, high = min(0.0, *scores), max(0.2, *scores) * 1.12
     step = (RIGHT - LEFT) / len(candidates)
     middles = [LEFT + step * (place + 0.5) for place in range(len(candidates))]
 
@@ -107,14 +102,10 @@ def silhouette_chart(
         Dot(round(x, 1), y(score), c["n_clusters"], f"{score:.2f}", _state(c, n_clusters))
         for x, score, c in zip(middles, scores, candidates, strict=True)
     )
-    chosen = [dot.x for dot in dots if dot.state == "chosen"]
-    is_shown = null is not None and bool(chosen)
     return SilhouetteChart(
         zero=y(0.0),
         dots=dots,
         ticks=tuple(Tick(y(value), f"{value:g}") for value in linear_values(low, high)),
-        null_x=chosen[0] if is_shown else None,
-        null_y=y(null) if null is not None and is_shown else None,
     )
 
 

@@ -56,11 +56,11 @@ class HeatMap:
 
 
 def heat_map(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> HeatMap | None:
-    """The heat map of an axis of the model document; None where it has no segments."""
+    """The heat map of an axis of the model document; None where it has no segments or features."""
     segments = [segment for segment in axis["segments"] if segment.get("medians")]
-    if not segments:
-        return None
     scales = axis["scales"]
+    if not segments or not scales:
+        return None
     return HeatMap(
         tuple(_column(scale, measure_of(scale["measure"])) for scale in scales),
         tuple(

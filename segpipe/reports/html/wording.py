@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from segpipe.axes import Measure
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import percent_floor, sentence
-from segpipe.core.verdicts import MEANINGS, NO_STRUCTURE
+from segpipe.core.verdicts import MEANINGS
 
 
 def breakable(name: str) -> Markup:
@@ -25,24 +25,20 @@ def axis_title(name: str) -> str:
 
 
 def choice_sentence(axis: Mapping[str, Any]) -> str | None:
-    """Why this number of segments, a sentence; None where the run chose none."""
+    """Why k-means finds this number of segments best, a sentence; None where it did not run."""
     choice = axis.get("choice")
     if not choice:
         return None
-    k = axis["n_clusters"]
-    return f"{k} segments: {choice}." if k else sentence(choice)
+    k = axis.get("best_k") or axis["n_clusters"]
+    return f"K-means finds {k} segments best: {choice}." if k else sentence(choice)
 
 
 def verdict_sentences(axis: Mapping[str, Any]) -> str:
-    """What the verdict means, and its reason where the charts do not show it."""
+    """What the verdict means, and its reason where there is one."""
     verdict, reason = axis["verdict"], axis["reason"]
-    if verdict == NO_STRUCTURE and not axis["n_clusters"]:
-        meaning = "No grouping of these customers holds."
-    else:
-        meaning = sentence(MEANINGS[verdict]) if verdict in MEANINGS else ""
-    is_in_chart = verdict == NO_STRUCTURE and axis["n_clusters"]
+    meaning = sentence(MEANINGS[verdict]) if verdict in MEANINGS else ""
     is_choice = reason is not None and reason == axis.get("choice")
-    return f"{meaning} {sentence(reason)}" if reason and not (is_in_chart or is_choice) else meaning
+    return f"{meaning} {sentence(reason)}".strip() if reason and not is_choice else meaning
 
 
 def verdict_meanings(verdicts: Iterable[str]) -> str:
