@@ -170,7 +170,7 @@ def model_of(document: Any, origin: str = "document") -> Model:  # noqa: ANN401 
         raise InputError(msg)
     try:
         return _model(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         msg = f"The model {origin} is damaged ({error!r}); run discovery again."
         raise InputError(msg) from error
 

@@ -147,7 +147,7 @@ def test_neither_order_nor_place_in_the_file_decides_who_is_in_which_half() -> N
 
 
 def test_the_current_centroids_are_one_more_start() -> None:
-    """In a cloud single starts end in several places; with the best place as a start all do there."""
+    """In a cloud single starts end in several places; a good start is kept, a poor one is not."""
     points = np.random.default_rng(8).normal(0, 1, (600, 2))
     points = points[by_value(points, _ones(points))]
     one = ClusterSettings(min_k=6, max_k=6, restarts=1, min_reproducibility=-1)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
-from segpipe.axes import RAW_MEASURES
+from segpipe.axes import RAW_MEASURES, Axis
 from segpipe.core.arrays import Floats
+from segpipe.core.settings import ClusterSettings
+from segpipe.discovery.discover import discover
 from segpipe.discovery.sampling import Sample
+from segpipe.model.document import AxisModel
+
+AS_OF = date(2025, 4, 1)
 
 
 def sample_of(columns: Mapping[str, Floats], weights: Floats | None = None) -> Sample:
@@ -28,3 +34,13 @@ def sample_of(columns: Mapping[str, Floats], weights: Floats | None = None) -> S
     return Sample(
         pa.table({"customer_id": ids, **table}), np.ones(n) if weights is None else weights
     )
+
+
+def discover_one(
+    axis: Axis,
+    sample: Sample,
+    inputs: frozenset[str] = frozenset(),
+    settings: ClusterSettings = ClusterSettings(max_k=4, restarts=4),  # noqa: B008 - frozen
+) -> AxisModel:
+    """The axis as the first run of a store finds it."""
+    return discover(sample, (axis,), inputs, settings, 1, as_of=AS_OF)[0].model
