@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from backtest import rfm_scores
 from measured import as_table
 
 from segpipe.core.arrays import Floats
@@ -26,6 +27,7 @@ CUSTOMERS = 2000
 SHOPS = 50  # of each kind
 DAYS = 455  # of orders, of which the last 90 are the truth
 HORIZON = 90
+EARLIER = (93, 31, 0)  # days before the last 90 of Complete Journey: July, September, October
 
 Draw = np.random.Generator
 Days = Sequence[Floats]  # of orders, a customer each
@@ -118,6 +120,7 @@ def _held(read: ReadActivity) -> dict[str, float | None]:
     return {
         "auc": area_under_curve(risk, is_lost),
         "recency_auc": area_under_curve(truth.columns["recency_days"], is_lost),
+        "rfm_auc": area_under_curve(-_rfm_sum(truth.columns), is_lost),
         "decile_error": float(
             np.mean([abs(risk[rows].mean() - is_lost[rows].mean()) for rows in groups])
         ),
@@ -126,14 +129,19 @@ def _held(read: ReadActivity) -> dict[str, float | None]:
     }
 
 
+def _rfm_sum(columns: Mapping[str, Floats]) -> Floats:
+    names = ("recency_days", "n_occasions", "lifetime_value")
+    total: Floats = rfm_scores(*(columns[name] for name in names)).sum(axis=1)
+    return total
+
+
 def _summary(shops: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     published = [shop for shop in shops if shop["auc"] is not None]
-    names = ("auc", "recency_auc", "decile_error", "said", "value_ratio")
-    means = {
-        name: _rounded(float(np.mean([shop[name] or 0.0 for shop in published])))
-        for name in names
-        if published
+    names = ("auc", "recency_auc", "rfm_auc", "decile_error", "said", "value_ratio")
+    known = {
+        name: [value for shop in published if (value := shop[name]) is not None] for name in names
     }
+    means = {name: _rounded(float(np.mean(values))) for name, values in known.items() if values}
     worst = max((shop["decile_error"] or 0.0 for shop in published), default=None)
     return {
         "n": len(shops),
@@ -143,7 +151,8 @@ def _summary(shops: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     }
 
 
-def _complete_journey() -> dict[str, Any]:
+def _complete_journey() -> list[dict[str, Any]]:
+    """Each of a few days before the last 90, as the day on which the risk is published."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "complete_journey.csv"
         write_demo_lines(path)
@@ -153,18 +162,31 @@ def _complete_journey() -> dict[str, Any]:
             )
             engine.compute_features(source.inputs, None, None, lambda _: None)
 
-            def read(back: int, horizon: int) -> Activity:
-                return Activity.of_table(engine.read_activity(back, horizon))
+            def read(earlier: int, back: int, horizon: int) -> Activity:
+                return Activity.of_table(engine.read_activity(earlier + back, horizon))
 
-            return _summary([_held(read)])
+            return [
+                {"days_earlier": earlier, **_summary([_held(partial(read, earlier))])}
+                for earlier in EARLIER
+            ]
 
 
 def table(result: Mapping[str, Any]) -> str:
     """A row a kind of shop."""
-    names = ("n", "published", "auc", "recency_auc", "decile_error", "said", "worst_decile_error")
-    heads = ("Shops", "Published", "AUC", "AUC of recency", "Decile error", "Said", "Worst")
-    shops = [*result["shops"], {"shop": "Complete Journey", **result["complete_journey"]}]
-    rows = [[shop["shop"], *(shop.get(name, "-") for name in names)] for shop in shops]
+    names = (
+        "n", "published", "auc", "recency_auc", "rfm_auc", "decile_error", "said",
+        "worst_decile_error",
+    )  # fmt: skip
+    heads = ("Shops", "Published", "AUC", "of recency", "of RFM", "Decile error", "Said", "Worst")
+    real = [
+        {"shop": f"Complete Journey, {HORIZON + found['days_earlier']} days ago", **found}
+        for found in result["complete_journey"]
+    ]
+    shops = [*result["shops"], *real]
+    rows = [
+        [shop["shop"], *("-" if shop.get(name) is None else shop[name] for name in names)]
+        for shop in shops
+    ]
     return as_table(("Shop", *heads), rows)
 
 
