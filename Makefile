@@ -60,7 +60,7 @@ faults: $(VENV)/.dev ## Kill runs and the server at random moments while readers
 quality: $(VENV)/.dev ## Measure agreement, planted truth and identity, results likewise
 	@$(BIN)/python benchmarks/quality.py
 
-segments: $(VENV)/.dev ## Measure how often a test for groups sees some: where there are none, and where some are planted
+segments: $(VENV)/.dev ## Measure whether segments can be lived with: false groups, months in a row, names, next quarter
 	@$(BIN)/python benchmarks/segments.py
 
 service: $(VENV)/.dev ## Measure the service under load, results likewise
