@@ -123,27 +123,31 @@ def current_reference(run: RunContext, source: SourceInfo) -> Reference | None:
     at a store's first run, when categories or channels have come or gone, after an earlier version,
     and when an axis that looks at them is to be replaced.
     """
-    model, session = run.previous_model, run.session
-    if model is None or session is None or session.previous is None:
+    model, asked = _readable_current(run), run.settings.rediscover
+    if model is None or asked == () or _has_other_reference(model, source):
         return None
-    document = session.previous.model or {}
-    asked = run.settings.rediscover
-    is_usable = (
-        document.get("format") == FORMAT
-        and _REFERENCE_INPUTS.intersection(model.inputs) == _REFERENCE_INPUTS & source.inputs
-        and asked != ()
-        and not any(axis.name in (asked or ()) and _uses_reference(axis) for axis in model.axes)
-    )
-    return model.reference if is_usable else None
+    is_replaced = any(axis.name in (asked or ()) and _uses_reference(axis) for axis in model.axes)
+    return None if is_replaced else model.reference
 
 
 def axes_to_rediscover(run: RunContext, source: SourceInfo) -> tuple[str, ...] | None:
     """Axes that are asked for; with new reference figures also those that look at them."""
-    asked, model = run.settings.rediscover, run.previous_model
-    if asked == () or model is None or current_reference(run, source) is not None:
+    asked, model = run.settings.rediscover, _readable_current(run)
+    if model is None or asked == () or current_reference(run, source) is not None:
         return asked
     others = (axis.name for axis in model.axes if _uses_reference(axis))
     return tuple(dict.fromkeys((*(asked or ()), *others))) or None
+
+
+def _readable_current(run: RunContext) -> Model | None:
+    """The current model if it is of this format; segments of an earlier one are replaced anyway."""
+    published = run.session.previous if run.session else None
+    is_of_format = published is not None and (published.model or {}).get("format") == FORMAT
+    return run.previous_model if is_of_format else None
+
+
+def _has_other_reference(model: Model, source: SourceInfo) -> bool:
+    return _REFERENCE_INPUTS.intersection(model.inputs) != _REFERENCE_INPUTS & source.inputs
 
 
 def _with_own_cause(found: Discovery, asked: tuple[str, ...] | None) -> Discovery:

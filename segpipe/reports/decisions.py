@@ -18,7 +18,7 @@ def announcements_text(report: RunReport, *, is_verbose: bool = False) -> str:
     """Axes whose segments were replaced or held back; a verbose report also has what is pending."""
     lines = []
     for axis in report.axes:
-        if axis.decision is None:
+        if axis.decision is None or is_upgraded(axis.decision):
             continue
         sentences = [decision_sentence(axis.decision)]
         if is_verbose:
@@ -67,7 +67,11 @@ def renaming_table(report: RunReport) -> str:
         for index, (before, now) in enumerate(renamings(transitions, axis))
     ]
     table = table_text(("Axis", "Before", "Now, with customers"), rows)
-    head = "Segments of an earlier version of segpipe have new names, for good:"
+    n_axes = counted(len(renamed), "axis") if len(renamed) == 1 else f"{len(renamed)} axes"
+    head = paragraph(
+        f"The segments of {n_axes} were made by an earlier version of segpipe, and were replaced"
+        " once. Customers who have another segment by it:"
+    )
     return f"{head}\n{table}" if rows else ""
 
 

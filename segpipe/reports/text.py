@@ -12,7 +12,7 @@ from segpipe.core.report import AxisInfo, OutlookInfo, RunReport
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
 from segpipe.core.verdicts import MEANINGS, UNAVAILABLE
-from segpipe.reports.decisions import announcements_text, renaming_table
+from segpipe.reports.decisions import announcements_text, is_upgraded, renaming_table
 from segpipe.reports.discovery import choice_table, discovery_table, tried_table
 
 _SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
@@ -150,23 +150,23 @@ def _changes(report: RunReport) -> str:
     load = report.load
     if load is None or load.previous_run_id is None:
         return ""
+    # After an upgrade the table of names has what became of every segment.
+    axes = [axis for axis in report.axes if not is_upgraded(axis.decision)]
     lines = [
         paragraph(f"{event.sentence}.", f"{axis.name}: ", 2)
-        for axis in report.axes
+        for axis in axes
         for event in axis.events
         if event.kind != "kept"
     ]
-    n_kept = sum(event.kind == "kept" for axis in report.axes for event in axis.events)
+    n_kept = sum(event.kind == "kept" for axis in axes for event in axis.events)
     n_moves = {
         cause: sum(t.n_customers for t in load.transitions if t.cause == cause) for cause in CAUSES
     }
     by_cause = ", ".join(f"{n:,} by {cause}" for cause, n in n_moves.items())
-    kept = counted(n_kept, "segment")
+    kept = f": {counted(n_kept, 'segment')} unchanged." if axes else ":"
     moves = f"Moves between segments, all axes: {sum(n_moves.values()):,} ({by_cause})."
     more = " More: segpipe transitions." if load.transitions else ""
-    return "\n".join(
-        [f"Since run {load.previous_run_id}: {kept} unchanged.", *lines, paragraph(moves + more)]
-    )
+    return "\n".join([f"Since run {load.previous_run_id}{kept}", *lines, paragraph(moves + more)])
 
 
 def _notes(report: RunReport, *, is_verbose: bool) -> str:

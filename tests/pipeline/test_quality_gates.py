@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.core.errors import GateError
-from segpipe.core.report import AgreementInfo, AxisInfo, SourceInfo
+from segpipe.core.report import SourceInfo, TransitionInfo
 from segpipe.core.settings import GateSettings
-from segpipe.pipeline.quality_gates import check_gates, early_reasons, late_reasons
+from segpipe.pipeline.quality_gates import axes_to_hold, check_gates, early_reasons
 from segpipe.postgres import Connection, Jsonb
 from segpipe.runs.last_run import LastRun, read_last_run
 
@@ -40,25 +41,15 @@ LAST = LastRun(
     last_order_on=date(2025, 6, 30),
     last_ordered_at=datetime(2025, 6, 30, 20, 0),  # noqa: DTZ001
     rows_read=1000,
-    verdicts={"value": "clustered", "cadence": "weak", "returns": "no structure"},
-    agreement={"value": 0.99, "cadence": 0.9, "returns": None},
-    shares={"value": {"whale": 0.1, "mid_tier": 0.9}},
 )
-
-
-def axis(name: str, verdict: str = "clustered", agrees: float | None = 0.99) -> AxisInfo:
-    agreement = AgreementInfo("refit", 900, agrees, 0.9, 0.1, None) if agrees is not None else None
-    reason = "no refund in the input" if verdict == "unavailable" else None
-    return AxisInfo(name, "marketing", verdict, reason, 2, 0.6, agreement=agreement)
 
 
 def early(
     source: SourceInfo = SOURCE,
-    axes: tuple[AxisInfo, ...] = (),
     last: LastRun | None = LAST,
     settings: GateSettings = SETTINGS,
 ) -> tuple[str, ...]:
-    return early_reasons(source, axes, last, settings, min_agreement=0.97, today=TODAY)
+    return early_reasons(source, last, settings, TODAY)
 
 
 def ordered(at: str) -> SourceInfo:
@@ -129,104 +120,35 @@ def test_rows_may_fall_by_as_much_as_the_setting_allows() -> None:
     assert early(replace(SOURCE, n_rows_read=1), settings=all_of_them) == ()
 
 
-def test_an_axis_that_had_structure_may_not_lose_it() -> None:
-    axes = (
-        axis("value", "no structure"),
-        axis("cadence", "unavailable", None),
-        axis("returns", "unavailable", None),
-        axis("of_its_own", "unavailable", None),
-    )
-    assert early(axes=axes) == (
-        (
-            "value is 'no structure' now, and was 'clustered' in run 7."
-            " ([gates] allow_lost_structure = false)"
-        ),
-        (
-            "cadence is 'unavailable' now, and was 'weak' in run 7: no refund in the input."
-            " ([gates] allow_lost_structure = false)"
-        ),
-    )
-    assert early(axes=(axis("value", "weak"), axis("cadence"))) == ()
-    assert early(axes=axes, settings=GateSettings(allow_lost_structure=True)) == ()
+def moved(axis: str, before: str, now: str, n: int, cause: str = "behaviour") -> TransitionInfo:
+    return TransitionInfo(axis, before, now, cause, n, 0.0)
 
 
-def test_agreement_may_not_fall_below_its_limit() -> None:
-    axes = (axis("value", agrees=0.9512), axis("cadence", agrees=0.8), axis("new", agrees=0.96))
-    assert early(axes=axes) == (
-        (
-            "value: sample and population agree on 95.12% of the customers, below"
-            " [cluster] min_agreement = 0.97; 99.00% in run 7. ([gates] require_agreement = true)"
-        ),
-        (
-            "new: sample and population agree on 96.00% of the customers, below"
-            " [cluster] min_agreement = 0.97. ([gates] require_agreement = true)"
-        ),
-    )
-    assert early(axes=(axis("value", agrees=0.97), axis("cadence", agrees=None))) == ()
-    assert early(axes=axes, last=None) == ()
-    assert early(axes=axes, settings=GateSettings(require_agreement=False)) == ()
-
-
-def late(
-    now: dict[str, float],
-    same: dict[str, str | None] | None = None,
-    last: LastRun | None = LAST,
-    settings: GateSettings = SETTINGS,
-) -> tuple[str, ...]:
-    return late_reasons({"value": now}, last, {"value": same or {}}, settings)
+def held(
+    moves: Sequence[TransitionInfo], kept: Collection[str] = ("value",), limit: float = 0.2
+) -> dict[str, str]:
+    return axes_to_hold({"value": {"whale": 0.5, "mid_tier": 0.5}}, moves, kept, 100, limit)
 
 
 def test_a_share_may_move_by_as_much_as_the_setting_allows() -> None:
-    assert late({"whale": 0.3, "mid_tier": 0.7}) == ()
-    assert late({"whale": 0.31, "mid_tier": 0.69}) == (
-        (
-            "value: mid_tier has 69.0% of the customers, 90.0% in run 7."
-            " ([gates] max_share_shift = 0.2)"
-        ),
-        "value: whale has 31.0% of the customers, 10.0% in run 7. ([gates] max_share_shift = 0.2)",
-    )
-    assert late({"whale": 1.0}, settings=GateSettings(max_share_shift=0.9)) == ()
-    assert late({"whale": 1.0}, last=None) == ()
-    assert late({"whale": 1.0}, last=LastRun(7)) == ()
+    assert held([moved("value", "mid_tier", "whale", 20)]) == {}
+    assert held([moved("value", "mid_tier", "whale", 21)]) == {
+        "value": "mid_tier from 71% to 50%, whale from 29% to 50%"
+    }
 
 
-def test_a_segment_is_compared_with_itself_under_its_former_name() -> None:
-    same: dict[str, str | None] = {"whale": "big_spender", "mid_tier": "whale"}
-    assert late({"big_spender": 0.1, "whale": 0.9}, same) == ()
-    assert late({"mid_tier": 0.9, "whale": 0.1}, same) == (
-        (
-            "value: mid_tier has 90.0% of the customers, 0.0% in run 7."
-            " ([gates] max_share_shift = 0.2)"
-        ),
-        "value: whale has 10.0% of the customers, 90.0% in run 7. ([gates] max_share_shift = 0.2)",
-    )
+def test_moves_to_and_fro_leave_the_shares_as_they_are() -> None:
+    there, back = moved("value", "mid_tier", "whale", 40), moved("value", "whale", "mid_tier", 35)
+    assert held([there, back]) == {}
 
 
-def test_a_segment_that_ended_fell_to_0_and_a_new_one_rose_from_0() -> None:
-    same: dict[str, str | None] = {"whale": "whale", "mid_tier": None}
-    assert late({"whale": 0.1, "mid_tier": 0.9}, same) == (
-        (
-            "value: mid_tier has 0.0% of the customers, 90.0% in run 7, and no longer exists."
-            " ([gates] max_share_shift = 0.2)"
-        ),
-        (
-            "value: mid_tier has 90.0% of the customers, 0.0% in run 7."
-            " ([gates] max_share_shift = 0.2)"
-        ),
-    )
-    few = replace(LAST, shares={"value": {"whale": 0.15, "mid_tier": 0.85}})
-    assert late({"mid_tier": 0.85, "new": 0.15}, {"whale": None}, few) == ()
+def test_time_counts_as_behaviour_does() -> None:
+    by_time = moved("value", "mid_tier", "whale", 11, "time")
+    assert list(held([by_time, moved("value", "mid_tier", "whale", 10)])) == ["value"]
 
 
-def test_an_axis_that_gains_segments_passes_and_one_that_loses_them_has_one_reason() -> None:
-    empty = replace(LAST, shares={"value": {"one_time_buyer": 0.4, "unavailable": 0.6}})
-    assert late({"one_time_buyer": 0.4, "whale": 0.6}, last=empty) == ()
-    assert late({"no_structure": 1.0}) == ()  # early_reasons has it, or it is allowed
-    cut = replace(LAST, verdicts={"value": "no structure"})
-    assert [reason.split(" has ")[0] for reason in late({"unavailable": 1.0}, last=cut)] == [
-        "value: unavailable",
-        "value: mid_tier",
-    ]
+def test_an_axis_that_was_not_kept_is_never_held_back() -> None:
+    assert held([moved("value", "mid_tier", "whale", 90, "model")], kept=()) == {}
 
 
 def test_a_refusal_lists_every_reason_and_what_to_do() -> None:
@@ -240,37 +162,12 @@ def test_a_refusal_lists_every_reason_and_what_to_do() -> None:
     )
 
 
-_shares = st.dictionaries(
-    st.sampled_from(["whale", "mid_tier", "one_time_buyer", "no_structure"]),
-    st.floats(0, 1),
-    min_size=1,
-)
-
-
-@given(
-    seconds=st.integers(1, 10**7),
-    rows=st.integers(0, 10**9),
-    verdict=st.sampled_from(["clustered", "weak", "no structure", "unavailable"]),
-    agrees=st.none() | st.floats(0, 1),
-    shares=_shares,
-)
-def test_a_run_equal_to_the_last_one_but_newer_is_never_refused(
-    seconds: int, rows: int, verdict: str, agrees: float | None, shares: dict[str, float]
-) -> None:
-    last = replace(
-        LAST,
-        rows_read=rows,
-        verdicts={"value": verdict},
-        agreement={"value": agrees},
-        shares={"value": shares},
-    )
-    # Without an agreement in the run before, one below the limit would count as a fall.
-    now = (axis("value", verdict, agrees),)
+@given(seconds=st.integers(1, 10**7), rows=st.integers(0, 10**9))
+def test_a_run_equal_to_the_last_one_but_newer_is_never_refused(seconds: int, rows: int) -> None:
+    last = replace(LAST, rows_read=rows)
     assert last.last_ordered_at
     at = last.last_ordered_at + timedelta(seconds=seconds)
-    source = replace(SOURCE, n_rows_read=rows, last_ordered_at=at)
-    assert early(source, now, last) == ()
-    assert late(shares, {name: name for name in shares}, last) == ()
+    assert early(replace(SOURCE, n_rows_read=rows, last_ordered_at=at), last) == ()
 
 
 def _published(database: Connection, **columns: Any) -> int:  # noqa: ANN401 - of any type
@@ -289,29 +186,26 @@ def _published(database: Connection, **columns: Any) -> int:  # noqa: ANN401 - o
 def test_the_ledger_gives_the_current_run(database: Connection) -> None:
     assert read_last_run(database, "default") is None
     _published(database, rows_read=1)
-    axes = [
-        {"name": "value", "verdict": "clustered", "agreement": {"share": 0.99}},
-        {"name": "returns", "verdict": "unavailable", "agreement": None},
-    ]
-    report = {"axes": axes, "source": {"last_ordered_at": "2025-06-30 20:00:00"}}
+    report = {"source": {"last_ordered_at": "2025-06-30 20:00:00"}}
+    decisions = {
+        "value": {"decision": "held back", "cause": "shares moved"},
+        "returns": {"decision": "held back", "cause": "agreement"},
+        "cadence": {"decision": "kept", "cause": None},
+    }
     run_id = _published(
-        database, rows_read=1000, last_order_on=date(2025, 6, 30), report=Jsonb(report)
+        database,
+        rows_read=1000,
+        last_order_on=date(2025, 6, 30),
+        report=Jsonb(report),
+        axis_decisions=Jsonb(decisions),
     )
     database.execute("INSERT INTO segmentation_runs (store_id) VALUES ('default'), ('other')")
-    with database.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO segment_counts (store_id, run_id, axis, segment, n_customers,"
-            " lifetime_value) VALUES ('default', %s, 'value', %s, %s, 0)",
-            [(run_id, "whale", 1), (run_id, "mid_tier", 3)],
-        )
     assert read_last_run(database, "default") == LastRun(
         run_id=run_id,
         last_order_on=date(2025, 6, 30),
         last_ordered_at=datetime(2025, 6, 30, 20, 0),  # noqa: DTZ001
         rows_read=1000,
-        verdicts={"value": "clustered", "returns": "unavailable"},
-        agreement={"value": 0.99, "returns": None},
-        shares={"value": {"whale": 0.25, "mid_tier": 0.75}},
+        held_axes=frozenset({"value"}),
     )
     assert read_last_run(database, "other") is None
 
@@ -323,5 +217,4 @@ def test_everything_passes_if_the_ledger_knows_little_of_the_current_run(
     last = read_last_run(database, "default")
     assert last == LastRun(run_id)
     source = replace(SOURCE, n_rows_read=1, last_ordered_at=None)
-    assert early(source, (axis("value", "unavailable", None),), last) == ()
-    assert late({"whale": 1.0}, last=last) == ()
+    assert early(source, last) == ()

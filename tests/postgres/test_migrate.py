@@ -139,7 +139,15 @@ def _as_before_the_outlook(database: Connection, kept: Sequence[str]) -> None:
         "CREATE VIEW current_profiles AS"
         " SELECT p.* FROM customer_profiles AS p WHERE p.absent_since_run_id IS NULL"
     )
+    _without_decisions(database)
     database.execute("UPDATE segpipe_schema_version SET version_num = '0005'")
+
+
+def _without_decisions(database: Connection) -> None:
+    """The tables as revision 0006 left them."""
+    database.execute("ALTER TABLE segmentation_runs DROP COLUMN axis_decisions")
+    database.execute("ALTER TABLE segment_definitions DROP COLUMN holds_for")
+    database.execute("UPDATE segpipe_schema_version SET version_num = '0006'")
 
 
 def test_profiles_of_an_earlier_version_are_upgraded_and_its_runs_can_be_put_back(
@@ -165,3 +173,19 @@ def test_profiles_of_an_earlier_version_are_upgraded_and_its_runs_can_be_put_bac
     assert rollback(database, "default").current_run_id == 1
     shop.publish({"c0": Customer(), "new": Customer()}, MARCH)
     assert postgres.fetch_one(database, "SELECT count(*) FROM current_profiles") == (2,)
+
+
+def test_earlier_runs_have_no_decisions_and_nothing_of_how_far_names_hold(
+    database: Connection,
+) -> None:
+    Shop(database).publish({"c0": Customer()}, MARCH)
+    database.execute(
+        "INSERT INTO segment_definitions (store_id, run_id, axis, segment_id, segment, kind,"
+        " description, n_customers, share) VALUES ('default', 1, 'a', 1, 'b', 'segment', '', 1, 1)"
+    )
+    _without_decisions(database)
+    migrate.upgrade(database)
+    runs = database.execute("SELECT axis_decisions FROM segmentation_runs").fetchall()
+    definitions = database.execute("SELECT holds_for FROM segment_definitions").fetchall()
+    assert (runs, definitions) == ([({},)], [(None,)])
+    Shop(database).publish({"c0": Customer()}, MARCH)
