@@ -15,14 +15,16 @@ from segpipe.runs.current_run import CurrentRun, current_run, snapshot
 
 _OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
 _AXES = """
-    SELECT {} FROM segmentation_runs, json_array_elements(model->'axes') WITH ORDINALITY AS a
+    SELECT {}, axis_decisions->(value->>'name') AS decision
+    FROM segmentation_runs, json_array_elements(model->'axes') WITH ORDINALITY AS a
     WHERE run_id = %s ORDER BY ordinality
 """.format(", ".join(f"value->'{name}' AS {name}" for name in _OF_AXIS))
 
 
 def read_axes(connection: Connection, store_id: str) -> dict[str, Any] | None:
-    """The axes in the model's order, each with features, segments and verdict; None without a run.
+    """The axes in the model's order: features, segments, verdict, and what the run decided.
 
+    None without a run.
     The description of a user's own axis is None, since a run keeps only its name.
     """
     with snapshot(connection):
@@ -46,7 +48,7 @@ def _segments(
         connection,
         """
         SELECT axis, segment, segment_id, kind, description, n_customers, share, value_share,
-            silhouette
+            silhouette, holds_for
         FROM segment_definitions WHERE store_id = %s AND run_id = %s
         ORDER BY kind, abs(segment_id)
         """,
@@ -76,6 +78,7 @@ def _axis(
         "verdict": axis["verdict"],
         "reason": axis["reason"],
         "silhouette": axis["silhouette"],
+        "decision": axis["decision"],
     }
 
 

@@ -30,7 +30,8 @@ def runs(
     """List the runs, and what each keeps in the database.
 
     The newest is first. withdrawn: published, then rolled back. kept: size of its tables with their
-    indexes; shared: its rows are in the tables of a later run. --json has more columns.
+    indexes; shared: its rows are in the tables of a later run. axes: whose segments the run
+    replaced or held back. --json has more columns.
 
     Example: segpipe runs --limit 12
     """
@@ -88,8 +89,21 @@ def _columns(row: dict[str, Any]) -> dict[str, Any]:
         "as_of": row["as_of"],
         "rows_read": "" if row["rows_read"] is None else f"{row['rows_read']:,}",
         "customers": "" if row["n_customers"] is None else f"{row['n_customers']:,}",
+        "axes": _decided(row["axis_decisions"]),
         "kept": _kept(row["kept_bytes"], is_shared=bool(row["profiles_table"])),
     }
+
+
+def _decided(decisions: dict[str, Any]) -> str:
+    """Axes whose segments the run replaced or held back: 2 replaced, 1 held back."""
+    from segpipe.core.decisions import HELD_BACK, REPLACED
+
+    made = [one["decision"] for one in decisions.values()]
+    return ", ".join(
+        f"{made.count(decision)} {decision}"
+        for decision in (REPLACED, HELD_BACK)
+        if decision in made
+    )
 
 
 @runs.command()

@@ -41,7 +41,7 @@ def transitions(
     """Show who moved between segments since the last run, and why.
 
     Behaviour: they ordered, sent back or asked. Time: only time passed. Model: the segment's
-    boundaries changed, not the customer.
+    boundaries changed, not the customer; then the run says which axes it replaced.
 
     Example: segpipe transitions --axis purchase_value
     """
@@ -64,13 +64,25 @@ def _text(found: RunTransitions, limit: int) -> str:
         return f"{run}: there is no earlier run to compare it with."
     since = f"run {found.previous_run_id}, as of {found.previous_as_of}"
     if not found.transitions:
-        return f"{run}: nobody has moved since {since}."
+        return "\n".join([f"{run}: nobody has moved since {since}.", *_decisions(found)])
     shown: list[Transition] = []
     for _, of_axis in groupby(found.transitions, key=lambda t: t.axis):
         shown += list(of_axis)[:limit]
     head = ("Axis", "From", "To", "Customers", "Lifetime value", "Behaviour", "Time", "Model")
     table = table_text(head, map(_row, shown))
-    return f"{run}, since {since}\n\n{table}\n\n{_total(found, len(shown))}"
+    total = "\n".join([_total(found, len(shown)), *_decisions(found)])
+    return f"{run}, since {since}\n\n{table}\n\n{total}"
+
+
+def _decisions(found: RunTransitions) -> list[str]:
+    """Axes whose segments the run replaced or held back, and why."""
+    from segpipe.core.decisions import MEANINGS
+    from segpipe.core.text import paragraph
+
+    return [
+        paragraph(f"{axis}: {one['decision']}, {MEANINGS.get(one['cause'], one['cause'])}.", "", 2)
+        for axis, one in found.decisions.items()
+    ]
 
 
 def _row(transition: Transition) -> tuple[str | float, ...]:

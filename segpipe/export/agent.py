@@ -17,7 +17,7 @@ from segpipe.postgres.example_queries import list_queries
 AGENT_SCHEMA = "segpipe:agent:1"
 STRENGTH = (
     "0 to 1: how much nearer the customer is to this segment than to the axis's others (fuzzy"
-    " c-means membership). 1 for a state, 0 for unavailable and no_structure."
+    " c-means membership). 1 for a state, 0 for unavailable."
     " Where two segments share a customer about equally, do not act on the difference."
 )
 _FIELDS = (  # of a profile: name, unit, meaning
@@ -49,7 +49,7 @@ _FIELDS = (  # of a profile: name, unit, meaning
 _CAVEATS = (
     "Amounts are in the shop's own currency, which is not named here; do not add a symbol.",
     "Days count to as_of, not to today.",
-    "The verdict of an axis says how far its segments are groups; see verdicts.",
+    "The verdict of an axis says how its customers are divided; see verdicts.",
     "The description is of the segment's median customer; single customers differ from it.",
     "The shop median in a description is that of the customers who are eligible on the axis.",
     "Sizes and shares count the customers of this run, without those kept from earlier runs.",
@@ -129,7 +129,7 @@ def _axis(axis: ExportedAxis, segments: Sequence[Mapping[str, Any]]) -> dict[str
 
 def _segment(segment: Mapping[str, Any]) -> dict[str, Any]:
     guidance = segment["guidance"]
-    columns = ("segment", "kind", "description", "n_customers", "share", "value_share")
+    columns = ("segment", "kind", "description", "n_customers", "share", "value_share", "holds_for")
     return {
         **{name: segment[name] for name in columns},
         "strategy": guidance["strategy"],

@@ -153,6 +153,7 @@ def segment_rows(segments: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
         "lifetime_value",
         "value_share",
         "silhouette",
+        "holds_for",
     )
     lines = [("marketing", "do"), ("marketing", "dont"), ("support", "do"), ("support", "dont")]
     head = [*plain, "centroid", "strategy", *("_".join(line) for line in lines)]

@@ -105,7 +105,7 @@ def read_segments(connection: Connection, run: ExportedRun) -> list[dict[str, An
         connection,
         """
         SELECT axis, segment_id, segment, kind, description, n_customers, share, lifetime_value,
-            value_share, silhouette, centroid, guidance
+            value_share, silhouette, holds_for, centroid, guidance
         FROM segment_definitions WHERE store_id = %s AND run_id = %s
         """,
         [run.store_id, run.run_id],

@@ -12,7 +12,7 @@ from segpipe.core.errors import InputError
 from segpipe.core.schema import CAUSES
 from segpipe.history.kept import store_of_run
 from segpipe.history.record import AxisDiff, Change, RunDiff, RunSide, SegmentDiff
-from segpipe.postgres import Connection, fetch_dicts, plain_errors
+from segpipe.postgres import Connection, fetch_dicts, fetch_one, plain_errors
 from segpipe.runs.past_runs import axes_of_run, in_order
 
 Row = Mapping[str, Any]
@@ -116,12 +116,14 @@ def _axes(
     moves = None if steps is None else _moves(connection, steps)
     ordered = [*axes_of_run(connection, second), *axes_of_run(connection, first)]
     names = in_order({*segments[0], *segments[1]}, ordered)
+    decisions = _decisions(connection, second)
     return tuple(
         _axis(
             name,
             [model.get(name, {}) for model in models],
             [found.get(name, []) for found in segments],
             moves,
+            decisions.get(name),
         )
         for name in names
     )
@@ -132,6 +134,7 @@ def _axis(
     models: Sequence[Row],
     segments: Sequence[Sequence[Row]],
     moves: Mapping[tuple[str, str], int] | None,
+    decision: str | None,
 ) -> AxisDiff:
     n_clusters = [sum(row["kind"] == "segment" for row in rows) for rows in segments]
     return AxisDiff(
@@ -144,7 +147,18 @@ def _axis(
         silhouette_after=models[1].get("silhouette"),
         moves=None if moves is None else {cause: moves.get((name, cause), 0) for cause in CAUSES},
         segments=_matched(*segments),
+        decision=decision,
     )
+
+
+def _decisions(connection: Connection, run_id: int) -> dict[str, str]:
+    """Axis → what the run did with its segments, and why."""
+    query = "SELECT axis_decisions FROM segmentation_runs WHERE run_id = %s"
+    found: dict[str, Row] = fetch_one(connection, query, [run_id])[0]
+    return {
+        axis: ": ".join(part for part in (one["decision"], one["cause"]) if part)
+        for axis, one in found.items()
+    }
 
 
 def _matched(before: Sequence[Row], after: Sequence[Row]) -> tuple[SegmentDiff, ...]:

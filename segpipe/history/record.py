@@ -61,6 +61,7 @@ class AxisDiff:
     silhouette_after: float | None
     moves: dict[str, int] | None  # cause → moves in between; None if they cannot be counted
     segments: tuple[SegmentDiff, ...]
+    decision: str | None = None  # of the later run, with its cause: replaced: bounds renewed
 
     @property
     def n_moves(self) -> int | None:

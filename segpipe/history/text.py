@@ -63,10 +63,11 @@ def _axes(diff: RunDiff) -> str:
             _pair(str(axis.n_clusters_before), str(axis.n_clusters_after)),
             _pair(_score(axis.silhouette_before), _score(axis.silhouette_after)),
             _number(axis.n_moves),
+            axis.decision or _NONE,
         )
         for axis in diff.axes
     ]
-    return table_text(("Axis", "Verdict", "K", "Silhouette", "Moves"), rows)
+    return table_text(("Axis", "Verdict", "K", "Silhouette", "Moves", "Decision"), rows)
 
 
 def _moves(diff: RunDiff) -> str:

@@ -62,7 +62,7 @@ class AxisModel:
     eligibility: tuple[Eligibility, ...]
     scales: tuple[FeatureScale, ...]
     segments: tuple[Segment, ...]  # of the partition, in its order
-    default_state: str  # unavailable or no_structure, with strength 0
+    default_state: str  # unavailable, with strength 0, or where no rule holds
     next_segment_id: int = 1  # the first that no segment of this store and axis has ever had
     partition: Partition | None = None  # by nearest centroid, or a clusterer's own way
     rules: RuleList | None = None  # in place of a partition; without both all are in the default

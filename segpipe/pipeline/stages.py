@@ -61,7 +61,7 @@ def resume(run: RunContext) -> Discovered | None:
             run.progress.notify(message)
             return None
         checkpoint.restore(run.engine, store_id, kept)
-    note = "Resumed: neither the input was parsed nor the axes clustered again."
+    note = "Resumed: neither the input was parsed nor the axes discovered again."
     return replace(kept, notes=(note,))
 
 

@@ -185,7 +185,7 @@ def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
     if report.has_agreement and agreement and agreement.sample_size_wanted is not None:
         yield (
             f"{percent_floor(agreement.share)} of customers get the same segment when everybody is"
-            f" clustered; --sample-size {agreement.sample_size_wanted} would reach the agreement"
+            f" divided; --sample-size {agreement.sample_size_wanted} would reach the agreement"
             " you ask for (min_agreement)"
             + ("; the segments of everybody are published." if agreement.is_refined else ".")
         )

@@ -22,7 +22,7 @@ def list_runs(
             """
             SELECT run_id, store_id, status, started_at, finished_at, as_of, input_hash, rows_read,
                 rows_rejected, seed, failed_stage, error, forced_past, previous_run_id,
-                profiles_table,
+                profiles_table, axis_decisions,
                 (
                     SELECT sum(n_customers)::bigint FROM segment_counts AS counts
                     WHERE counts.run_id = runs.run_id AND counts.store_id = runs.store_id

@@ -6,9 +6,11 @@ A row has the axis, the segment left, the segment entered and the cause.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
+from segpipe.core.decisions import HELD_BACK, REPLACED
 from segpipe.core.errors import DatabaseError, InputError
 from segpipe.core.report import TransitionInfo
 from segpipe.core.schema import CAUSES
@@ -52,6 +54,8 @@ class RunTransitions:
     previous_as_of: date | None
     n_customers: int  # of the run
     transitions: tuple[Transition, ...]  # by axis, the greatest value first
+    # Axis → decision and cause, of those whose segments the run replaced or held back.
+    decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def check_not_overtaken(
@@ -107,7 +111,8 @@ def read_transitions(
     with plain_errors():
         row = connection.execute(
             """
-            SELECT run.store_id, run.as_of, run.previous_run_id, previous.as_of
+            SELECT run.store_id, run.as_of, run.previous_run_id, previous.as_of,
+                run.axis_decisions
             FROM segmentation_runs AS run
             LEFT JOIN segmentation_runs AS previous ON previous.run_id = run.previous_run_id
             WHERE run.run_id = %s AND run.store_id = coalesce(%s, run.store_id)
@@ -138,6 +143,11 @@ def read_transitions(
         previous_as_of=row[3],
         n_customers=max(sizes.values(), default=0),
         transitions=found,
+        decisions={
+            axis: {name: row[4][axis][name] for name in ("decision", "cause")}
+            for axis in axes or known
+            if row[4].get(axis, {}).get("decision") in (REPLACED, HELD_BACK)
+        },
     )
 
 

@@ -52,7 +52,7 @@ def agreement_sentence(agreement: Mapping[str, Any]) -> str:
     fit = "a fit from scratch" if agreement["method"] == "full" else "a refit"
     text = (
         f"{agreement_percent(agreement)} of the {agreement['n_customers']:,} eligible customers get"
-        f" the same segment when everybody is clustered ({fit}; adjusted Rand index"
+        f" the same segment when everybody is divided ({fit}; adjusted Rand index"
         f" {agreement['adjusted_rand']:.3f}); the segment that moved most moved"
         f" {agreement['centroid_shift']:.2f} standard deviations."
     )
