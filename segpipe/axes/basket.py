@@ -31,9 +31,9 @@ CATEGORY_EXPLORATION = Axis(
     ),
     tiers=(
         Tier("focused", "buy least widely", top=0.35),
-        Tier("mixed", "buy neither least nor most widely", top=0.7),
-        Tier("multi_category", "buy most widely over the categories", top=1.0, needs=_CATEGORY),
-        Tier("wide_range", "buy the widest range of products", top=1.0, unless=_CATEGORY),
+        Tier("mixed", "buy more widely than some, and less than others", top=0.7, at_least=2),
+        Tier("multi_category", "buy from more categories than others", top=1.0, needs=_CATEGORY),
+        Tier("wide_range", "buy more different products than others", top=1.0, unless=_CATEGORY),
     ),
     features=(
         Feature("n_categories", "log", needs=_CATEGORY),
@@ -91,9 +91,7 @@ PRICE_SENSITIVITY = Axis(
     main=(Feature("expected_discount_share", needs=_DISCOUNT),),
     tiers=(
         Tier("occasional_deal", "save least by discounts of those who use any", top=0.4),
-        Tier(
-            "discount_aware", "save by discounts, though not most, or not on most orders", top=0.8
-        ),
+        Tier("discount_aware", "use discounts, and save more by them than some", top=0.8),
         Tier(
             "deal_hunter",
             "save most by discounts, which more than half of their orders have",
@@ -227,7 +225,7 @@ RETURN_BEHAVIOR = Axis(
             top=0.5,
             below=0.5,
         ),
-        Tier("regular_returner", "return more than some and less than others", top=0.8),
+        Tier("regular_returner", "return more than some of those who return", top=0.8),
         Tier(
             "frequent_returner",
             "return most, from a quarter of their orders or more",

@@ -12,8 +12,8 @@ PURCHASE_FREQUENCY = Axis(
     main=(Feature("expected_occasions_per_month", "log"),),
     tiers=(
         Tier("rare", "buy least often, and less than once a month", top=0.2, below=1.0),
-        Tier("occasional", "buy now and then, and less often than many", top=0.4),
-        Tier("regular", "buy neither rarely nor among the most often", top=0.6),
+        Tier("occasional", "buy less often than many", top=0.4),
+        Tier("regular", "buy about as often as is usual in the shop", top=0.6),
         Tier("frequent", "buy more often than many", top=0.8, at_least=0.25),
         Tier("constant", "buy most often, and once a month or more", top=1.0, at_least=1.0),
     ),
@@ -77,9 +77,9 @@ PURCHASE_VALUE = Axis(
     main=(Feature("lifetime_value", "signed_log"),),
     tiers=(
         Tier("low_value", "are worth least", top=0.25),
-        Tier("modest", "are worth less than many, though not least", top=0.5),
-        Tier("mid_tier", "are worth more than many, though not among the best", top=0.75),
-        Tier("high_value", "are worth a lot, next to the very best", top=0.95),
+        Tier("modest", "are worth less than many", top=0.5),
+        Tier("mid_tier", "are worth more than many", top=0.75),
+        Tier("high_value", "are worth more than most", top=0.95),
         Tier(
             "whale",
             "are worth most: the best 5%, and at least three times the median customer",

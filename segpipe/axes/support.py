@@ -250,7 +250,11 @@ VALUE_SOPHISTICATION = Axis(
     ),
     tiers=(
         Tier("value_conscious", "pay least, and less than the usual price", top=0.25, below=-0.05),
-        Tier("balanced", "pay neither least nor most for what they buy", top=0.75),
+        Tier(
+            "balanced",
+            "pay about the usual prices, some a little less and some a little more",
+            top=0.75,
+        ),
         Tier("premium_seeker", "pay most, and more than the usual price", top=1.0, at_least=0.05),
     ),
     features=_PRICE,
@@ -307,7 +311,7 @@ SUPPORT_HISTORY = Axis(
     ),
     tiers=(
         Tier("quick_question", "ask for help least of those who ask", top=0.4),
-        Tier("regular_contact", "ask for help neither least nor most", top=0.8),
+        Tier("regular_contact", "ask for help more than some of those who ask", top=0.8),
         Tier("heavy_support", "ask for help most", top=1.0),
     ),
     features=_HELP,

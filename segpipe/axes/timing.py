@@ -83,7 +83,7 @@ PURCHASE_CADENCE = Axis(
             "no_fixed_time",
             "have no day, hour or season that stands out so far",
             (),
-            claim=(at_most("weekend_occasion_share", 0.8),),
+            claim=(at_most("weekend_occasion_share", 0.75),),
         ),
     ),
     prototypes=(
@@ -204,7 +204,7 @@ CUSTOMER_MATURITY = Axis(
             "are past their first 90 days, with fewer than three days with an order or less than "
             "half a year, and not long overdue",
             (),
-            claim=(above("tenure_days", 90), at_most("recency_in_expected_gaps", 2.5)),
+            claim=(above("tenure_days", 90), at_most("recency_days", 180)),
         ),
     ),
     prototypes=(
