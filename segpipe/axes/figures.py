@@ -105,11 +105,13 @@ def next_step(value: float, measure: Measure, *, is_rise: bool, skipped: int = 0
 
 
 def bound_text(side: Side, bound: float, measure: Measure) -> str:
-    """What is asked of the figure: 80% or more, more than 0.5, fewer than 3, 40 or less."""
+    """What is asked of the figure: 80% or more, more than 0.5, fewer than 3, 40 or less, 0."""
     figure = format_exact(bound, measure)
     if "." in figure and measure.format != "times":
         figure = re.sub(r"\.?0+(%?)$", r"\1", figure)
     is_counted = measure.unit in ("count", "days", "hours")
+    if is_counted and side == "at_most" and bound == 0:
+        return figure
     forms = {
         "at_least": "{} or more",
         "above": "more than {}",

@@ -111,7 +111,7 @@ def _group_lines(explanation: AxisExplanation, measure_of: MeasureOf) -> Iterato
         yield f"for it: {_compared(figure, explanation, measure_of)}"
     for figure in against:
         yield f"against it: {_compared(figure, explanation, measure_of)}"
-    for asked in explanation.named_by:
+    for asked in (one for one in explanation.named_by if one.value is not None):
         agrees = "as its name says" if asked.is_met else "unlike most of the segment"
         yield f"{agrees}: {_asked_text(asked, measure_of)}"
 
