@@ -17,6 +17,7 @@ _N_POINTS = 400
 
 def draw_scatter(evidence: SegmentEvidence, scales: Sequence[FeatureScale]) -> AxisScatter:
     """At most 400 customers, each as likely as in the population, on the measures' own units."""
+    evidence = _in_segments(evidence, scales)
     best = _most_separating_pair(evidence, scales)
     rows = _systematic_rows(evidence.weights)
     shown = [_filled(evidence, scales[index])[rows] for index in best]
@@ -27,6 +28,14 @@ def draw_scatter(evidence: SegmentEvidence, scales: Sequence[FeatureScale]) -> A
     )
     second = scales[best[1]].measure if len(best) > 1 else None
     return AxisScatter(scales[best[0]].measure, second, points)
+
+
+def _in_segments(evidence: SegmentEvidence, scales: Sequence[FeatureScale]) -> SegmentEvidence:
+    """The customers for whom some rule holds; the others are in a state."""
+    mine = evidence.labels >= 0
+    columns = {scale.measure: evidence.columns[scale.measure][mine] for scale in scales}
+    weights, labels = evidence.weights[mine], evidence.labels[mine]
+    return SegmentEvidence(columns, weights, labels, evidence.n_segments)
 
 
 def _most_separating_pair(

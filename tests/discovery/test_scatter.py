@@ -47,3 +47,9 @@ def test_no_segment_hides_behind_another() -> None:
     }
     found = _drawn(columns, labels, np.ones(300))
     assert (found.x, found.y) == ("recency_days", "n_lines")
+
+
+def test_customers_for_whom_no_rule_holds_are_not_shown() -> None:
+    columns = {"recency_days": np.array([1.0, 2.0, 3.0, 9.0]), "n_orders": np.array([1.0, 2, 3, 9])}
+    found = _drawn(columns, np.array([0, 0, -1, 1]), np.ones(4))
+    assert [label for *_, label in found.points] == [0, 0, 1]
