@@ -181,7 +181,8 @@ def test_earlier_runs_have_no_decisions_and_nothing_of_how_far_names_hold(
     Shop(database).publish({"c0": Customer()}, MARCH)
     database.execute(
         "INSERT INTO segment_definitions (store_id, run_id, axis, segment_id, segment, kind,"
-        " description, n_customers, share) VALUES ('default', 1, 'a', 1, 'b', 'segment', '', 1, 1)"
+        " description, n_customers, share,"
+        " lifetime_value) VALUES ('default', 1, 'a', 1, 'b', 'segment', '', 1, 1, 0)"
     )
     _without_decisions(database)
     migrate.upgrade(database)
