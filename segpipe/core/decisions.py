@@ -16,6 +16,7 @@ DIFFER = "customers differ"
 METHOD = "other method"
 EARLIER_VERSION = "earlier version"
 SHARES = "shares moved"
+AGREEMENT = "sample too small"
 
 MEANINGS = {  # cause → what happened, a sentence without its capital and full stop
     INPUTS: "an input of the axis has come or gone",
@@ -30,4 +31,5 @@ MEANINGS = {  # cause → what happened, a sentence without its capital and full
     METHOD: "the settings or the axis ask for another way to divide customers",
     EARLIER_VERSION: "the segments were made by an earlier version of segpipe",
     SHARES: "a segment's share moved by more than the gate allows",
+    AGREEMENT: "other segments were found, but not the same ones in the sample and in everybody",
 }

@@ -21,6 +21,7 @@ from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.clustering.valley import is_separate
 from segpipe.core import decisions
 from segpipe.core.arrays import Flags, Floats, Labels
+from segpipe.core.report import AgreementInfo
 from segpipe.core.settings import ClusterSettings
 from segpipe.core.text import percent
 from segpipe.core.verdicts import GROUPS, K_MEANS, RULES, TIERS, UNAVAILABLE
@@ -39,6 +40,13 @@ _EMPTY_SHARE = 0.01
 _STILL_HOLDS = 0.7  # share of a segment's customers who must meet a name that it has
 _BETTER_BY = 0.05  # of silhouette
 _BETTER_IN, _N_HALVES = 8, 10  # random halves
+_FORCED = (  # causes that leave no current segments to stay with, or are the user's wish
+    decisions.ASKED,
+    decisions.EARLIER_VERSION,
+    decisions.INPUTS,
+    decisions.METHOD,
+    decisions.DIFFER,
+)
 _WORDS = ("question", "description", "meaning")  # of a record; they change no segment
 
 
@@ -144,6 +152,14 @@ def find_cause_of_trial(
     if model.pending == found.cause and as_of > previous_as_of:
         return found
     return Verdict(None, found.text, pending=found.cause)
+
+
+def is_unsettled(
+    agreement: AgreementInfo | None, verdict: Verdict, settings: ClusterSettings
+) -> bool:
+    """Whether sample and population disagree on segments that nothing forces to be replaced."""
+    is_forced = verdict.cause in _FORCED
+    return not is_forced and agreement is not None and agreement.share < settings.min_agreement
 
 
 def _of_groups(

@@ -30,6 +30,7 @@ from segpipe.core.report import (
     SegmentEvent,
 )
 from segpipe.core.settings import ClusterSettings
+from segpipe.core.text import percent_floor
 from segpipe.core.verdicts import GROUPS, K_MEANS
 from segpipe.discovery import champion
 from segpipe.discovery.champion import CurrentAxis, Verdict
@@ -194,7 +195,26 @@ def discover_axis(axis: Axis, shop: Shop, before: PriorRun = FIRST_RUN) -> Disco
     division = _divide(axis, parts, customers, shop, seed, groups, verdict)
     if isinstance(division, str):
         return _without_customers(axis, division, shop, before, current, verdict, customers)
+    if current is not None and champion.is_unsettled(division.agreement, verdict, shop.settings):
+        return _held_back(axis, trial, shop, before, current, verdict, division)
     return _published(axis, division, customers, shop, before, verdict, groups)
+
+
+def _held_back(
+    axis: Axis,
+    trial: Trial,
+    shop: Shop,
+    before: PriorRun,
+    current: CurrentAxis,
+    verdict: Verdict,
+    division: Division,
+) -> Discovery:
+    """The current segments, since those that would replace them depend on the sample."""
+    assert division.agreement  # noqa: S101 - it was found too low
+    found = _kept(axis, trial, shop, before, current, Verdict(None, pending=verdict.cause))
+    text = f"{verdict.cause}; they agree on {percent_floor(division.agreement.share)} of customers"
+    decision = AxisDecision(decisions.HELD_BACK, decisions.AGREEMENT, text, verdict.cause)
+    return replace(found, decision=decision, agreement=division.agreement)
 
 
 def _live_parts(axis: Axis, shop: Shop) -> _Parts:

@@ -6,9 +6,13 @@ that hold on the new measures. Who moved, and why, is counted in `publishing.tra
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 from segpipe.axes.measures import MEASURES
 from segpipe.axes.needs import NEEDS
 from segpipe.core.report import SegmentEvent
+from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, raw_measures_of
 
 
@@ -33,6 +37,37 @@ def same_names(old: Model | None, new: Model) -> dict[str, dict[str, str | None]
         for axis in new.axes
         if axis.name in before
     }
+
+
+def kept_axes(old: Model | None, new: Model) -> frozenset[str]:
+    """Axes that divide customers in both models by the very same figures, whatever they are called.
+
+    Nobody moves on them because of the model.
+    """
+    if old is None or _without_date(old) != _without_date(new):
+        return frozenset()
+    before = {axis.name: axis for axis in old.axes}
+    return frozenset(
+        axis.name
+        for axis in new.axes
+        if axis.name in before and _division(before[axis.name]) == _division(axis)
+    )
+
+
+def _without_date(model: Model) -> Reference:
+    return replace(model.reference, as_of=date.min)
+
+
+def _division(axis: AxisModel) -> tuple[object, ...]:
+    return (
+        [segment.segment_id for segment in axis.segments],
+        axis.partition.document() if axis.partition else None,
+        axis.rules,
+        axis.eligibility,
+        axis.scales,
+        axis.priors,
+        axis.default_state,
+    )
 
 
 def events_by_name(old: AxisModel | None, new: AxisModel) -> tuple[SegmentEvent, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.core.decisions import HELD_BACK, KEPT
 from segpipe.core.progress import Progress, StageClock
 from segpipe.core.report import AxisDecision, AxisInfo, FeatureInfo, SampleInfo, SourceInfo
 from segpipe.core.settings import RunSettings
@@ -58,12 +57,3 @@ class Discovered:
     model: Model
     scatter: dict[str, Any]
     notes: tuple[str, ...] = ()  # of this run alone; they are not kept for --resume
-
-    @property
-    def kept_axes(self) -> frozenset[str]:
-        """Axes whose segments are made as in the current run."""
-        return frozenset(
-            axis.name
-            for axis in self.axes
-            if axis.decision and axis.decision.decision in (KEPT, HELD_BACK)
-        )

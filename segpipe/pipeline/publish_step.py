@@ -16,7 +16,7 @@ import pyarrow as pa
 from segpipe.core.errors import DatabaseError
 from segpipe.core.report import LoadInfo, TransitionInfo
 from segpipe.model.assign import Tally
-from segpipe.model.compare import same_names
+from segpipe.model.compare import kept_axes, same_names
 from segpipe.pipeline import quality_gates
 from segpipe.pipeline.context import Counted, Discovered, RunContext
 from segpipe.pipeline.decisions import final_decisions, plain_decisions
@@ -123,7 +123,13 @@ def _assigned(
     batch_size = run.settings.assign.batch_size
     done = 0
     batches = assign_population(
-        run.engine, found.model, batch_size, tally, run.previous_model, since, found.kept_axes
+        run.engine,
+        found.model,
+        batch_size,
+        tally,
+        run.previous_model,
+        since,
+        kept_axes(run.previous_model, found.model),
     )
     for batch in batches:
         yield batch
@@ -207,7 +213,7 @@ def _check_shares(
     """
     limit = run.settings.gates.max_share_shift
     held_before = session.last.held_axes if session.last else frozenset()
-    kept = found.kept_axes - held_before
+    kept = kept_axes(run.previous_model, found.model) - held_before
     moved = quality_gates.axes_to_hold(
         counts.shares(), transitions, kept, found.features.n_customers, limit
     )
@@ -231,7 +237,9 @@ def _previous_run(run: RunContext, session: RunSession, found: Discovered) -> Pr
     )
     known = former if run.given_model is None else None
     names = same_names(known, model)
-    return PreviousRun(current.run_id, names, is_repeated, found.kept_axes)
+    return PreviousRun(
+        current.run_id, names, is_repeated, kept_axes(run.previous_model, found.model)
+    )
 
 
 def _facts(found: Discovered) -> RunFacts:

@@ -80,7 +80,7 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     for axis, old in known.axes.items():
         before = old.segment.take(rows)
         if counter.is_kept(axis):
-            step = _kept_step(batch, axis, before, own_cause)
+            step = _kept_step(batch, axis, before, counter.same_segments(axis), own_cause)
         else:
             step = _step(batch, axis, before, counter.same_segments(axis), own_cause)
         _count(counter, axis, step, values)
@@ -144,12 +144,18 @@ def _step(
 
 
 def _kept_step(
-    batch: pa.RecordBatch, axis: str, before: CategoryColumn, own_cause: Codes
+    batch: pa.RecordBatch,
+    axis: str,
+    before: CategoryColumn,
+    same: Mapping[str, str | None],
+    own_cause: Codes,
 ) -> _AxisStep:
-    """On an axis whose segments and names are those of the previous run."""
+    """On an axis whose segments are made as in the previous run."""
     numbers: dict[tuple[str | None, str | None], int] = {}
     now = CategoryColumn.of(batch[axis])
-    has_moved = ~before.is_missing & (_numbered(before, {}, numbers) != _numbered(now, {}, numbers))
+    has_moved = ~before.is_missing & (
+        _numbered(before, same, numbers) != _numbered(now, {}, numbers)
+    )
     is_model = own_cause == CAUSES.index(MODEL)
     cause = np.where(is_model, CAUSES.index(BEHAVIOUR), own_cause).astype(np.int32)
     return _AxisStep(before, now, has_moved, cause)

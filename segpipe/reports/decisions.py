@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segpipe.core.decisions import EARLIER_VERSION, HELD_BACK, MEANINGS, REPLACED
+from segpipe.core.decisions import EARLIER_VERSION, HELD_BACK, MEANINGS, REPLACED, SHARES
 from segpipe.core.report import AxisDecision, RunReport
 from segpipe.core.text import counted, paragraph, table_text, unbroken
 
@@ -33,11 +33,13 @@ def decision_sentence(decision: AxisDecision) -> str:
         return ""
     cause = MEANINGS.get(decision.cause or "", decision.cause or "")
     figures = f" ({decision.text})" if decision.text else ""
-    if decision.decision == HELD_BACK:
+    if decision.decision == HELD_BACK and decision.cause == SHARES:
         return (
             f"held back: {cause}{figures}. Customers keep the segments of the run before; what the"
             " next run finds is published."
         )
+    if decision.decision == HELD_BACK:
+        return f"replacement held back: {cause}{figures}."
     moved = "nobody has another segment by it"
     if decision.n_moved:
         customers = counted(decision.n_moved, "customer")
