@@ -26,6 +26,7 @@ MIN_CUSTOMERS = 200  # with fewer a half says more of chance than of the shop
 
 _SPLITS = 10
 _SPLITS_BEFORE_STOP = 2
+_CLEAR = 0.6  # a mean valley below it is one, whatever more splits would say
 _RESTARTS = 3
 _JITTER = 0.1  # of a feature's deviation; it spreads values that many customers share
 _SHARED = 0.1  # share of customers from which one value is left out
@@ -69,12 +70,14 @@ def find_valleys(
 ) -> Valleys:
     """Valleys of points (n, d), the main measure first, with weights (n,).
 
-    Two splits are enough where they find no K below 0.95. The order of the points changes nothing,
-    and fewer than 200 customers make no groups: 1.0.
+    Two splits are enough where each K is clearly below the bound or above 0.95. The main measure
+    alone is asked where all features show no groups. The order of the points changes nothing, and
+    fewer than 200 customers make no groups: 1.0.
     """
     test = _Test(seed, tuple(ks), n_splits, clusterer)
     every = test.valleys(points, weights)
-    main = every if points.shape[1] == 1 else test.valleys(points[:, :1], weights)
+    is_asked = points.shape[1] > 1 and not (every < ENTER).any()
+    main = test.valleys(points[:, :1], weights) if is_asked else every
     return Valleys(test.ks, tuple(every.tolist()), tuple(main.tolist()))
 
 
@@ -109,7 +112,7 @@ class _Test:
         while n_made < self.n_splits:
             total += self._split(points, weights, n_made)
             n_made += 1
-            if n_made == _SPLITS_BEFORE_STOP and (total / n_made >= LEAVE).all():
+            if n_made == _SPLITS_BEFORE_STOP and _is_clear(total / n_made):
                 break
         return total / n_made
 
@@ -127,6 +130,11 @@ class _Test:
 
     def _fit(self, points: Floats, weights: Floats) -> Sequence[Partition]:
         return self.clusterer.fit_each(points, weights, self.ks, _RESTARTS, self.seed)
+
+
+def _is_clear(valleys: Floats) -> bool:
+    """Whether more splits would change nothing about which K are separate."""
+    return bool(((valleys >= LEAVE) | (valleys <= _CLEAR)).all())
 
 
 def _valley(
