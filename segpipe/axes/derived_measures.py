@@ -286,6 +286,18 @@ DERIVED: tuple[Row, ...] = (
         ),
     ),
     (
+        "expected_splurge_order_share",
+        "orders over twice their usual, expected",
+        "share",
+        "(n_splurge_orders + mean × strength) / (n_orders + strength)",
+    ),
+    (
+        "splurges_more_chance",
+        "chance of splurging more often than the shop's mean customer",
+        "chance",
+        "P(share of orders over twice their usual > the shop's mean), given n_splurge_orders",
+    ),
+    (
         "expected_price_position",
         "price against the shop's median, expected",
         "log ratio",

@@ -154,6 +154,8 @@ PHRASES = {
     "monetary_score": "scores {} of 5 for value",
     "fm_score": "scores {} of 5 for frequency and value together",
     "rfm_score": "has the RFM score {}",
+    "expected_splurge_order_share": "is expected to place {} of orders above twice their usual",
+    "splurges_more_chance": "splurges more often than the shop's customers with a chance of {}",
     "expected_price_position": "is expected to pay {} the usual price",
     "expected_tickets_per_order": "is expected to open {} [ticket|tickets] an order",
     "expected_satisfaction": "is expected to rate support {} of 5",

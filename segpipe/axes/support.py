@@ -241,9 +241,10 @@ VALUE_SOPHISTICATION = Axis(
     rules=(
         Rule(
             "occasional_splurger",
-            "pay about the usual prices, and have placed two orders or more of over twice their "
-            "usual value",
-            ((at_least("n_splurge_orders", 2),),),
+            "pay about the usual prices, and place orders of over twice their usual value clearly "
+            "more often than the shop's customers: two or more so far",
+            ((at_least("n_splurge_orders", 2), at_least("splurges_more_chance", 0.8)),),
+            chance="splurges_more_chance",
             claim=(at_least("n_splurge_orders", 2),),
             within="balanced",
         ),

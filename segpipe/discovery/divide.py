@@ -18,7 +18,7 @@ from segpipe.core.arrays import Flags, Floats
 from segpipe.core.report import AgreementInfo
 from segpipe.core.settings import ClusterSettings
 from segpipe.core.verdicts import GROUPS, RULES, TIERS
-from segpipe.discovery.groups import Groups, Named
+from segpipe.discovery.groups import MUST_HOLD, Groups, Named, share_meeting
 from segpipe.discovery.learnt import learn_rules, learnt_measures
 from segpipe.discovery.refit import Population, measure_agreement, refit
 from segpipe.discovery.tiers import Tiers, Values, make_tiers
@@ -27,6 +27,7 @@ from segpipe.model.preprocessing import FeatureScale, weighted_quantile
 from segpipe.model.priors import Priors
 from segpipe.model.rules import RuleList, SegmentRule
 
+_FEWEST_TIERS = 2
 _SLACK = 0.05  # of rank, by which a customer's own figure may lie beyond a tier's cut
 
 
@@ -99,11 +100,13 @@ def divide_by_tiers(
     settings: ClusterSettings,
     seed: int,
 ) -> Division | str:
-    """Tiers of the main measure, after the axis's own rules; else why there are none."""
+    """Tiers of the main measure, after the axis's own rules; else why there are none.
+
+    There are fewer tiers where a name would not hold for enough of its customers.
+    """
     before = tuple(rule for rule in rules if rule.within is None)
-    needed = [main.measure, *_measures_of(before)]
     sample, weights = customers.trial.columns, customers.trial.weights
-    columns, of_everybody = customers.everybody(needed)
+    columns, of_everybody = customers.everybody(_looked_at(main, tiers, rules))
     known = ~np.isnan(sample[main.measure])
     if not known.any():
         return f"nobody has a figure of {main.measure}"
@@ -113,19 +116,49 @@ def divide_by_tiers(
     if not rest.any() or not rest_of_all.any():
         return "everybody meets the rules that come before the tiers"
     everybody = Values.filled(columns[main.measure][rest_of_all], of_everybody[rest_of_all], fill)
-    found = make_tiers(
-        main,
-        tiers,
-        Values.filled(sample[main.measure][rest], weights[rest], fill),
-        everybody,
-        fill,
-        settings.restarts,
-        seed,
-        by_quantiles=axis.cuts == "quantiles",
+    n_tiers: int | None = None
+    while n_tiers is None or n_tiers >= _FEWEST_TIERS:
+        found = make_tiers(
+            main,
+            tiers,
+            Values.filled(sample[main.measure][rest], weights[rest], fill),
+            everybody,
+            fill,
+            settings.restarts,
+            seed,
+            by_quantiles=axis.cuts == "quantiles",
+            n_tiers=n_tiers,
+        )
+        if found is None:
+            return "no feature varies"
+        division = _tier_division(found, rules, everybody, customers)
+        if _all_hold(division, found, columns, of_everybody):
+            return division
+        n_tiers = (n_tiers or len([tier for tier in found.tiers if not tier.own_cut])) - 1
+    return "too little is known of each customer: no names would hold for four in five of them"
+
+
+def _looked_at(main: Feature, tiers: Sequence[Tier], rules: Sequence[Rule]) -> tuple[str, ...]:
+    """Measures of everybody that tiers, rules and their names are about."""
+    named = [main.measure, own_figure(main.measure), *_measures_of(rules)]
+    conditions = [condition for tier in tiers for condition in tier.also]
+    conditions += [condition for rule in rules for condition in rule.claim]
+    named += [condition.measure for condition in conditions]
+    return tuple(dict.fromkeys(named))
+
+
+def _all_hold(
+    division: Division, found: Tiers, columns: Mapping[str, Floats], weights: Floats
+) -> bool:
+    """Whether every tier's name holds for enough of its customers by their own figures."""
+    assert division.rules  # noqa: S101 - tiers are rules
+    labels, _ = division.rules.assign({name: columns[name] for name in division.rules.measures()})
+    tiers = {tier.name for tier in found.tiers}
+    return all(
+        share_meeting(named.holds, columns, weights, labels == index) >= MUST_HOLD
+        for index, named in enumerate(division.names)
+        if named.name in tiers
     )
-    if found is None:
-        return "no feature varies"
-    return _tier_division(found, rules, everybody, customers)
 
 
 def divide_by_rules(rules: Sequence[Rule], customers: AxisCustomers) -> Division:

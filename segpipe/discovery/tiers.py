@@ -80,10 +80,12 @@ def make_tiers(
     seed: int,
     *,
     by_quantiles: bool,
+    n_tiers: int | None = None,
 ) -> Tiers | None:
     """Tiers of the sample, refitted on everybody; None where nobody differs.
 
-    With `fill` the figure of customers who have none, already in both.
+    With `fill` the figure of customers who have none, already in both. `n_tiers` fixes how many
+    natural breaks give; a tier with a cut of its own comes on top.
     """
     if not (everybody.values > everybody.values.min()).any():
         return None
@@ -97,13 +99,14 @@ def make_tiers(
     if by_quantiles or not len(mine.values):
         cuts, names = _quantile_cuts(divided, everybody)
     else:
-        cuts, silhouette, agreement = _breaks(main, len(divided), mine, all_of_them, restarts, seed)
+        ks = _numbers(len(divided)) if n_tiers is None else range(n_tiers, n_tiers + 1)
+        cuts, silhouette, agreement = _breaks(main, ks, mine, all_of_them, restarts, seed)
         names = name_by_rank(divided, middle_ranks(cuts, everybody))
     if top is not None:
         cuts, names = [*cuts, top], [*names, last]
-    cuts, names = _within_bounds(cuts, names, tiers)
     if MEASURES[main.measure].unit == "count":  # of whole numbers the next one is the same cut
         cuts = [float(math.ceil(cut)) for cut in cuts]
+    cuts, names = _within_bounds(cuts, names, tiers)
     ladder = Ladder(main.measure, fill, tuple(map(rounded, cuts)), _ranks(everybody))
     return Tiers(ladder, tuple(names), silhouette, agreement)
 
@@ -130,8 +133,13 @@ def name_by_rank(tiers: Sequence[Tier], ranks: Sequence[float]) -> list[Tier]:
     return [tiers[index] for index in best]
 
 
+def _numbers(n_names: int) -> range:
+    """How many tiers are tried."""
+    return range(max(n_names - 1, min(_FEWEST_TIERS, n_names)), n_names + 1)
+
+
 def _breaks(
-    main: Feature, n_tiers: int, sample: Values, everybody: Values, restarts: int, seed: int
+    main: Feature, numbers: range, sample: Values, everybody: Values, restarts: int, seed: int
 ) -> tuple[list[float], float, float]:
     """Natural breaks in the measure's unit, their silhouette, and how far everybody agrees."""
     scale = _Scale.of(main, sample)
@@ -140,8 +148,7 @@ def _breaks(
     n_distinct = len(np.unique(points))
     if n_distinct == 1:
         return [], 0.0, 1.0
-    fewest = max(n_tiers - 1, min(_FEWEST_TIERS, n_tiers))
-    ks = range(min(fewest, n_distinct), min(n_tiers, n_distinct) + 1)
+    ks = range(min(numbers[0], n_distinct), min(numbers[-1], n_distinct) + 1)
     fits = NaturalBreaks().fit_each(points, weights, ks, restarts, seed)
     if ks[-1] == n_distinct:  # each value a tier of its own
         silhouettes = [1.0 if k == n_distinct else 0.0 for k in ks]

@@ -153,6 +153,14 @@ def _sum_of_scores(weights: Mapping[str, float]) -> _Measure:
     return _Measure(tuple(SCORED[name][0] for name in weights), total)
 
 
+def _splurges_more(columns: Columns, priors: Priors) -> Floats | None:
+    """Chance that they splurge more often than the shop's mean customer."""
+    prior = priors.shares.get("splurge_order")
+    if prior is None or not prior.customers_differ:
+        return None
+    return posterior_above(prior.mean, columns["n_splurge_orders"], columns["n_orders"], prior)
+
+
 def _raw_share(part: str, whole: str) -> _Measure:
     return _Measure((part, whole), lambda columns, _: _ratio(columns[part], columns[whole]))
 
@@ -291,6 +299,11 @@ _DERIVED: dict[str, _Measure] = {
     },
     **{f"mostly_{name}_chance": _mostly(name) for name in _CALENDAR},
     "mostly_one_category_chance": _mostly("top_category"),
+    "splurges_more_chance": _Measure(
+        ("n_splurge_orders", "n_orders"),
+        _splurges_more,
+        lambda priors: priors.shares.get("splurge_order"),
+    ),
     **{
         f"mostly_{kind}_chance": _mostly_one_of(f"{kind}_order", _ORDER_SHARES)
         for kind in CHANNEL_KINDS

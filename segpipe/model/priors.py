@@ -98,6 +98,7 @@ SHARES: Mapping[str, Share] = {
     "discounted_order": Share("n_discounted_orders", "n_orders", ("discount",)),
     "refunded_order": Share("n_refunded_orders", "n_orders", ("refund",)),
     "repeat_line": Share("n_repeat_lines", "n_later_lines", ("product",)),
+    "splurge_order": Share("n_splurge_orders", "n_orders"),
     "top_category": Share("n_top_category_lines", "n_category_lines", ("category",)),
     **{name: Share(f"n_{name}_orders", "n_channel_orders", ("channel",)) for name in CHANNEL_RANKS},
     **{
