@@ -39,7 +39,7 @@ def documents(
 ) -> Iterator[Document]:
     """A document for each of these customers in the tables, ordered by id."""
     ids = {"ids": list(customer_ids)}
-    lines = _rows(engine, _lines_query(timezone), ids)
+    lines = _rows(engine, _lines_query(timezone), {**ids, "as_of": as_of})
     tickets: dict[str, list[Document]] = {}
     if "tickets" in inputs:
         for ticket in _rows(engine, _tickets_query(), ids):
@@ -73,6 +73,7 @@ def _lines_query(timezone: str) -> str:
             (CASE WHEN is_return THEN -refund_amount ELSE line_amount END) AS amount,
             CASE WHEN is_return AND quantity = 0 THEN 1 ELSE quantity END AS quantity,
             discount_amount, refund_amount, product_id, category, channel,
+            ordered_local < $as_of + INTERVAL 1 DAY AS is_seen,
             CASE WHEN unit_price <> ({back})::DOUBLE / quantity::DOUBLE
                 THEN unit_price::DECIMAL(18, 4) END AS price
         FROM {ORDER_LINES.name} WHERE list_contains($ids, customer_id)
@@ -125,7 +126,8 @@ def _order(order_id: str, lines: Sequence[Document], inputs: frozenset[str]) -> 
         "total_price": str(sum(line["amount"] for line in lines)),
     }
     if "channel" in inputs:
-        order["source"] = min((line["channel"] for line in lines if line["channel"]), default=None)
+        seen = [line for line in lines if line["is_seen"]] or lines  # by the run, as of its day
+        order["source"] = min((line["channel"] for line in seen if line["channel"]), default=None)
     return order
 
 
