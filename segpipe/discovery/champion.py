@@ -129,7 +129,9 @@ def _emptied(current: CurrentAxis) -> Verdict:
     if shares.min() < _EMPTY_SHARE:
         name = current.model.segments[int(shares.argmin())].name
         return Verdict(decisions.EMPTY, f"{name} has {percent(float(shares.min()))}")
-    return _claim(current) if current.model.verdict == GROUPS else KEEP
+    # Claims are about the middle of k-means segments, which have another name where these fail.
+    has_claims = any(segment.claims for segment in current.model.segments)
+    return _claim(current) if current.model.verdict == GROUPS and not has_claims else KEEP
 
 
 def find_cause_of_trial(
@@ -171,8 +173,8 @@ def _of_groups(
     valley = trial.valley_of(len(model.segments))
     if model.verdict == GROUPS and valley is not None and not is_separate(valley, is_current=True):
         return Verdict(decisions.NOT_SEPARATE, f"valley {valley:.2f}")
-    is_kept_method = model.verdict == K_MEANS
-    challenger = trial.chosen.partition if is_kept_method and trial.chosen else None
+    is_k_means = groups is None  # no names of its own, or not asked for
+    challenger = trial.chosen.partition if is_k_means and trial.chosen else None
     if isinstance(groups, Groups):
         challenger = groups.partition
     if challenger is None or not isinstance(model.partition, CentroidPartition):

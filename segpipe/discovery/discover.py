@@ -46,6 +46,7 @@ from segpipe.discovery.identity import find_events
 from segpipe.discovery.k_means_axis import divide_by_k_means, name_k_means
 from segpipe.discovery.naming import SegmentEvidence
 from segpipe.discovery.priors import estimate_priors
+from segpipe.discovery.redundancy import without_smallest_channel
 from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import Sample
 from segpipe.discovery.scatter import draw_scatter
@@ -245,7 +246,7 @@ def _eligible(axis: Axis, parts: _Parts, shop: Shop, before: PriorRun) -> AxisCu
         return alike
     own = {name: values[eligible] for name, values in shop.columns.items()}
     trial = try_k_means(
-        parts.features,
+        without_smallest_channel(parts.features, own, shop.weights[eligible]),
         own,
         shop.weights[eligible],
         shop.settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ FIVE = tuple(Tier(name, "", top=(place + 1) / 5) for place, name in enumerate("a
 
 
 def _tiers(
-    values: Sequence[float] | Floats,
+    values: Sequence[float] | np.typing.NDArray[np.floating[Any]],
     tiers: Sequence[Tier] = FIVE,
     main: Feature = MEASURE,
     *,
@@ -201,7 +202,7 @@ def test_quantiles_follow_the_weights() -> None:
 
 
 def test_counts_have_whole_cuts() -> None:
-    counts = np.random.default_rng(4).poisson(6, 800) + 1.0
+    counts = np.random.default_rng(4).poisson(6, 800).astype(np.float64) + 1.0
     found = _tiers(counts, FIVE, Feature("n_categories", "log"))
     assert all(cut == round(cut) for cut in found.ladder.cuts)
     halves = _tiers(counts, FIVE, Feature("n_categories", "log"), by_quantiles=True)

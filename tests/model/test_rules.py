@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -55,8 +56,7 @@ def test_the_first_rule_that_holds_gives_the_segment() -> None:
 
 
 def test_a_customer_without_the_figure_meets_no_condition() -> None:
-    sides = ("at_least", "above", "below", "at_most")
-    for side in sides:
+    for side in get_args(Side):
         bound = Condition("n_orders", side, 0.0)
         assert not meets([bound], {"n_orders": np.array([NAN])}, 1).any()
     labels, _ = _assigned(RULES, n_orders=[NAN, NAN, 12], recency_days=[5, NAN, NAN])

@@ -60,7 +60,7 @@ def engine_of(
     """An engine that holds these lines and tickets."""
     with open_engine(EngineSettings(threads=threads)) as engine:
         for table, given in ((ORDER_LINES, rows), (TICKETS, tickets)):
-            _create(engine, table)
+            create_table(engine, table)
             if given:
                 columns = {name: _texts(row.get(name) for row in given) for name in table.columns}
                 engine.register("given", pa.table(columns))
@@ -74,12 +74,12 @@ def golden_engine() -> Iterator[Connection]:
     """An engine that holds the golden order lines and tickets."""
     with open_engine(EngineSettings()) as engine:
         for table in (ORDER_LINES, TICKETS):
-            _create(engine, table)
+            create_table(engine, table)
             engine.execute(f"COPY {table.name} FROM '{GOLDEN / table.name}.csv' (HEADER)")
         yield engine
 
 
-def _create(engine: Connection, table: Table) -> None:
+def create_table(engine: Connection, table: Table) -> None:
     typed = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
     engine.execute(f"CREATE TABLE {table.name} ({typed})")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from segpipe.axes import RAW_MEASURES, Axis
@@ -18,7 +20,9 @@ from segpipe.model.document import AxisModel
 AS_OF = date(2025, 4, 1)
 
 
-def sample_of(columns: Mapping[str, Floats], weights: Floats | None = None) -> Sample:
+def sample_of(
+    columns: Mapping[str, npt.NDArray[np.floating[Any]]], weights: Floats | None = None
+) -> Sample:
     """Customers c00000 and on with these measures.
 
     Days and orders without a figure are plausible ones, alike for all; other measures are missing.
