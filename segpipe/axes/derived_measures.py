@@ -113,7 +113,7 @@ DERIVED: tuple[Row, ...] = (
     ),
     (
         "expected_nov_dec_share",
-        "days with an order in November and December, expected",
+        "days with an order in Nov and Dec, expected",
         "share",
         "(n_nov_dec_occasions + mean × strength) / (n_occasions + strength)",
     ),

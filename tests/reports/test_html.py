@@ -109,8 +109,17 @@ def test_the_head_has_the_facts_of_the_run(page: Element) -> None:
 def test_the_overview_has_a_row_an_axis(page: Element) -> None:
     assert page.one("table", class_="overview").rows()[1:] == [
         ["Marketing"],
-        ["Purchase value", "clustered", "2", "0.61", "98.99%", "7", "whale 52%"],
-        ["Return behavior", "unavailable", "–", "–", "–", "0", "–"],
+        [
+            "Purchase value",
+            "groups",
+            "low_value 40% / 10%, whale 52% / 90%, one_time_buyer 8.0% / 0.1%",
+            "7",
+        ],
+        ["Return behavior", "unavailable", "–", "0"],
+    ]
+    assert page.one("table", class_="found").rows()[1:] == [
+        ["Purchase value", "2", "0.61", "0.42", "98.99%", "2 groups, replaced: bounds renewed"],
+        ["Return behavior", "–", "–", "–", "–", "unavailable"],
     ]
     assert "7 moves between segments over all axes: 4 by behaviour, 2 by time, 1 by model" in (
         page.one("section", id="overview").text
@@ -122,7 +131,7 @@ def test_every_segment_and_state_shows_its_customers_and_value(value: Element) -
     shown = [(s.one(class_="name").text, s.one(class_="count").text) for s in sizes]
     assert shown == [
         ("low_value", "40% of customers (40), 10% of value"),
-        ("whale", "52% of customers (52), 90% of value"),
+        ("whale", "52% of customers (52), 90% of value; true of 96% of them"),
         ("one_time_buyer", "8.0% of customers (8), 0.1% of value"),
     ]
     bars = [
@@ -138,12 +147,20 @@ def test_the_chosen_number_of_segments_is_marked_and_the_others_say_why_not(valu
     assert [dot.attributes["data-k"] for dot in value.all("g", class_="accepted")] == ["3"]
     assert [dot.attributes["data-k"] for dot in value.all("g", class_="rejected")] == ["4"]
     assert value.one("table", class_="trials").rows()[1:] == [
-        ["2", "0.61", "40%", "0.98", "chosen"],
-        ["3", "0.55", "10%", "–", "accepted, not chosen"],
-        ["4", "0.70", "1.3%", "0.90", "rejected: smallest segment 1.3% below 2%"],
+        ["2", "0.61", "40%", "0.42", "0.98", "best"],
+        ["3", "0.55", "10%", "–", "–", "accepted, not the best"],
+        ["4", "0.70", "1.3%", "–", "0.90", "rejected: smallest segment 1.3% below 2%"],
     ]
-    assert "structureless data would score 0.42" in value.text
-    assert "2 segments: the highest silhouette of the K accepted." in value.text
+    assert "K-means finds 2 segments best: the highest silhouette of the K accepted." in value.text
+
+
+def test_what_the_run_decided_stands_in_the_overview_and_in_the_section(page: Element) -> None:
+    overview, section = page.one("section", id="overview"), page.one("section", id="axis-1")
+    for part in (overview, section):
+        assert "segments replaced: customers have drifted across the cuts" in part.text
+        assert "1 customer, worth 500, has another segment by it." in part.text
+    assert "Next run: new groups" in section.text
+    assert "Next run" not in page.one("section", id="axis-2").text
 
 
 def test_the_heat_map_shows_the_medians_against_the_shops(value: Element) -> None:
@@ -199,7 +216,7 @@ def test_of_many_moves_the_largest_are_shown_and_the_rest_counted() -> None:
 
 def test_agreement_is_rounded_down_and_says_what_sample_would_do(value: Element) -> None:
     assert (
-        "98.99% of the 92 eligible customers get the same segment when everybody is clustered"
+        "98.99% of the 92 eligible customers get the same segment when everybody is divided"
         " (a refit; adjusted Rand index 0.970); the segment that moved most moved 0.12 standard"
         " deviations. A sample of 800 would reach the agreement you ask for (min_agreement)."
     ) in value.text
@@ -232,7 +249,7 @@ def test_notes_name_the_measures_in_words(value: Element) -> None:
 
 def test_an_unavailable_axis_says_why_and_shows_no_chart(page: Element) -> None:
     section = page.one("section", id="axis-2")
-    assert "nobody has a segment. No refund in the input." in section.text
+    assert "No refund in the input." in section.text
     assert not section.all("svg", class_="chart")
     assert not section.all("table")
 

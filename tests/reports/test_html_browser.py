@@ -62,7 +62,8 @@ def long_page() -> str:
     source = replace(values.SOURCE, paths=("p" * 200,), rejects_path=Path("r" * 200))
     report = report_of(axis, values.UNAVAILABLE, load=load, source=source)
     longest = max(MEASURES.values(), key=lambda measure: len(measure.label)).name
-    scatter = replace(values.SCATTER, x=longest, y=longest)
+    points = ((0.0, 0.0, 0), (0.25, 1.0, 1), (1.0, 0.5, 1))  # it is a share
+    scatter = replace(values.SCATTER, x=longest, y=longest, points=points)
     return page_html(report, details_of(model, values.NOBODY, scatter=scatter))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from segpipe.core.report import AxisInfo, AxisScatter, CandidateInfo
+from segpipe.core.report import AxisDecision, AxisInfo, AxisScatter
 from segpipe.reports.html import page_html
 from tests.support import page_values as values
 from tests.support.page_reading import Element, read_page
@@ -23,7 +23,7 @@ def test_a_dry_run_says_so_and_has_no_changes() -> None:
     assert "Since run" not in page.text
     assert not page.all("table", class_="moves")
     assert "40% of customers (40)" in page.text
-    assert "of value" not in page.one("ul", class_="sizes").text
+    assert "10% of value" in page.one("ul", class_="sizes").text
 
 
 def test_a_first_run_has_no_changes() -> None:
@@ -49,44 +49,26 @@ def test_a_run_with_a_given_model_has_sizes_and_figures_but_no_choice() -> None:
     assert "a given model" in page.text
     assert page.all("table", class_="heat")
     assert not page.all("svg", class_="chart")
-    assert "Why these segments" not in page.text
+    assert "How they were found" not in page.text
     assert "are those of the previous run" not in page.text
 
 
-def test_an_axis_without_a_partition_that_holds_says_so() -> None:
-    reason = "every K was rejected; the best, 2: halves agree 0.30, below 0.65"
-    axis = replace(
-        values.AXIS,
-        verdict="no structure",
-        reason=reason,
-        choice=reason,
-        n_clusters=None,
-        silhouette=None,
-        candidates=(CandidateInfo(2, -0.1, 0.4, 0.3, "halves agree 0.30, below 0.65"),),
-        shares={"no_structure": 1.0},
-        agreement=None,
-    )
-    model = replace(
-        values.MODEL, segments=(), partition=None, verdict="no structure", reason=reason
-    )
-    page = read_page(page_html(report_of(axis), details_of(model, scatter=None)))
-    section = page.one("section", id="axis-1")
-    assert "No grouping of these customers holds." in section.text
-    assert (
-        section.text.count("Every K was rejected; the best, 2: halves agree 0.30, below 0.65.") == 1
-    )
-    assert not section.all("g", class_="chosen")
-    assert not section.all("path", class_="null")
+def test_tiers_by_rule_need_no_features_and_show_no_heat_map() -> None:
+    axis = replace(values.AXIS, verdict="tiers", reason="no gap between segments (valley 1.00)")
+    model = replace(values.MODEL, scales=(), partition=None, segments=())
+    section = read_page(page_html(report_of(axis), details_of(model))).one("section", id="axis-1")
+    assert "One continuum, cut into tiers at stored bounds." in section.text
+    assert "No gap between segments (valley 1.00)." in section.text
     assert not section.all("table", class_="heat")
 
 
-def test_an_axis_without_structure_is_not_described_as_groups() -> None:
-    axis = replace(
-        values.AXIS, verdict="no structure", reason="silhouette 0.61, data without groups has 0.60"
-    )
-    section = the_page(axis).one("section", id="axis-1")
-    assert "One continuum, divided into tiers, not groups of their own." in section.text
-    assert section.all("table", class_="heat")
+def test_after_an_upgrade_a_table_has_former_and_new_names() -> None:
+    decision = AxisDecision("replaced", "earlier version", "", None, 5, 4500.0)
+    section = the_page(replace(values.AXIS, decision=decision)).one("section", id="axis-1")
+    assert section.one("table", class_="renamings").rows()[1:] == [
+        ["low_value", "whale 5"],
+        ["whale", "low_value 2"],
+    ]
 
 
 def test_an_axis_of_one_feature_is_spread_upwards_and_says_so() -> None:
@@ -104,10 +86,21 @@ def test_an_empty_scatter_draws_nothing() -> None:
 def test_a_report_of_an_older_segpipe_still_makes_a_page() -> None:
     report = report_of()
     for axis in report["axes"]:
-        for key in ("choice", "agreement", "events"):
+        for key in (
+            "choice",
+            "agreement",
+            "events",
+            "decision",
+            "best_k",
+            "best_silhouette",
+            "valley",
+            "holds_for",
+            "value_shares",
+        ):
             del axis[key]
         for candidate in axis["candidates"]:
-            del candidate["null_silhouette"]
+            del candidate["valley"]
+    report["axes"][0]["verdict"] = "clustered"
     for key in ("previous_run_id", "transitions"):
         del report["load"][key]
     page = read_page(page_html(report, {"model": None, "scatter": None, "segments": None}))

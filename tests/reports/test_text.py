@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from segpipe.core.report import AgreementInfo, CandidateInfo, RunReport
+from segpipe.core.report import AgreementInfo, AxisDecision, CandidateInfo, RunReport
 from segpipe.core.text import WIDTH
+from segpipe.reports.decisions import announcements_text
 from segpipe.reports.text import report_text
 from tests.support.page_values import AXIS, EVERYBODY, LOAD, REPORT, SOURCE, UNAVAILABLE
 from tests.support.snapshots import Snapshots
@@ -25,24 +26,71 @@ def row(lines: list[str], head: str, name: str) -> list[str]:
     return next(line.split() for line in lines[start:] if line.startswith(name))
 
 
-def test_segments_come_first_then_the_verdicts_then_the_facts() -> None:
+def test_segments_come_first_then_how_they_were_found_then_the_facts() -> None:
     lines = lines_of(REPORT)
-    assert lines[0] == "Axis             Segments and their share of 100 customers"
-    assert lines[1].split(maxsplit=1)[1] == "whale 52%, low_value 40%, one_time_buyer 8.0%"
-    assert lines[2].split(maxsplit=1)[1] == "unavailable: no refund in the input"
-    assert row(lines, "Axis K", "purchase_value") == ["purchase_value", "2", "0.61", "clustered"]
-    assert row(lines, "Axis K", "return_behavior") == ["return_behavior", "-", "-", "unavailable"]
-    assert any(line.startswith("clustered: groups of their own") for line in lines)
-    heads = [
-        next(i for i, line in enumerate(lines) if line.startswith(w)) for w in ("Axis ", "Rows")
+    head = "Axis             Verdict      Segments: share of 100 customers / of their value"
+    assert lines[0] == head
+    assert lines[1].split(maxsplit=2)[1:] == [
+        "groups",
+        "low_value 40% / 10%, whale 52% / 90%, one_time_buyer 8.0% / 0.1%",
     ]
+    assert lines[2].split(maxsplit=2)[1:] == ["unavailable", "no refund in the input"]
+    assert "groups: customers fall into separate groups." in lines
+    assert not any(line.startswith("tiers:") for line in lines)
+    found = row(lines, "Axis Best", "purchase_value")
+    assert found[1:] == ["2", "0.61", "0.42", "2", "groups,", "replaced:", "bounds", "renewed"]
+    assert row(lines, "Axis Best", "return_behavior")[1:] == ["-", "-", "-", "unavailable"]
+    starts = ("Axis  ", "Axis             Best K", "purchase_value: segments replaced", "Rows")
+    heads = [next(i for i, line in enumerate(lines) if line.startswith(w)) for w in starts]
     assert heads == sorted(heads)
     assert "1,234 read, 34 rejected (4 no amount, 30 no date)" in " ".join(lines)
 
 
+def test_a_replaced_axis_says_why_and_whom_it_moved() -> None:
+    text = " ".join(report_text(REPORT).split())
+    assert (
+        "purchase_value: segments replaced: customers have drifted across the cuts, which were"
+        " renewed (stability index 0.31); 1 customer, worth 500, has another segment by it."
+    ) in text
+    assert "next run" not in text
+    assert (
+        "new groups (stability index 0.31): replaced if the next run finds it again."
+        in " ".join(report_text(REPORT, is_verbose=True).split())
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "found"),
+    [
+        (AxisDecision("kept"), ""),
+        (AxisDecision("new"), ""),
+        (AxisDecision("held back", "shares moved", "whale from 10% to 60%"), "held back: a segm"),
+        (AxisDecision("held back", "sample too small"), "replacement held back: other segm"),
+        (AxisDecision("replaced", "asked for"), "nobody has another segment by it"),
+    ],
+)
+def test_only_what_is_not_as_before_is_announced(decision: AxisDecision, found: str) -> None:
+    text = announcements_text(replace(REPORT, axes=(replace(AXIS, decision=decision),)))
+    assert (found in " ".join(text.split())) if found else text == ""
+
+
+def test_after_an_upgrade_a_table_has_former_and_new_names() -> None:
+    decision = AxisDecision("replaced", "earlier version", "", None, 5, 4500.0)
+    axes = (replace(AXIS, decision=decision), UNAVAILABLE)
+    lines = lines_of(replace(REPORT, axes=axes))
+    assert row(lines, "Axis Before", "purchase_value")[1:] == ["low_value", "whale", "5"]
+    start = next(i for i, line in enumerate(lines) if line.split()[:2] == ["Axis", "Before"])
+    assert lines[start + 2].split() == ["whale", "low_value", "2"]
+    assert not any("segments replaced" in line or "has a new name" in line for line in lines)
+
+
 def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
     lines = lines_of(REPORT, is_verbose=True)
-    assert row(lines, "Axis K=2", "purchase_value")[1:] == ["0.61*", "0.55", "(0.70)", "0.42"]
+    tried = row(lines, "Axis Figure", "purchase_value")
+    assert tried[1:] == ["silhouette", "0.61*", "0.55", "(0.70)"]
+    start = next(i for i, line in enumerate(lines) if line.split()[:2] == ["Axis", "Figure"])
+    assert lines[start + 2].split() == ["smallest", "40%", "10%", "1.3%"]
+    assert lines[start + 3].split() == ["valley", "0.42", "-", "-"]
     assert "(x) rejected" in " ".join(lines)
     assert "the highest silhouette of the K accepted" in " ".join(lines)
     assert row(lines, "Stage Seconds", "total") == ["total", "2.00"]
@@ -54,14 +102,6 @@ def test_the_verbose_report_shows_every_k_its_choice_and_the_stages() -> None:
     )
     everybody = lines_of(replace(REPORT, sample=EVERYBODY))
     assert not any("Note: purchase_value" in line for line in everybody)
-
-
-def test_groups_of_too_few_customers_are_called_a_hint() -> None:
-    warning = "too few customers to check groups against chance"
-    assert warning not in report_text(REPORT)
-    axes = [replace(axis, reason="only 60 customers") for axis in REPORT.axes]
-    text = report_text(replace(REPORT, axes=tuple(axes)))
-    assert f"purchase_value: {warning}" in " ".join(text.split())
 
 
 def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> None:
@@ -77,7 +117,7 @@ def test_agreement_is_shown_of_a_sample_and_not_where_everybody_is_in_it() -> No
 
 def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
     text = " ".join(report_text(REPORT).split())
-    assert "98.99% of customers get the same segment when everybody is clustered" in text
+    assert "98.99% of customers get the same segment when everybody is divided" in text
     assert "--sample-size 800 would reach the agreement you ask for (min_agreement)" in text
     enough = replace(AXIS, agreement=AgreementInfo("refit", 92, 0.99, 0.97, 0.12, None))
     assert "--sample-size" not in report_text(replace(REPORT, axes=(enough,)))

@@ -12,6 +12,7 @@ from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.plain import plain_values
 from segpipe.core.report import (
     AgreementInfo,
+    AxisDecision,
     AxisInfo,
     AxisScatter,
     CandidateInfo,
@@ -43,13 +44,13 @@ WHALE = segment(2, "whale", {"lifetime_value": 8102.0, "discounted_order_share":
 MODEL = AxisModel(
     name="purchase_value",
     group="marketing",
-    verdict="clustered",
+    verdict="groups",
     reason=None,
     silhouette=0.61,
     eligibility=(Eligibility("n_orders", 2, "one_time_buyer"),),
     scales=(VALUE, SHARE),
     segments=(LOW, WHALE),
-    default_state="no_structure",
+    default_state="unavailable",
     partition=CentroidPartition(((0.0, 0.0), (1.0, 1.0))),
 )
 NOBODY = AxisModel(
@@ -58,7 +59,7 @@ NOBODY = AxisModel(
 AXIS = AxisInfo(
     name="purchase_value",
     group="marketing",
-    verdict="clustered",
+    verdict="groups",
     reason=None,
     n_clusters=2,
     silhouette=0.61,
@@ -69,7 +70,15 @@ AXIS = AxisInfo(
     ),
     dropped_features=("n_channels",),
     n_filled={"discounted_order_share": 3},
-    shares={"whale": 0.52, "low_value": 0.4, "one_time_buyer": 0.08},
+    shares={"low_value": 0.4, "whale": 0.52, "one_time_buyer": 0.08},
+    value_shares={"low_value": 0.1, "whale": 0.899, "one_time_buyer": 0.001},
+    holds_for={"whale": 0.96},
+    best_k=2,
+    best_silhouette=0.61,
+    valley=0.42,
+    decision=AxisDecision(
+        "replaced", "bounds renewed", "stability index 0.31", "new groups", 1, 500.0
+    ),
     choice="the highest silhouette of the K accepted",
     agreement=AgreementInfo("refit", 92, 0.98999, 0.97, 0.12, 800),
     events=(
