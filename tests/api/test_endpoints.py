@@ -78,9 +78,9 @@ def test_a_customer_without_items_is_assigned(served: Served) -> None:
     assert found.status == 200
     answer = found.document
     assert set(answer) == PROFILE_KEYS | {"unavailable", "filled", "notes", "persisted"}
-    assert answer["segment_memberships"]["price_sensitivity"] == "unavailable"
-    assert answer["unavailable"]["price_sensitivity"] == ["discount"]
-    assert answer["segment_memberships"]["purchase_frequency"] == "one_time_buyer"
+    assert answer["segment_memberships"]["category_exploration"] == "unavailable"
+    assert answer["unavailable"]["category_exploration"] == ["category"]
+    assert answer["segment_memberships"]["loyalty_trajectory"] == "too_early_to_tell"
     assert answer["metrics"]["lifetime_value"] == 24.5
     assert answer["as_of"] == "2025-06-21"  # the day after
     assert answer["persisted"] is False

@@ -110,13 +110,14 @@ def test_json_has_the_same_reasons(
         },
     }
     assert (axis["kind"], axis["name"], axis["in_profile"]) == ("segment", "near", "near")
-    assert axis["runner_up"] == {"segment": "far", "membership": pytest.approx(5 / 22)}
+    assert axis["runner_up"] == {"segment": "far", "membership": 0.2273}
     assert axis["flip"] == {
         "measure": "recency_days",
         "is_rise": True,
         "value": 41,
         "threshold": pytest.approx(40),
         "segment": "far",
+        "now": 30,
     }
     assert axis["text"][0] == "recency: near (strength 0.77; next far, 0.23)"
     (state,) = _document(capsys, database_url, "c")["axes"]
