@@ -495,7 +495,7 @@ def shown_measures(axis: Axis, rules: RuleList | None, inputs: frozenset[str]) -
         named.append(own_figure(main.measure))
     for rule in axis.live_rules(inputs):
         named += [condition.measure for condition in rule.claim]
-    named += [feature.measure for feature in axis.live_features(inputs)]
+    named += [own_figure(feature.measure) for feature in axis.live_features(inputs)]
     if rules and rules.ladder:
         named.append(rules.ladder.measure)
     return tuple(dict.fromkeys(named))

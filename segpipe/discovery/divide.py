@@ -29,6 +29,7 @@ from segpipe.model.rules import RuleList, SegmentRule
 
 _FEWEST_TIERS = 2
 _SLACK = 0.05  # of rank, by which a customer's own figure may lie beyond a tier's cut
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def divide_by_tiers(
     if not rest.any() or not rest_of_all.any():
         return "everybody meets the rules that come before the tiers"
     everybody = Values.filled(columns[main.measure][rest_of_all], of_everybody[rest_of_all], fill)
+    own = Values.known(columns[own_figure(main.measure)][rest_of_all], of_everybody[rest_of_all])
     n_tiers: int | None = None
     while n_tiers is None or n_tiers >= _FEWEST_TIERS:
         found = make_tiers(
@@ -131,7 +133,8 @@ def divide_by_tiers(
         )
         if found is None:
             return "no feature varies"
-        division = _tier_division(found, rules, everybody, customers)
+        claims = _claims(found, tiers, everybody, own)
+        division = _tier_division(found, rules, claims, everybody, customers)
         if _all_hold(division, found, columns, of_everybody):
             return division
         n_tiers = (n_tiers or len([tier for tier in found.tiers if not tier.own_cut])) - 1
@@ -176,7 +179,11 @@ def divide_by_rules(rules: Sequence[Rule], customers: AxisCustomers) -> Division
 
 
 def _tier_division(
-    found: Tiers, rules: Sequence[Rule], everybody: Values, customers: AxisCustomers
+    found: Tiers,
+    rules: Sequence[Rule],
+    claims: Sequence[tuple[Condition, ...]],
+    everybody: Values,
+    customers: AxisCustomers,
 ) -> Division:
     """Rules of the axis first, then the tiers from the top down."""
     present = {tier.name for tier in found.tiers}
@@ -186,7 +193,7 @@ def _tier_division(
     places: dict[str, int] = {}
     for place, tier in enumerate(found.tiers):
         places[tier.name] = len(names)
-        names.append(Named(tier.name, tier.meaning, _claim(found, place, everybody)))
+        names.append(Named(tier.name, tier.meaning, claims[place]))
         within = [rule for rule in own_rules if rule.within == tier.name]
         names += [Named(rule.name, rule.meaning, rule.claim) for rule in within]
     numbered = {named.name: index for index, named in enumerate(names)}
@@ -218,17 +225,28 @@ def _tier_division(
     )
 
 
-def _claim(found: Tiers, place: int, everybody: Values) -> tuple[Condition, ...]:
-    """What a tier says of a customer's own figure: within its cuts, or as good as."""
-    own, cuts = own_figure(found.ladder.measure), found.ladder.cuts
-    claim: list[Condition] = []
-    if place and (rank := everybody.rank(cuts[place - 1]) - _SLACK) > 0:
-        bound = min(everybody.quantile(rank), cuts[place - 1])
-        claim.append(Condition(own, "at_least", bound))
-    if place < len(cuts) and (rank := everybody.rank(cuts[place]) + _SLACK) < 1:
-        bound = max(everybody.quantile(rank), cuts[place])
-        claim.append(Condition(own, "at_most", bound))
-    return (*claim, *found.tiers[place].also)
+def _claims(
+    found: Tiers, every: Sequence[Tier], everybody: Values, own: Values
+) -> list[tuple[Condition, ...]]:
+    """What each tier's name says of a customer's own figure, by its rank among all.
+
+    A name of the lower half says that it is low, one of the upper half that it is high, one about
+    the middle both; whoever is nearly there meets it.
+    """
+    cuts, measure = found.ladder.cuts, own_figure(found.ladder.measure)
+    starts = [0.0, *(tier.top for tier in every)]
+    claims = []
+    for place, tier in enumerate(found.tiers):
+        is_open = place + 1 < len(found.tiers) and found.tiers[place + 1].also
+        low = everybody.rank(cuts[place - 1]) - _SLACK if place else 0.0
+        high = everybody.rank(cuts[place]) + _SLACK if place < len(cuts) else 1.0
+        claim: list[Condition] = []
+        if low > 0 and tier.top > _MIDDLE:
+            claim.append(Condition(measure, "at_least", own.quantile(low)))
+        if high < 1 and starts[list(every).index(tier)] < _MIDDLE and not is_open:
+            claim.append(Condition(measure, "at_most", own.quantile(high)))
+        claims.append((*claim, *tier.also))
+    return claims
 
 
 def _segment_rule(rule: Rule, segment: int) -> SegmentRule:

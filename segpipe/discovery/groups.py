@@ -159,6 +159,8 @@ def name_by_kind(
             for group in range(k)
         ]
     )
+    # Of kinds that hold alike, one that is clear beyond chance goes before one that is left.
+    shares += [1e-6 * (rule.chance is not None) for rule in kinds]
     score = np.where(shares >= MUST_HOLD, shares, 0.0)
     matched = {g: r for g, r in max_score_assignment(score) if score[g, r] > 0}
     if len(matched) < k:

@@ -85,13 +85,21 @@ def make_segments(
             name=named.name,
             meaning=named.meaning,
             claims=(),
-            description=describe_segment(named.meaning, _figures(index, shown, evidence)),
+            description=describe_segment(
+                named.meaning, _figures(index, _tellers(named, shown), evidence)
+            ),
             medians={m: float(v[index]) for m, v in medians.items() if not np.isnan(v[index])},
             sample_share=float(shares[index]),
             holds=named.holds,
         )
         for index, named in enumerate(names)
     )
+
+
+def _tellers(named: Named, shown: Sequence[str]) -> list[str]:
+    """Measures that describe a segment: what its name is about first."""
+    claimed = (condition.measure for condition in named.holds)
+    return list(dict.fromkeys([*claimed, *shown]))
 
 
 def refreshed(

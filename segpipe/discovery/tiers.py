@@ -46,6 +46,12 @@ class Values:
         """With `fill` for those who have no figure."""
         return cls(np.where(np.isnan(values), fill, values), weights)
 
+    @classmethod
+    def known(cls, values: Floats, weights: Floats) -> Values:
+        """Of those who have a figure."""
+        known = ~np.isnan(values)
+        return cls(values[known], weights[known])
+
     def below(self, bound: float) -> Values:
         """Those below a bound."""
         kept = self.values < bound
