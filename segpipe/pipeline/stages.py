@@ -30,7 +30,7 @@ from segpipe.pipeline.session import RunSession
 from segpipe.sources import check_not_overwriting, expand, input_hash
 
 if TYPE_CHECKING:
-    from segpipe.discovery.discover import Discovery
+    from segpipe.discovery.outcome import Discovery
 
 _REFERENCE_INPUTS = frozenset({"category", "channel"})  # on which the reference figures depend
 _OF_REFERENCE = frozenset(

@@ -22,7 +22,7 @@ from segpipe.pipeline.decisions import held_axes
 from segpipe.runs import SegmentDefinition
 
 if TYPE_CHECKING:
-    from segpipe.discovery.discover import Discovery
+    from segpipe.discovery.outcome import Discovery
 
 
 def segment_definitions(model: Model) -> list[SegmentDefinition]:

@@ -17,7 +17,8 @@ from segpipe.clustering.choose_k import choose_partition
 from segpipe.core.errors import InputError
 from segpipe.core.settings import ClusterSettings
 from segpipe.core.verdicts import GROUPS, K_MEANS, RULES
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.derived import derive

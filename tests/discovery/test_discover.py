@@ -14,7 +14,8 @@ from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.clustering.choose_k import ChosenPartition as Chosen
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
 from tests.support.samples import sample_of
 

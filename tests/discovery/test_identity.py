@@ -13,7 +13,8 @@ from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.identity import Overlap, find_events, find_overlap, match_segments
 from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model, Segment

@@ -14,7 +14,8 @@ from segpipe.core import decisions
 from segpipe.core.arrays import Floats
 from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.segments import labels_of
 from segpipe.model.assign import Tally, assign_axis
 from segpipe.model.derived import derive

@@ -11,7 +11,8 @@ from segpipe.axes import AXES, Axis, Feature, Tier
 from segpipe.core.arrays import Floats
 from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model
 from tests.support.samples import sample_of
