@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import shops
 from measured import ROOT, Server, as_table, open_database, open_server
-from plain_claims import plain_shares
+from plain_claims import plain_shares, raw_figures
 from published import Outcome, publish, read_memberships, read_model
 from scipy.stats import rankdata
 
@@ -44,12 +44,13 @@ class _Read:
     @staticmethod
     def of(url: str, outcome: Outcome) -> _Read:
         customers, columns = _measures(url, outcome.run_id)
-        axes = read_model(url, outcome.run_id)["axes"]
+        model = read_model(url, outcome.run_id)
+        axes, channels = model["axes"], model["reference"]["biggest_channels"]
         return _Read(
             axes,
             {axis["name"]: [segment["name"] for segment in axis["segments"]] for axis in axes},
             {axis: [own[c] for c in customers] for axis, own in read_memberships(url).items()},
-            columns,
+            raw_figures(columns, channels),
         )
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from clouds import WITHOUT_GROUPS, Cloud, Groups, standardised
 from measured import as_table
-from segpipe.clustering.valley import ENTER, find_valleys, is_separate
 
+from segpipe.clustering.valley import ENTER, find_valleys, is_separate
 from segpipe.core.arrays import Floats
 from segpipe.discovery.sampling import allocate, stratum_sizes
 
