@@ -28,7 +28,7 @@ from segpipe.discovery.priors import rounded
 from segpipe.discovery.tiers import name_by_rank
 from segpipe.discovery.trial import Trial
 from segpipe.model.preprocessing import FeatureScale, weighted_quantile
-from segpipe.model.rules import meets
+from segpipe.model.rules import are_known, meets
 
 MUST_HOLD = 0.8  # share of a segment's customers who meet its name when it is given
 MIN_CUSTOMERS = 200
@@ -172,13 +172,17 @@ def name_by_kind(
 def share_meeting(
     conditions: Sequence[Condition], columns: Mapping[str, Floats], weights: Floats, mine: Flags
 ) -> float:
-    """Share of these customers, by weight, who meet every condition; 1 of nobody."""
-    total = weights[mine].sum()
+    """Share of these customers, by weight, who meet every condition; 1 of nobody.
+
+    Of those who have the figures: of the others it is not known.
+    """
+    own = {condition.measure: columns[condition.measure][mine] for condition in conditions}
+    weights = weights[mine] * are_known(conditions, own, int(mine.sum()))
+    total = weights.sum()
     if not total:
         return 1.0
-    own = {condition.measure: columns[condition.measure][mine] for condition in conditions}
     met = meets(conditions, own, int(mine.sum()))
-    return float(weights[mine][met].sum() / total)
+    return float(weights[met].sum() / total)
 
 
 def _separate_fit(trial: Trial, settings: ClusterSettings, seed: int) -> _Fit | str:

@@ -24,7 +24,7 @@ from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import AxisModel, Model, measures_of, raw_measures_of
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import failed_rules, scale_matrix
-from segpipe.model.rules import meets
+from segpipe.model.rules import are_known, meets
 
 
 @dataclass
@@ -35,17 +35,19 @@ class Tally:
     customers: dict[str, Counts] = field(default_factory=dict)  # axis → (vocabulary,)
     n_filled: dict[str, dict[str, int]] = field(default_factory=dict)  # axis → measure → customers
     meeting: dict[str, Counts] = field(default_factory=dict)  # axis → (segments,) who meet the name
+    judged: dict[str, Counts] = field(default_factory=dict)  # of those whose figures are known
 
     def holds_for(self, axis: AxisModel) -> tuple[float | None, ...]:
         """Share of each segment's customers who meet its name by their own figures.
 
-        None where the name says nothing of one customer, or nobody is in the segment.
+        Of those who have the figures. None where the name says nothing of one customer, or nobody
+        is in the segment.
         """
-        met, n = self.meeting.get(axis.name), self.customers.get(axis.name)
-        return tuple(
-            float(met[i] / n[i]) if met is not None and n is not None and n[i] and s.holds else None
-            for i, s in enumerate(axis.segments)
-        )
+        met, judged = self.meeting.get(axis.name), self.judged.get(axis.name)
+        if met is None or judged is None:
+            return (None,) * len(axis.segments)
+        pairs = zip(met.tolist(), judged.tolist(), strict=True)
+        return tuple(n / n_judged if n_judged else None for n, n_judged in pairs)
 
 
 def assign_batches(
@@ -187,14 +189,18 @@ def _count_meeting(
     """Count the customers of each segment whose own figures meet what its name says."""
     if not any(segment.holds for segment in axis.segments):
         return
-    met = tally.meeting.setdefault(axis.name, np.zeros(len(axis.segments), np.intp))
+    n_segments = len(axis.segments)
+    met = tally.meeting.setdefault(axis.name, np.zeros(n_segments, np.intp))
+    judged = tally.judged.setdefault(axis.name, np.zeros(n_segments, np.intp))
     for index, segment in enumerate(axis.segments):
         mine = codes == index
-        names = [condition.measure for condition in segment.holds]
-        raw = {name: columns[name][mine] for name in inputs_of(names)}
         n_mine = int(mine.sum())
         if segment.holds and n_mine:
-            met[index] += int(meets(segment.holds, derive(raw, names, axis.priors), n_mine).sum())
+            names = [condition.measure for condition in segment.holds]
+            raw = {name: columns[name][mine] for name in inputs_of(names)}
+            own = derive(raw, names, axis.priors)
+            met[index] += int(meets(segment.holds, own, n_mine).sum())
+            judged[index] += int(are_known(segment.holds, own, n_mine).sum())
 
 
 def _count_filled(tally: Tally, axis: str, own: Mapping[str, Floats]) -> None:

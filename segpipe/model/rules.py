@@ -158,6 +158,14 @@ def meets(conditions: Iterable[Condition], columns: Columns, n_rows: int) -> Fla
     return found
 
 
+def are_known(conditions: Iterable[Condition], columns: Columns, n_rows: int) -> Flags:
+    """True for customers who have all figures that the conditions are about, shape (n_rows,)."""
+    found = np.ones(n_rows, np.bool_)
+    for condition in conditions:
+        found &= ~np.isnan(columns[condition.measure])
+    return found
+
+
 def rule_list_of(document: Mapping[str, Any]) -> RuleList:
     """The rules of a document; KeyError, TypeError or ValueError where it has none."""
     ladder = document["ladder"]

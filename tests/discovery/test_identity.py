@@ -14,8 +14,8 @@ from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import discover
-from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.identity import Overlap, find_events, find_overlap, match_segments
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
 from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
