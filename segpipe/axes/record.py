@@ -12,6 +12,11 @@ Transform = Literal["identity", "log", "signed_log"]
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 
+def transform_of(name: str) -> Transform:
+    """The transform of this name; StopIteration where there is none."""
+    return next(known for known in TRANSFORMS if known == name)
+
+
 @dataclass(frozen=True)
 class Measure:
     """A figure of each customer: what it means, in which unit."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.axes import Eligibility, Feature
-from segpipe.axes.record import TRANSFORMS, Transform
+from segpipe.axes.record import transform_of
 from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Partition
 from segpipe.clustering.distances import longest_shift
@@ -114,17 +114,13 @@ def _from_scratch(
 
     The sample's scales serve where everybody's have no feature that varies.
     """
-    features = [Feature(scale.measure, _transform(scale)) for scale in scales]
+    features = [Feature(scale.measure, transform_of(scale.transform)) for scale in scales]
     ones = np.ones(len(columns[features[0].measure]))
     own_scales, _ = fit_scales(columns, ones, features)
     points = scale_matrix(columns, own_scales or scales)
     clusterer, k = CLUSTERERS[partition.kind], partition.n_segments
     (found,) = clusterer.fit_each(points, ones, (k,), settings.restarts, seed)
     return found.assign(points)
-
-
-def _transform(scale: FeatureScale) -> Transform:
-    return next(name for name in TRANSFORMS if name == scale.transform)
 
 
 def _matched(own: Labels, theirs: Labels) -> Labels:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segpipe.axes import Feature
+from segpipe.axes import MEASURES, Feature
+from segpipe.axes.record import transform_of
 from segpipe.clustering.base import Clusterer, Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.choose_k import ChosenPartition, by_value, choose_partition
@@ -95,7 +96,27 @@ def with_valleys(trial: Trial, seed: int, also: int | None = None) -> Trial:
     if trial.chosen is None:
         return trial
     ks = sorted({*KS, also}) if also and also > 1 else KS
-    return replace(trial, valleys=find_valleys(trial.points, trial.weights, seed, ks))
+    points = _spread_counts(trial, seed)
+    return replace(trial, valleys=find_valleys(points, trial.weights, seed, ks))
+
+
+def _spread_counts(trial: Trial, seed: int) -> Floats:
+    """The points with every count n anywhere between n and n + 1, shape (n, d).
+
+    Else there would be a valley between any two counts, and no customer between them.
+    """
+    counts = [s for s in trial.scales if MEASURES[s.measure].unit == "count"]
+    if not counts:
+        return trial.points
+    draw = np.random.RandomState(seed)
+    columns = dict(trial.columns)
+    for scale in counts:
+        values = columns[scale.measure]
+        filled = np.where(np.isnan(values), scale.fill, values)
+        columns[scale.measure] = filled + draw.uniform(0.0, 1.0, len(values))
+    features = [Feature(s.measure, transform_of(s.transform)) for s in trial.scales]
+    scales, _ = fit_scales(columns, trial.weights, features)
+    return scale_matrix(columns, scales)
 
 
 def _start(current: AxisModel, scales: Sequence[FeatureScale]) -> CentroidPartition | None:

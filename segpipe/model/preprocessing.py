@@ -114,7 +114,9 @@ def _fit(feature: Feature, raw: Floats, weights: Floats) -> FeatureScale | None:
     fill = weighted_quantile(raw[known], weights[known], 0.5)
     values = transformed(np.where(known, raw, fill), feature.transform)
     low, high = weighted_quantiles(values, weights, (WINSOR_TAIL, 1 - WINSOR_TAIL))
-    clipped = np.clip(values, low, high)
+    # Summed by value: in another order of the customers the last bit would be another one.
+    order = np.lexsort((weights, values))
+    clipped, weights = np.clip(values[order], low, high), weights[order]
     mean = float(np.average(clipped, weights=weights))
     deviation = float(np.sqrt(np.average((clipped - mean) ** 2, weights=weights)))
     if deviation <= 1e-9 * max(1.0, abs(mean)):

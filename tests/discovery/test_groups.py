@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from segpipe.axes import AXES, Condition, Feature, Rule, Tier
@@ -236,3 +238,29 @@ def test_members_are_counted_by_their_weight() -> None:
     mine = np.ones(3, np.bool_)
     assert share_meeting(five, columns, np.array([8.0, 1.0, 1.0]), mine) == pytest.approx(0.2)
     assert share_meeting(five, columns, np.ones(3), np.zeros(3, np.bool_)) == 1.0
+
+
+WIDTH = BY_NAME["category_exploration"]
+PRODUCT = frozenset({"product"})
+
+
+def _width(counts: npt.NDArray[np.floating[Any]]) -> AxisModel:
+    lines = counts * 3
+    columns = {"n_products": counts, "n_lines": lines}
+    return discover_one(WIDTH, sample_of(columns), PRODUCT, SETTINGS)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("mean", [1.0, 3.0, 8.0])
+def test_there_is_no_gap_between_one_count_and_the_next(mean: float, seed: int) -> None:
+    """Nobody has one and a half products: that makes no groups."""
+    draw = np.random.default_rng(seed)
+    model = _width(draw.poisson(mean * draw.gamma(3, 1 / 3, 1500)) + 1.0)
+    assert model.verdict == "tiers"
+
+
+def test_counts_far_apart_are_groups() -> None:
+    draw = np.random.default_rng(4)
+    model = _width(np.concatenate([draw.poisson(2, 600) + 1.0, draw.poisson(40, 400) + 20.0]))
+    assert model.verdict == "groups"
+    assert sorted(s.sample_share for s in model.segments) == pytest.approx([0.4, 0.6], abs=0.01)

@@ -65,7 +65,8 @@ def mixed_shop(n: int, seed: int) -> Shop:
         price = draw.lognormal(0, 0.4)
         width, again = 1 + draw.poisson(3), draw.beta(2, 3)
         deals, returns = draw.beta(1, 2), draw.beta(1, 9)
-        weekend, web = draw.beta(2, 4), draw.beta(1, 1)
+        weekend, web = draw.beta(2, 4), draw.beta(2, 3)
+        basket = draw.gamma(1.5, 1.0)  # products beyond the first
         days = np.sort(
             since + draw.random(1 + draw.poisson(rate * (N_DAYS - since))) * (N_DAYS - since)
         )
@@ -75,7 +76,7 @@ def mixed_shop(n: int, seed: int) -> Shop:
             channel = "web" if draw.random() < web else "store"
             is_deal = draw.random() < deals
             is_back = draw.random() < returns
-            for _ in range(1 + draw.poisson(1.2)):
+            for _ in range(1 + draw.poisson(basket)):
                 if seen and draw.random() < again:
                     product = seen[draw.integers(len(seen))]
                 else:
@@ -128,10 +129,8 @@ def shop_of(lines: Mapping[str, Sequence[object]], inputs: frozenset[str]) -> Sh
         engine.execute(f"INSERT INTO {ORDER_LINES.name} BY NAME FROM given")
         engine.unregister("given")
         _, reference = compute_features(engine, inputs, AS_OF)
-        names = ", ".join(RAW_MEASURES)
-        found = engine.sql(
-            f"SELECT customer_id, {names} FROM {CUSTOMER_FEATURES.name} ORDER BY customer_id"
-        ).to_arrow_table()
-    columns = {name: found[name].to_numpy().astype(np.float64) for name in RAW_MEASURES}
-    table = pa.table({"customer_id": found["customer_id"], **columns})
-    return Shop(Sample(table, np.ones(table.num_rows)), inputs, reference)
+        found = engine.sql(f"FROM {CUSTOMER_FEATURES.name} ORDER BY customer_id").to_arrow_table()
+    for name in RAW_MEASURES:
+        place = found.schema.get_field_index(name)
+        found = found.set_column(place, name, found[name].cast(pa.float64()))
+    return Shop(Sample(found, np.ones(found.num_rows)), inputs, reference)
