@@ -61,7 +61,7 @@ _TRY_NEXT = (
     multiple=True,
     is_flag=False,
     flag_value="",
-    metavar="[AXIS]",
+    metavar="AXIS",
     help="Replace the current segments of this axis, or of all. Repeatable.",
 )
 @click.option(
