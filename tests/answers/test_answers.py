@@ -182,7 +182,7 @@ def test_the_answers_about_a_real_run_agree(
     value = next(axis for axis in axes["axes"] if axis["name"] == VALUE)
     assert value["description"].endswith("?")
     assert value["group"] == "marketing"
-    assert value["verdict"] in ("clustered", "weak", "no structure")
+    assert value["verdict"] in ("groups", "tiers")
     assert {"measure", "label", "unit", "transform"} == set(value["features"][0])
     for axis in axes["axes"]:
         assert sum(segment["share"] for segment in axis["segments"]) == pytest.approx(1)
@@ -229,6 +229,7 @@ def test_a_users_own_axis_is_described_as_far_as_it_is_stored(
         "share": 1.0,
         "value_share": 1.0,
         "silhouette": 0.4,
+        "holds_for": None,
     }
     assert axis["features"][0]["measure"] == "recency_days"
     assert axis["features"][0]["unit"] == "days"

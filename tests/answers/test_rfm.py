@@ -45,7 +45,7 @@ def _segment(segment_id: int, name: str) -> Segment:
 AXIS = AxisModel(
     name="rfm",
     group="marketing",
-    verdict="clustered",
+    verdict="k-means",
     reason=None,
     silhouette=0.6,
     eligibility=(),

@@ -101,7 +101,7 @@ def test_runs_of_one_store_are_listed_without_the_others(
     _publish(database, rows, ["a"], "other")
     lines = call(capsys, "runs", "--store-id", "other", *url).out.splitlines()
     assert len(lines) == 2
-    assert lines[0].split()[-2:] == ["customers", "kept"]
+    assert lines[0].split()[-3:] == ["customers", "axes", "kept"]
     assert "other" in lines[1]
     assert re.search(r"[0-9] MB$", lines[1])
     # The options of the list hold for its subcommand, too.

@@ -105,7 +105,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
     (block,) = blocks(COMMAND_LINE, "toml")
     defaults, everything = tomllib.loads(block), tomllib.loads(re.sub("(?m)^# ", "", block))
     settings = RunSettings()
-    assert set(everything) == set(STAGES)
+    assert set(everything) == {*STAGES, "axes"}
+    assert everything["axes"] == {"purchase_value": {"cuts": "quantiles"}}
     for stage in STAGES:
         record = getattr(settings, stage)
         assert list(everything[stage]) == [field.name for field in fields(record)]

@@ -93,7 +93,13 @@ def kept() -> Iterator[Kept]:
         sample, info = draw_sample(customers, SampleSettings(size=200))
         population = Population(customers, info.n_drawn, info.n_customers)
         discovered = discover(
-            sample, AXES, ALL_INPUTS, SETTINGS.cluster, seed=42, population=population
+            sample,
+            AXES,
+            ALL_INPUTS,
+            SETTINGS.cluster,
+            seed=42,
+            as_of=AS_OF,
+            population=population,
         )
         axes = tuple(found.model for found in discovered)
         model = Model(42, tuple(sorted(ALL_INPUTS)), "UTC", reference, axes)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from segpipe.core.report import AxisDecision, AxisInfo, AxisScatter
+from segpipe.model.rules import RuleList, SegmentRule
 from segpipe.reports.html import page_html
 from tests.support import page_values as values
 from tests.support.page_reading import Element, read_page
@@ -53,13 +54,18 @@ def test_a_run_with_a_given_model_has_sizes_and_figures_but_no_choice() -> None:
     assert "are those of the previous run" not in page.text
 
 
-def test_tiers_by_rule_need_no_features_and_show_no_heat_map() -> None:
+def test_tiers_show_their_figures_without_colours() -> None:
     axis = replace(values.AXIS, verdict="tiers", reason="no gap between segments (valley 1.00)")
-    model = replace(values.MODEL, scales=(), partition=None, segments=())
+    rules = RuleList((SegmentRule(0, ()), SegmentRule(1, ())))
+    model = replace(values.MODEL, scales=(), partition=None, rules=rules)
+    axis = replace(axis, agreement=None)
     section = read_page(page_html(report_of(axis), details_of(model))).one("section", id="axis-1")
     assert "One continuum, cut into tiers at stored bounds." in section.text
     assert "No gap between segments (valley 1.00)." in section.text
-    assert not section.all("table", class_="heat")
+    heat = section.one("table", class_="heat")
+    assert heat.rows()[1:] == [["low_value", "1.72", "50%"], ["whale", "8,102", "75%"]]
+    assert {cell.attributes["class"] for cell in heat.all("td")} == {"h0"}
+    assert "standard deviations" not in section.text
 
 
 def test_after_an_upgrade_a_table_has_former_and_new_names() -> None:

@@ -26,7 +26,7 @@ class Column:
     measure: str
     label: str
     definition: str
-    shop_median: str
+    shop_median: str | None  # None: without scales
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,20 @@ class HeatMap:
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    is_coloured: bool = True  # by the distance to the shop's median
 
 
 def heat_map(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> HeatMap | None:
-    """The heat map of an axis of the model document; None where it has no segments or features."""
+    """The heat map of an axis of the model document; None where it has no segments.
+
+    Tiers and rules have no scales to colour by, and then the figures stand alone.
+    """
     segments = [segment for segment in axis["segments"] if segment.get("medians")]
-    scales = axis["scales"]
-    if not segments or not scales:
+    if not segments:
         return None
+    scales = axis["scales"]
+    if not scales:
+        return _figures(axis["segments"], measure_of)
     return HeatMap(
         tuple(_column(scale, measure_of(scale["measure"])) for scale in scales),
         tuple(
@@ -68,6 +74,31 @@ def heat_map(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> H
             for index, segment in enumerate(axis["segments"])
             if segment.get("medians")
         ),
+    )
+
+
+def _figures(
+    segments: Sequence[Mapping[str, Any]], measure_of: Callable[[str], Measure]
+) -> HeatMap:
+    names = dict.fromkeys(name for segment in segments for name in segment.get("medians", {}))
+    measures = [measure_of(name) for name in names]
+    return HeatMap(
+        tuple(Column(one.name, one.label, one.definition, None) for one in measures),
+        tuple(
+            Row(
+                segment["name"],
+                index,
+                tuple(
+                    Cell(format_value(segment["medians"][one.name], one), 0, "")
+                    if one.name in segment["medians"]
+                    else None
+                    for one in measures
+                ),
+            )
+            for index, segment in enumerate(segments)
+            if segment.get("medians")
+        ),
+        is_coloured=False,
     )
 
 
