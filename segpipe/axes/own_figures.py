@@ -14,7 +14,7 @@ _OWN = {
     **{
         f"expected_{kind}_share": f"{kind}_share"
         for kind in (
-            *("top_category", "discounted_order", "refunded_order", "repeat_line"),
+            *("top_category", "discounted_order", "refunded_order", "repeat_line", "splurge_order"),
             *("channel_1", "channel_2", "channel_3", "web_order", "store_order", "assisted_order"),
             *("ticket_email", "ticket_chat", "ticket_phone", "ticket_self_service"),
         )

@@ -113,7 +113,9 @@ def make_tiers(
     if MEASURES[main.measure].unit == "count":  # of whole numbers the next one is the same cut
         cuts = [float(math.ceil(cut)) for cut in cuts]
     cuts, names = _within_bounds(cuts, names, tiers)
-    ladder = Ladder(main.measure, fill, tuple(map(rounded, cuts)), _ranks(everybody))
+    cuts = [rounded(cut) for cut in cuts]
+    below = tuple(rounded(everybody.rank(cut)) for cut in cuts)
+    ladder = Ladder(main.measure, fill, tuple(cuts), below, _ranks(everybody))
     return Tiers(ladder, tuple(names), silhouette, agreement)
 
 

@@ -33,6 +33,7 @@ class Ladder:
     measure: str
     fill: float  # figure of customers who have none: the weighted median of the eligible
     cuts: tuple[float, ...]  # k-1, rising, in the measure's unit
+    cut_ranks: tuple[float, ...]  # share of the eligible below each cut
     ranks: tuple[tuple[float, float], ...]  # figure → share of the eligible below it, both rising
 
     def filled(self, columns: Columns) -> Floats:
@@ -52,7 +53,7 @@ class Ladder:
         The distance to the nearest cut by rank, over the greatest that is possible in the tier.
         """
         ranks = self.rank(values)
-        ends = self.rank(np.array(self.cuts))
+        ends = self.cut_ranks
         ways = []
         if tier > 0:
             ways.append(ranks - ends[tier - 1])
@@ -174,6 +175,7 @@ def rule_list_of(document: Mapping[str, Any]) -> RuleList:
             ladder["measure"],
             ladder["fill"],
             tuple(ladder["cuts"]),
+            tuple(ladder["cut_ranks"]),
             tuple((figure, share) for figure, share in ladder["ranks"]),
         )
         _check_ladder(ladder)
@@ -195,8 +197,15 @@ def _rule(document: Mapping[str, Any]) -> SegmentRule:
 
 
 def _check_ladder(ladder: Ladder) -> None:
-    figures = (ladder.fill, *ladder.cuts, *(figure for pair in ladder.ranks for figure in pair))
+    figures = (
+        ladder.fill,
+        *ladder.cuts,
+        *ladder.cut_ranks,
+        *(figure for pair in ladder.ranks for figure in pair),
+    )
     if not ladder.ranks or not all(map(math.isfinite, figures)):
         raise ValueError("a ladder is not made of numbers")
+    if len(ladder.cut_ranks) != len(ladder.cuts):
+        raise ValueError("a cut has no rank")
     if list(ladder.cuts) != sorted(set(ladder.cuts)):
         raise ValueError("the cuts are not rising numbers")

@@ -30,7 +30,8 @@ RULES = RuleList(
     )
 )
 CUTS = (10.0, 40.0)
-LADDER = Ladder("n_orders", 20.0, CUTS, ((0.0, 0.0), (10.0, 0.3), (40.0, 0.8), (100.0, 1.0)))
+RANKS = ((0.0, 0.0), (10.0, 0.3), (40.0, 0.8), (100.0, 1.0))
+LADDER = Ladder("n_orders", 20.0, CUTS, (0.3, 0.8), RANKS)
 TIERS = RuleList(
     (
         SegmentRule(2, ((Condition("n_orders", "at_least", 40.0),),), tier=2),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+import numpy as np
+
 from segpipe.axes import Condition, Eligibility
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.core.schema import Reference
@@ -80,7 +82,9 @@ def tier_rules(
 
 
 def ladder(measure: str, cuts: Sequence[float], ranks: Sequence[tuple[float, float]]) -> Ladder:
-    return Ladder(measure, fill=cuts[0], cuts=tuple(cuts), ranks=tuple(ranks))
+    figures, shares = zip(*ranks, strict=True)
+    below = tuple(np.interp(cuts, figures, shares).tolist())
+    return Ladder(measure, cuts[0], tuple(cuts), below, tuple(ranks))
 
 
 VALUE_CUTS = (200.0, 600.0, 1500.0)
