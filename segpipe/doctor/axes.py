@@ -17,11 +17,13 @@ from segpipe.core.report import SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import RunSettings
 from segpipe.core.text import percent_of
+from segpipe.discovery.priors import estimate_priors
 from segpipe.discovery.sampling import draw_sample
 from segpipe.doctor.columns import INPUT_WORDS, advice_for, column_of
 from segpipe.doctor.record import AxisHealth
 from segpipe.engines.duckdb import Connection, quote
 from segpipe.engines.duckdb_tables import DuckDbTables
+from segpipe.model.derived import DERIVED_MEASURES, derive
 from segpipe.model.preprocessing import eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
@@ -57,6 +59,8 @@ def axis_healths(
         name: column.to_numpy().astype(np.float64)
         for name, column in zip(customers.column_names, customers.columns, strict=True)
     }
+    priors = estimate_priors(columns, sample.weights, source.inputs)
+    columns |= derive(columns, DERIVED_MEASURES, priors)
     population = SampledPopulation(engine, columns, sample.weights, source.inputs, parts)
     axes = axes_for(source.inputs, settings.features.axis_paths)
     return tuple(_health(axis, population) for axis in axes)
