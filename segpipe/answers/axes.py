@@ -10,10 +10,11 @@ from typing import Any
 from segpipe.axes import MEASURES, axes_for
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.core.schema import INPUTS
+from segpipe.model.rules import rule_list_of
 from segpipe.postgres import Connection, fetch_dicts, fetch_one
 from segpipe.runs.current_run import CurrentRun, current_run, snapshot
 
-_OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales")
+_OF_AXIS = ("name", "group", "verdict", "reason", "silhouette", "scales", "rules")
 _AXES = """
     SELECT {}, axis_decisions->(value->>'name') AS decision
     FROM segmentation_runs, json_array_elements(model->'axes') WITH ORDINALITY AS a
@@ -73,7 +74,7 @@ def _axis(
         "name": axis["name"],
         "description": _questions().get(axis["name"]),
         "group": axis["group"],
-        "features": [_feature(scale, measures) for scale in axis["scales"]],
+        "features": [_feature(*judged, measures) for judged in _judged(axis)],
         "segments": segments,
         "verdict": axis["verdict"],
         "reason": axis["reason"],
@@ -82,15 +83,21 @@ def _axis(
     }
 
 
-def _feature(scale: Mapping[str, Any], measures: Mapping[str, Any]) -> dict[str, Any]:
-    name = scale["measure"]
+def _judged(axis: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Measures by which customers are divided, with transforms; rules take them as they are."""
+    if axis["rules"]:
+        return [(name, "identity") for name in rule_list_of(axis["rules"]).measures()]
+    return [(scale["measure"], scale["transform"]) for scale in axis["scales"]]
+
+
+def _feature(name: str, transform: str, measures: Mapping[str, Any]) -> dict[str, Any]:
     known = MEASURES.get(name)  # None: of a newer segpipe
     measure = measures.get(name) or (asdict(known) if known else {"label": name, "unit": None})
     return {
         "measure": name,
         "label": measure["label"],
         "unit": measure["unit"],
-        "transform": scale["transform"],
+        "transform": transform,
     }
 
 

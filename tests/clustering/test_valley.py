@@ -197,8 +197,8 @@ class _Counting(KMeans):
         return super().fit_each(*arguments)
 
 
-@pytest.mark.parametrize(("distance", "n_splits"), [(0.0, 2), (4.0, 10)])
-def test_two_splits_are_enough_where_no_k_shows_a_valley(distance: float, n_splits: int) -> None:
+@pytest.mark.parametrize(("distance", "n_splits"), [(0.0, 2), (3.0, 10), (9.0, 2)])
+def test_two_splits_are_enough_where_every_k_is_clear(distance: float, n_splits: int) -> None:
     points = _groups((0.5, 0.5), distance, 1, 1)
     _Counting.n_fits = 0
     find_valleys(points, _ones(points), 1, clusterer=_Counting())
