@@ -112,10 +112,13 @@ def refreshed(
 
 
 def evidence_shares(evidence: SegmentEvidence) -> Floats:
-    """Share of each segment's customers among the eligible, by weight; shape (k,)."""
+    """Share of each segment's customers among the eligible, by weight; shape (k,).
+
+    Without the last digits, which depend on the order of the customers.
+    """
     mine = evidence.labels >= 0
     sums = np.bincount(evidence.labels[mine], evidence.weights[mine], minlength=evidence.n_segments)
-    shares: Floats = sums / evidence.weights.sum()
+    shares: Floats = np.round(sums / evidence.weights.sum(), 12)
     return shares
 
 
