@@ -143,7 +143,7 @@ Two = tuple[Sample, Sample]
 
 
 def _no_longer_separate() -> Two:
-    """One cloud, so wide that both names hold of most customers."""
+    """A single cloud, so wide that both names hold of most customers."""
     return values_of(far_apart(3.0, 7.0)), values_of(5.5 + 1.6 * cloud(middle=0.0))
 
 

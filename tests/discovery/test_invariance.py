@@ -9,11 +9,13 @@ import pyarrow as pa
 import pytest
 
 from segpipe.axes import AXES
-from segpipe.core.settings import ClusterSettings
+from segpipe.core.settings import ClusterSettings, SampleSettings
 from segpipe.discovery.discover import Discovery, discover
-from segpipe.discovery.sampling import Sample
+from segpipe.discovery.refit import Population
+from segpipe.discovery.sampling import Sample, draw_sample
+from segpipe.engines.duckdb_tables import DuckDbTables
 from segpipe.model.document import Model
-from tests.support.shops import Shop, mixed_shop
+from tests.support.shops import AS_OF, EVERYTHING, Shop, measured, mixed_lines, mixed_shop
 
 SETTINGS = ClusterSettings(restarts=6, max_k=5)
 Found = list[Discovery]
@@ -83,3 +85,30 @@ def test_one_customer_less_changes_nothing_of_current_segments(shop: Shop, found
             assert [(s.segment_id, s.name) for s in after.model.segments] == [
                 (s.segment_id, s.name) for s in before.model.segments
             ]
+
+
+def _of_everybody(lines: dict[str, list[object]]) -> Found:
+    """All axes of the shop of these lines, refitted on everybody, who are also the sample."""
+    with measured(lines, EVERYTHING) as (engine, _):
+        tables = DuckDbTables(engine)
+        sample, info = draw_sample(tables, SampleSettings(size=5000))
+        population = Population(tables, info.n_drawn, info.n_customers)
+        return discover(
+            *(sample, AXES, EVERYTHING, SETTINGS, 1), as_of=AS_OF, population=population
+        )
+
+
+def test_a_run_of_a_shop_under_other_ids_gives_the_same_segments() -> None:
+    lines = mixed_lines(500, seed=9)
+    numbers = np.random.default_rng(4).permutation(10_000)
+    ids = [f"z{numbers[int(str(old)[1:])]:05}" for old in lines["customer_id"]]
+    first, renamed = _of_everybody(lines), _of_everybody({**lines, "customer_id": [*ids]})
+    for one, other in zip(first, renamed, strict=True):
+        assert one.model.verdict == other.model.verdict
+        assert one.model.rules == other.model.rules
+        assert one.model.priors == other.model.priors
+        names = [(s.segment_id, s.name, s.holds) for s in one.model.segments]
+        assert names == [(s.segment_id, s.name, s.holds) for s in other.model.segments]
+        assert one.candidates == other.candidates
+        if one.agreement:
+            assert one.agreement.share == 1.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -13,7 +14,7 @@ from segpipe.axes import RAW_MEASURES
 from segpipe.core.schema import CUSTOMER_FEATURES, ORDER_LINES, TICKETS, Reference
 from segpipe.core.settings import EngineSettings
 from segpipe.discovery.sampling import Sample
-from segpipe.engines.duckdb import open_engine
+from segpipe.engines.duckdb import Connection, open_engine
 from segpipe.features import compute_features
 from tests.support.features import create_table
 
@@ -57,6 +58,11 @@ def steady_shop(n: int, seed: int) -> Shop:
 
 def mixed_shop(n: int, seed: int) -> Shop:
     """Customers who differ by degrees in all that is measured; nobody belongs to a group."""
+    return shop_of(mixed_lines(n, seed), EVERYTHING)
+
+
+def mixed_lines(n: int, seed: int) -> dict[str, list[object]]:
+    """The order lines of `mixed_shop`."""
     draw = np.random.default_rng(seed)
     lines: dict[str, list[object]] = {name: [] for name in _COLUMNS}
     for customer in range(n):
@@ -96,7 +102,7 @@ def mixed_shop(n: int, seed: int) -> Shop:
                 )
                 for name, value in zip(_COLUMNS, row, strict=True):
                     lines[name].append(value)
-    return shop_of(lines, EVERYTHING)
+    return lines
 
 
 _COLUMNS = (
@@ -117,6 +123,19 @@ def _moment(draw: np.random.Generator, day: float, weekend: float) -> datetime:
 
 def shop_of(lines: Mapping[str, Sequence[object]], inputs: frozenset[str]) -> Shop:
     """The shop of these lines; what they leave out is as usual."""
+    with measured(lines, inputs) as (engine, reference):
+        found = engine.sql(f"FROM {CUSTOMER_FEATURES.name} ORDER BY customer_id").to_arrow_table()
+    for name in RAW_MEASURES:
+        place = found.schema.get_field_index(name)
+        found = found.set_column(place, name, found[name].cast(pa.float64()))
+    return Shop(Sample(found, np.ones(found.num_rows)), inputs, reference)
+
+
+@contextmanager
+def measured(
+    lines: Mapping[str, Sequence[object]], inputs: frozenset[str]
+) -> Iterator[tuple[Connection, Reference]]:
+    """An engine with the measures of all customers of these lines."""
     n = len(lines["customer_id"])
     usual: dict[str, object] = {"is_return": False, "quantity": 1.0, "discount_amount": 0.0}
     usual |= {"refund_amount": 0.0}
@@ -129,8 +148,4 @@ def shop_of(lines: Mapping[str, Sequence[object]], inputs: frozenset[str]) -> Sh
         engine.execute(f"INSERT INTO {ORDER_LINES.name} BY NAME FROM given")
         engine.unregister("given")
         _, reference = compute_features(engine, inputs, AS_OF)
-        found = engine.sql(f"FROM {CUSTOMER_FEATURES.name} ORDER BY customer_id").to_arrow_table()
-    for name in RAW_MEASURES:
-        place = found.schema.get_field_index(name)
-        found = found.set_column(place, name, found[name].cast(pa.float64()))
-    return Shop(Sample(found, np.ones(found.num_rows)), inputs, reference)
+        yield engine, reference
