@@ -10,7 +10,8 @@ import pytest
 
 from segpipe.axes import AXES
 from segpipe.core.settings import ClusterSettings, SampleSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.refit import Population
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.engines.duckdb_tables import DuckDbTables

@@ -9,7 +9,8 @@ import pytest
 
 from segpipe.axes import AXES, RAW_MEASURES
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.discover import Discovery, discover
+from segpipe.discovery.discover import discover
+from segpipe.discovery.outcome import Discovery
 from segpipe.model.assign import Tally, assign_axis, assign_batches
 from segpipe.model.document import Model
 from tests.support.shops import Shop, mixed_shop, steady_shop
