@@ -13,8 +13,8 @@ TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 
 def transform_of(name: str) -> Transform:
-    """The transform of this name; StopIteration where there is none."""
-    return next(known for known in TRANSFORMS if known == name)
+    """The transform of this name; KeyError where there is none."""
+    return {str(known): known for known in TRANSFORMS}[name]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def _shelves(n: int = 600) -> Sample:
     lines = draw.poisson(20, n) + 2.0
     width = np.minimum(draw.poisson(5, n) + 1.0, lines)
     top = np.maximum(np.floor(lines * draw.uniform(0.1, 0.9, n)), 1.0)
-    columns = {"n_lines": lines, "n_categories": width, "n_products": np.minimum(width * 2, lines)}
+    columns = {"n_lines": lines, "n_category_lines": lines, "n_categories": width}
+    columns["n_products"] = np.minimum(width * 2, lines)
     columns |= {"n_top_category_lines": top, "top_category_share": top / lines}
     return sample_of(columns)
 
