@@ -156,9 +156,12 @@ def without_customers(
     customers: AxisCustomers | None = None,
 ) -> Discovery:
     """Nobody can be divided today: the current segments stay if they can, else unavailable."""
-    can_stay = verdict.cause is None or verdict.cause == decisions.DIFFER
+    can_stay = verdict.cause in (None, decisions.DIFFER, decisions.DRIFT)
     if current is not None and can_stay:
         return keep(axis, _no_trial(current), shop, before, current, Verdict(None, reason))
+    if before.previous and before.previous.segments and verdict.cause is None:
+        model = champion.kept(before.previous, None)  # nobody is eligible, and its cuts stay
+        return Discovery(model, _decision(before, Verdict(None, reason)))
     rules = customers.rules if customers else ()
     if not rules:
         rules = tuple(rule for rule in axis.eligibility if shop.inputs.issuperset(rule.needs))

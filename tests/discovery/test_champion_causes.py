@@ -115,8 +115,21 @@ def test_customers_who_come_to_differ_make_an_axis_available() -> None:
 
 def test_current_tiers_stay_where_nobody_differs_today() -> None:
     first = run_month(values_of(cloud()))
-    middle = float(np.median(np.exp(cloud())))
-    found = run_month(sample_of({"lifetime_value": np.full(400, middle)}), first, 1)
-    assert found.decision.decision in ("kept", "replaced")
-    if found.decision.decision == "kept":
+    for value in (np.median(np.exp(cloud())), 1e6):
+        alike = sample_of({"lifetime_value": np.full(400, value)})
+        found = run_month(alike, first, 1)
+        assert cause_of(found) == KEPT
+        assert found.decision.text
         assert names_of(found) == names_of(first)
+        assert found.model.rules == first.model.rules
+
+
+def test_current_tiers_stay_where_nobody_is_eligible_today() -> None:
+    first = run_month(values_of(cloud()))
+    nobody = run_month(sample_of({"lifetime_value": np.zeros(400)}), first, 1)
+    assert cause_of(nobody) == KEPT
+    assert nobody.decision.text == "everybody is no_value"
+    assert nobody.model == first.model
+    back = run_month(values_of(cloud()), nobody, 2)
+    assert cause_of(back) == KEPT
+    assert back.model.rules == first.model.rules
