@@ -1,6 +1,6 @@
 """The axes: plain records, in the order in which they are published."""
 
-from segpipe.axes.catalogue import AXES, axes_for
+from segpipe.axes.catalogue import AXES, LIFE_STAGES, axes_for
 from segpipe.axes.measures import MEASURES, RAW_MEASURES
 from segpipe.axes.record import (
     Axis,
@@ -18,6 +18,7 @@ from segpipe.axes.record import (
 
 __all__ = [
     "AXES",
+    "LIFE_STAGES",
     "MEASURES",
     "RAW_MEASURES",
     "Axis",

@@ -47,6 +47,7 @@ AXES: tuple[Axis, ...] = (
     PRODUCT_KNOWLEDGE,
     VALUE_SOPHISTICATION,
 )
+LIFE_STAGES = frozenset({CUSTOMER_MATURITY.name})  # customers pass them as time goes by
 _ON_DEMAND = (SUPPORT_HISTORY,)
 _MOST_SEGMENTS = 20
 

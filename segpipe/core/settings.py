@@ -146,7 +146,7 @@ class GateSettings:
     require_newer_orders: bool = True  # the same export again, or an older one, is refused
     max_order_age_days: int | None = None  # of the newest order, by the clock; None: any
     max_row_drop_share: float = 0.2  # rows read, below the last run's
-    max_share_shift: float = 0.2  # of a segment's share, by moves of customers in one run
+    max_share_shift: float = 0.2  # of a segment's share, by behaviour, in one run
 
     def __post_init__(self) -> None:
         if self.max_order_age_days is not None:

@@ -13,6 +13,7 @@ from datetime import date
 
 import pyarrow as pa
 
+from segpipe.axes import LIFE_STAGES
 from segpipe.core.errors import DatabaseError
 from segpipe.core.report import LoadInfo, TransitionInfo
 from segpipe.model.assign import Tally
@@ -209,11 +210,12 @@ def _check_shares(
 ) -> list[str]:
     """Raise _SharesMovedError for axes to hold back; with --force, the reasons instead.
 
-    An axis that the current run held back is not held back again.
+    An axis that the current run held back is not held back again, and stages of a customer's life
+    are never held back: in a young shop most customers pass one in the same months.
     """
     limit = run.settings.gates.max_share_shift
     held_before = session.last.held_axes if session.last else frozenset()
-    kept = kept_axes(run.previous_model, found.model) - held_before
+    kept = kept_axes(run.previous_model, found.model) - held_before - LIFE_STAGES
     moved = quality_gates.axes_to_hold(
         counts.shares(), transitions, kept, found.features.n_customers, limit
     )

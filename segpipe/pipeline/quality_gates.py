@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from segpipe.core.errors import GateError
 from segpipe.core.report import SourceInfo, TransitionInfo
+from segpipe.core.schema import BEHAVIOUR
 from segpipe.core.settings import GateSettings
 from segpipe.core.text import percent
 from segpipe.runs.last_run import LastRun
@@ -39,13 +40,13 @@ def axes_to_hold(
 ) -> dict[str, str]:
     """Axis → why it is held back: of one of its segments too many customers left or came.
 
-    Only moves count, and only of axes whose segments are made as before: neither new customers nor
-    other segments are a reason. The text has the share of each such segment without and with the
-    moves.
+    Only moves by behaviour count, and only of axes whose segments are made as before: neither new
+    customers, nor time that passed, nor other segments are a reason. The text has the share of each
+    such segment without and with the moves.
     """
     net: dict[str, dict[str, int]] = {}
     for moved in transitions:
-        if moved.axis in kept_axes:
+        if moved.axis in kept_axes and moved.cause == BEHAVIOUR:
             own = net.setdefault(moved.axis, {})
             own[moved.from_segment] = own.get(moved.from_segment, 0) - moved.n_customers
             own[moved.to_segment] = own.get(moved.to_segment, 0) + moved.n_customers

@@ -142,9 +142,10 @@ def test_moves_to_and_fro_leave_the_shares_as_they_are() -> None:
     assert held([there, back]) == {}
 
 
-def test_time_counts_as_behaviour_does() -> None:
-    by_time = moved("value", "mid_tier", "whale", 11, "time")
-    assert list(held([by_time, moved("value", "mid_tier", "whale", 10)])) == ["value"]
+def test_time_that_passed_holds_nothing_back() -> None:
+    by_time = moved("value", "mid_tier", "whale", 90, "time")
+    assert held([by_time, moved("value", "mid_tier", "whale", 20)]) == {}
+    assert list(held([by_time, moved("value", "mid_tier", "whale", 21)])) == ["value"]
 
 
 def test_an_axis_that_was_not_kept_is_never_held_back() -> None:
