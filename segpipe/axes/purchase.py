@@ -73,6 +73,7 @@ PURCHASE_VALUE = Axis(
     question="What are they worth?",
     group="marketing",
     eligibility=(Eligibility("lifetime_value", 0.0001, "no_value"),),  # the least amount above 0
+    has_groups=False,  # the best customers are a list of their own: docs/decisions/0018
     min_segments=4,  # two or three tiers have no top fifth: docs/decisions/0004
     main=(Feature("lifetime_value", "signed_log"),),
     tiers=(

@@ -161,7 +161,7 @@ class Axis:
     rules: tuple[Rule, ...] = ()  # before the tiers; without tiers, the rules of the axis
     otherwise: tuple[State, ...] = ()  # of customers for whom no rule holds: the first live one
     cuts: Literal["breaks", "quantiles"] = "breaks"  # how the tiers are divided
-    has_groups: bool = True  # False: stages or kinds by definition, never separate groups
+    has_groups: bool = True  # False: never separate groups, but tiers, or stages by definition
 
     def live_main(self, inputs: frozenset[str]) -> Feature | None:
         """The main measure that these inputs can feed; None without one."""

@@ -168,7 +168,7 @@ def _groups(
     if shop.settings.method != "auto" or not axis.has_vocabulary:
         return None
     if not axis.has_groups:
-        return "stages by definition"
+        return "always tiers" if axis.tiers else "stages by definition"
     return find_groups(trial, parts.main, parts.tiers, parts.rules, shop.settings, seed)
 
 

@@ -137,6 +137,8 @@ def divide_by_tiers(
         division = _tier_division(found, rules, claims, everybody, customers)
         if _all_hold(division, found, columns, of_everybody):
             return division
+        if axis.cuts == "quantiles":
+            break
         n_tiers = (n_tiers or len([tier for tier in found.tiers if not tier.own_cut])) - 1
     return "too little is known of each customer: no names would hold for four in five of them"
 
@@ -228,7 +230,7 @@ def _tier_division(
 def _claims(
     found: Tiers, every: Sequence[Tier], everybody: Values, own: Values
 ) -> list[tuple[Condition, ...]]:
-    """What each tier's name says of a customer's own figure, by its rank among all.
+    """What each tier's name says of a customer's own figure, by its rank among all or its value.
 
     A name of the lower half says that it is low, one of the upper half that it is high, one about
     the middle both; whoever is nearly there meets it.
@@ -242,9 +244,13 @@ def _claims(
         high = everybody.rank(cuts[place]) + _SLACK if place < len(cuts) else 1.0
         claim: list[Condition] = []
         if low > 0 and tier.top > _MIDDLE:
-            claim.append(Condition(measure, "at_least", own.quantile(low)))
+            claim.append(
+                Condition(measure, "at_least", min(own.quantile(low), everybody.quantile(low)))
+            )
         if high < 1 and starts[list(every).index(tier)] < _MIDDLE and not is_open:
-            claim.append(Condition(measure, "at_most", own.quantile(high)))
+            claim.append(
+                Condition(measure, "at_most", max(own.quantile(high), everybody.quantile(high)))
+            )
         claims.append((*claim, *tier.also))
     return claims
 

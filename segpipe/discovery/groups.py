@@ -119,15 +119,7 @@ def name_by_order(
         _best_cut(values, weights, known & (labels == low), known & (labels == high))
         for low, high in pairwise(order)
     ]
-    total = weights[known].sum()
-    ranks = [
-        float(
-            weights[known & (values < medians[group])].sum()
-            + weights[known & (values == medians[group])].sum() / 2
-        )
-        / total
-        for group in order
-    ]
+    ranks = _middle_ranks(order, labels, weights, known)
     names: list[Named | None] = [None] * k
     own = own_figure(main.measure)
     for place, (group, tier) in enumerate(zip(order, name_by_rank(tiers, ranks), strict=True)):
@@ -140,6 +132,14 @@ def name_by_order(
                 return None
         names[group] = Named(tier.name, tier.meaning, holds)
     return [named for named in names if named]
+
+
+def _middle_ranks(
+    order: Sequence[int], labels: Labels, weights: Floats, known: Flags
+) -> list[float]:
+    """Rank of the middle customer of each group, in rising order of the groups, 0 to 1."""
+    sizes = np.array([weights[known & (labels == group)].sum() for group in order])
+    return [float(rank) for rank in (sizes.cumsum() - sizes / 2) / sizes.sum()]
 
 
 def name_by_kind(

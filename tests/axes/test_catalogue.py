@@ -203,8 +203,9 @@ def test_every_expected_figure_has_one_of_the_customers_own() -> None:
     assert own_figure("n_categories") == "n_categories"
 
 
-def test_stages_of_a_life_and_directions_are_never_groups() -> None:
+def test_stages_directions_and_the_best_customers_are_never_groups() -> None:
     assert [axis.name for axis in ALL if not axis.has_groups] == [
+        "purchase_value",
         "customer_maturity",
         "loyalty_trajectory",
     ]

@@ -85,7 +85,7 @@ def test_groups_are_never_asked_for_by_the_method_of_tiers() -> None:
 def test_four_groups_on_a_ladder_of_three_names_become_tiers() -> None:
     draw = np.random.default_rng(4)
     values = np.repeat([10.0, 100.0, 1000.0, 10000.0], 300) * draw.lognormal(0, 0.2, 1200)
-    axis = replace(BY_NAME["purchase_value"], tiers=LADDER, features=(MAIN,))
+    axis = replace(BY_NAME["purchase_value"], tiers=LADDER, features=(MAIN,), has_groups=True)
     model = discover_one(axis, sample_of({"lifetime_value": values}), frozenset(), SETTINGS)
     assert model.verdict == "tiers"
     assert model.reason == "4 separate groups, but no name of the axis holds for one of them"

@@ -21,6 +21,7 @@ SETTINGS = ClusterSettings(max_k=4, restarts=4)
 MONTHS = [date(2025, month, 1) for month in range(1, 9)]
 VALUE = replace(
     {axis.name: axis for axis in AXES}["purchase_value"],
+    has_groups=True,
     tiers=tuple(
         Tier(name, f"are {name}", top) for name, top in (("low", 0.4), ("mid", 0.8), ("top", 1.0))
     ),
