@@ -55,8 +55,7 @@ class _Measure:
 def derive(columns: Columns, names: Iterable[str], priors: Priors | None) -> dict[str, Floats]:
     """The named measures, each (n,): raw ones as they are in columns, the others derived.
 
-    columns has the measures of `inputs_of(names)`. Without priors those are unknown of everybody
-    which lean on them.
+    columns has the measures of `inputs_of(names)`. What leans on priors is unknown without them.
     """
     priors = priors or Priors(median_gap_days=1.0)
     found: dict[str, Floats] = {}
