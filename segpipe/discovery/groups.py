@@ -84,6 +84,8 @@ def find_groups(
         names = name_by_order(
             tiers, main, labels, fit.partition.n_segments, trial.columns, trial.weights
         )
+        if names:
+            names = _named_by_rules(names, rules, labels, trial.columns, trial.weights)
     else:
         names = name_by_kind(rules, labels, fit.partition.n_segments, trial.columns, trial.weights)
     if names is None:
@@ -132,6 +134,26 @@ def name_by_order(
                 return None
         names[group] = Named(tier.name, tier.meaning, holds)
     return [named for named in names if named]
+
+
+def _named_by_rules(
+    names: Sequence[Named],
+    rules: Sequence[Rule],
+    labels: Labels,
+    columns: Mapping[str, Floats],
+    weights: Floats,
+) -> list[Named]:
+    """A rule that comes before the tiers names the group, if it is one, whose customers meet it."""
+    found = list(names)
+    for rule in (rule for rule in rules if rule.within is None and rule.claim):
+        meeting = [
+            group
+            for group in range(len(names))
+            if share_meeting(rule.claim, columns, weights, labels == group) >= MUST_HOLD
+        ]
+        if len(meeting) == 1:
+            found[meeting[0]] = Named(rule.name, rule.meaning, rule.claim)
+    return found
 
 
 def _middle_ranks(
