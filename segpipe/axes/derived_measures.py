@@ -265,6 +265,15 @@ DERIVED: tuple[Row, ...] = (
         "(n_later_occasions - n_earlier_occasions) / sqrt(n_occasions)",
     ),
     (
+        "steady_chance",
+        "chance of no change",
+        "chance",
+        (
+            "the less likely of: a trend as far from 0, either way (2 × P(standard normal < "
+            "-|order_trend_z|)); an active customer who is away so long (silence_chance)"
+        ),
+    ),
+    (
         "growing_chance",
         "chance that orders rise",
         "chance",

@@ -146,6 +146,7 @@ PHRASES = {
     "one_channel_chance": "orders through one channel, with {} certainty",
     "expected_products_per_order": "is expected to buy {} different [product|products] an order",
     "order_trend_z": "has a trend of {} in orders, where 0 is steady",
+    "steady_chance": "would look so with an unchanged pace with a chance of {}",
     "growing_chance": "orders more than before, with {} certainty",
     "declining_chance": "orders less than before, with {} certainty",
     "silence_chance": "would stay away so long while still a customer with a chance of {}",

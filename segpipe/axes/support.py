@@ -118,6 +118,7 @@ LOYALTY_TRAJECTORY = Axis(
             "steady",
             "keep their pace: no rise or fall beyond chance, and not away for too long",
             (),
+            chance="steady_chance",
             claim=(
                 at_least("order_trend_z", -_SIGNIFICANT_Z),
                 at_most("order_trend_z", _SIGNIFICANT_Z),

@@ -112,7 +112,7 @@ def find_cause(
         (not model.definition, Verdict(decisions.EARLIER_VERSION)),
         (
             _live(axis, then) != _live(axis, now),
-            Verdict(decisions.INPUTS, ", ".join(sorted(then ^ now))),
+            Verdict(decisions.INPUTS, _changed(then, now)),
         ),
         (model.definition != definition_of(axis, settings.method), Verdict(decisions.METHOD)),
         (model.verdict == UNAVAILABLE, Verdict(decisions.DIFFER)),
@@ -121,6 +121,13 @@ def find_cause(
     if found is not None or current is None:
         return found or KEEP
     return _drift(current) if model.verdict in (TIERS, RULES) else _emptied(current)
+
+
+def _changed(then: frozenset[str], now: frozenset[str]) -> str:
+    """Which inputs came and went."""
+    parts = [f"gone: {', '.join(sorted(then - now))}"] if then - now else []
+    parts += [f"come: {', '.join(sorted(now - then))}"] if now - then else []
+    return "; ".join(parts)
 
 
 def _emptied(current: CurrentAxis) -> Verdict:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segpipe.axes import Axis, Condition, Eligibility, Feature, Rule, Tier
+from segpipe.axes import MEASURES, Axis, Condition, Eligibility, Feature, Rule, Tier
 from segpipe.axes.own_figures import own_figure
 from segpipe.clustering.base import Partition
 from segpipe.core.arrays import Flags, Floats
@@ -132,7 +132,7 @@ def divide_by_tiers(
             n_tiers=n_tiers,
         )
         if found is None:
-            return "no feature varies"
+            return f"all customers are alike in {MEASURES[own_figure(main.measure)].label}"
         claims = _claims(found, tiers, everybody, own)
         division = _tier_division(found, rules, claims, everybody, customers)
         if _all_hold(division, found, columns, of_everybody):

@@ -73,7 +73,7 @@ def find_groups(
 ) -> Groups | str:
     """Groups of a trial with valleys; else why there are none, a clause."""
     if trial.chosen is None or trial.valleys is None:
-        return "no feature varies"
+        return "all customers are alike"
     if len(trial.weights) < MIN_CUSTOMERS:
         return f"{len(trial.weights)} customers, {MIN_CUSTOMERS} are needed to see groups"
     fit = _separate_fit(trial, settings, seed)
@@ -124,7 +124,8 @@ def name_by_order(
     ranks = _middle_ranks(order, labels, weights, known)
     names: list[Named | None] = [None] * k
     own = own_figure(main.measure)
-    for place, (group, tier) in enumerate(zip(order, name_by_rank(tiers, ranks), strict=True)):
+    by_rank = _names_by_rank(tiers, ranks, columns, weights, labels == order[-1])
+    for place, (group, tier) in enumerate(zip(order, by_rank, strict=True)):
         bounds = _bounds(cuts, place, tier, values[known], weights[known])
         of_main = [Condition(main.measure, side, bound) for side, bound in bounds]
         holds = tuple(Condition(own, side, bound) for side, bound in bounds) + tier.also
@@ -134,6 +135,25 @@ def name_by_order(
                 return None
         names[group] = Named(tier.name, tier.meaning, holds)
     return [named for named in names if named]
+
+
+def _names_by_rank(
+    tiers: Sequence[Tier],
+    ranks: Sequence[float],
+    columns: Mapping[str, Floats],
+    weights: Floats,
+    is_top: Flags,
+) -> list[Tier]:
+    """The names of groups in rising order.
+
+    A last tier that is defined by a fact about the customer, such as more than half of the orders,
+    is the name of the top group if that meets it, however large the group is.
+    """
+    *others, last = tiers
+    meets_fact = last.also and share_meeting(last.also, columns, weights, is_top) >= MUST_HOLD
+    if meets_fact and len(ranks) > 1:
+        return [*name_by_rank(others, ranks[:-1]), last]
+    return name_by_rank(tiers, ranks)
 
 
 def _named_by_rules(

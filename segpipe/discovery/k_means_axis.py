@@ -50,7 +50,7 @@ def divide_by_k_means(
     """K-means with K by silhouette, refitted on everybody; else why there is none."""
     trial = customers.trial
     if trial.chosen is None:
-        return "no feature varies"
+        return "all customers are alike"
     partition, reason = trial.chosen.partition, trial.chosen.choice
     silhouette = trial.chosen.silhouette
     if partition is None and trial.chosen.fits:

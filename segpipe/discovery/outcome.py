@@ -43,7 +43,6 @@ from segpipe.discovery.segments import (
 from segpipe.discovery.shop import Shop
 from segpipe.discovery.trial import Trial
 from segpipe.model.document import UNAVAILABLE, AxisModel
-from segpipe.model.rules import RuleList
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def published(
     events: tuple[SegmentEvent, ...] = ()
     if division.names:
         ids = permanent_ids([named.name for named in division.names], before)
-        shown = shown_measures(axis, division.rules, shop.inputs)
+        shown = shown_measures(axis, model, shop.inputs)
         segments = make_segments(division.names, ids, evidence, shown)
         if before.previous:
             events = find_events(before.previous, segments, None)
@@ -136,7 +135,7 @@ def keep(
         named = name_k_means(model.partition, model.scales, prototypes, evidence, before)
         segments, events = named.segments, named.events
     else:
-        shown = shown_measures(axis, model.rules, shop.inputs)
+        shown = shown_measures(axis, model, shop.inputs)
         segments = refreshed(model.segments, evidence, shown)
         events = tuple(
             SegmentEvent("kept", segment.name, segment.segment_id, overlap=1.0)
@@ -238,8 +237,11 @@ def _discovery(
     )
 
 
-def shown_measures(axis: Axis, rules: RuleList | None, inputs: frozenset[str]) -> tuple[str, ...]:
-    """Measures whose typical figures describe a segment: customers' own ones, tellers first."""
+def shown_measures(axis: Axis, model: AxisModel, inputs: frozenset[str]) -> tuple[str, ...]:
+    """Measures whose typical figures describe a segment: customers' own ones, tellers first.
+
+    Those by which the model divides come last, for they are what an explanation compares.
+    """
     named: list[str] = []
     main = axis.live_main(inputs)
     if main:
@@ -247,8 +249,9 @@ def shown_measures(axis: Axis, rules: RuleList | None, inputs: frozenset[str]) -
     for rule in axis.live_rules(inputs):
         named += [condition.measure for condition in rule.claim]
     named += [own_figure(feature.measure) for feature in axis.live_features(inputs)]
-    if rules and rules.ladder:
-        named.append(rules.ladder.measure)
+    if model.rules and model.rules.ladder:
+        named.append(model.rules.ladder.measure)
+    named += [scale.measure for scale in model.scales]
     return tuple(dict.fromkeys(named))
 
 

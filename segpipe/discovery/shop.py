@@ -79,6 +79,6 @@ def find_likeness(axis: Axis, parts: AxisParts, shop: Shop) -> str | None:
     else:
         asked = [feature.measure for feature in axis.live_features(shop.inputs)]
     if asked and not any(customers_differ(name, shop.priors) for name in asked):
-        label = f"in {MEASURES[own_figure(asked[0])].label}" if axis.tiers else "in it"
-        return f"customers do not differ {label} beyond chance"
+        label = f": {MEASURES[own_figure(asked[0])].label}" if axis.tiers else ""
+        return f"customers do not differ beyond chance{label}"
     return None

@@ -88,7 +88,7 @@ def make_tiers(
     by_quantiles: bool,
     n_tiers: int | None = None,
 ) -> Tiers | None:
-    """Tiers of the sample, refitted on everybody; None where nobody differs.
+    """Tiers of the sample, refitted on everybody; None where all customers are in one.
 
     With `fill` the figure of customers who have none, already in both. `n_tiers` fixes how many
     natural breaks give; a tier with a cut of its own comes on top.
@@ -115,6 +115,8 @@ def make_tiers(
     cuts, names = _within_bounds(cuts, names, tiers)
     cuts = [rounded(cut) for cut in cuts]
     below = tuple(rounded(everybody.rank(cut)) for cut in cuts)
+    if not any(0.0 < share < 1.0 for share in below):
+        return None  # all customers are in one tier
     ladder = Ladder(main.measure, fill, tuple(cuts), below, _ranks(everybody))
     return Tiers(ladder, tuple(names), silhouette, agreement)
 

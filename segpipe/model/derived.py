@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.core.arrays import Floats
-from segpipe.model.posterior import binomial_tail, normal_below, posterior_above
+from segpipe.model import trends
+from segpipe.model.posterior import binomial_tail, posterior_above
 from segpipe.model.priors import (
     CHANNEL_KINDS,
     CHANNEL_RANKS,
@@ -26,7 +27,6 @@ from segpipe.model.priors import (
     NormalPrior,
     Priors,
     expected_gap,
-    log_silence,
     occasion_rate,
     score_of,
     shrink_mean,
@@ -217,14 +217,6 @@ def _occasion_rate(columns: Columns, priors: Priors) -> Floats | None:
     return occasion_rate(columns, prior) if prior else None
 
 
-def _silence(columns: Columns, priors: Priors) -> Floats | None:
-    prior = priors.rates.get("occasions")
-    if prior is None:
-        return None
-    chance: Floats = np.exp(log_silence(columns, prior))
-    return chance
-
-
 def _gap(columns: Columns, priors: Priors) -> Floats:
     return expected_gap(columns, priors.median_gap_days)
 
@@ -241,19 +233,6 @@ def _own_overdue(columns: Columns, _: Priors) -> Floats:
     recency = columns["recency_days"]
     own_gap = _ratio(columns["tenure_days"] - recency, columns["n_occasions"] - 1)
     return _ratio(recency, own_gap)
-
-
-def _trend(columns: Columns, _: Priors) -> Floats:
-    moved = columns["n_later_occasions"] - columns["n_earlier_occasions"]
-    return moved / np.sqrt(columns["n_occasions"])
-
-
-def _growing(columns: Columns, priors: Priors) -> Floats:
-    return normal_below(_trend(columns, priors))
-
-
-def _declining(columns: Columns, priors: Priors) -> Floats:
-    return normal_below(-_trend(columns, priors))
 
 
 def _best_months(columns: Columns, _: Priors) -> Floats:
@@ -285,12 +264,13 @@ _DERIVED: dict[str, _Measure] = {
     ),
     "expected_gap_days": _Measure(_OCCASIONS, _gap),
     "recency_in_expected_gaps": _Measure(_OCCASIONS, _overdue),
-    "silence_chance": _Measure(_OCCASIONS, _silence),
+    "silence_chance": _Measure(_OCCASIONS, trends.silence),
     "own_occasions_per_month": _Measure(("n_occasions", "tenure_days"), _own_rate),
     "recency_in_own_gaps": _Measure(_OCCASIONS, _own_overdue),
-    "order_trend_z": _Measure(_TREND, _trend),
-    "growing_chance": _Measure(_TREND, _growing),
-    "declining_chance": _Measure(_TREND, _declining),
+    "order_trend_z": _Measure(_TREND, trends.trend),
+    "growing_chance": _Measure(_TREND, trends.growing),
+    "declining_chance": _Measure(_TREND, trends.declining),
+    "steady_chance": _Measure((*_TREND, "tenure_days", "recency_days"), trends.steady),
     **{f"expected_{name}_share": _expected_share(name) for name in SHARES},
     **{
         f"{name}_occasion_share": _raw_share(SHARES[name].part, SHARES[name].whole)

@@ -122,11 +122,19 @@ def test_a_bound_of_a_name_that_no_tier_has_still_binds() -> None:
 
 
 def test_a_tier_that_its_bounds_leave_empty_goes() -> None:
-    tiers = (replace(FIVE[0], below=2.0), replace(FIVE[1], below=2.0), FIVE[2])
+    tiers = (replace(FIVE[0], below=20.0), replace(FIVE[1], below=20.0), FIVE[2])
     found = _tiers(_places([10.0, 100.0, 1000.0]), tiers)
-    assert found.ladder.cuts == (2.0,)
+    assert found.ladder.cuts == (20.0,)
     assert len(found.tiers) == 2
     assert found.tiers[-1].name == "c"
+
+
+def test_where_the_bounds_put_everybody_into_one_tier_there_are_none() -> None:
+    everybody = _places([10.0, 100.0, 1000.0])
+    tiers = (replace(FIVE[0], below=2.0), replace(FIVE[1], below=2.0), FIVE[2])
+    values = Values(everybody, np.ones(len(everybody)))
+    found = make_tiers(MAIN, tiers, values, values, 100.0, 5, 1, by_quantiles=False)
+    assert found is None
 
 
 def _cuts_of_frequency(middle: float) -> tuple[dict[str, float], dict[str, float]]:
