@@ -133,7 +133,9 @@ def test_where_the_bounds_put_everybody_into_one_tier_there_are_none() -> None:
     everybody = _places([10.0, 100.0, 1000.0])
     tiers = (replace(FIVE[0], below=2.0), replace(FIVE[1], below=2.0), FIVE[2])
     values = Values(everybody, np.ones(len(everybody)))
-    found = make_tiers(MAIN, tiers, values, values, 100.0, 5, 1, by_quantiles=False)
+    found = make_tiers(
+        Feature("lifetime_value"), tiers, values, values, 100.0, 5, 1, by_quantiles=False
+    )
     assert found is None
 
 
