@@ -11,6 +11,8 @@ import re
 from segpipe.axes.record import Measure, Side
 
 _EITHER = re.compile(r"\[([^|\]]+)\|([^\]]+)\]")  # in a phrase: word for 1, word for other figures
+_LEAST_SHARE = 0.005  # of which a sentence has a figure
+_LEAST_SHOWN = 0.0005  # which a table does not round to 0%
 
 
 def format_value(value: float, measure: Measure) -> str:
@@ -31,7 +33,10 @@ def format_value(value: float, measure: Measure) -> str:
 
 def describe_value(value: float, measure: Measure) -> str:
     """What a customer with this figure does, by the measure's phrase: has 1 order."""
-    return phrase_for(value, measure).replace("{}", format_value(value, measure))
+    figure = format_value(value, measure)
+    if measure.format == "percent" and 0 < value < _LEAST_SHARE:
+        figure = "less than 1%"
+    return phrase_for(value, measure).replace("{}", figure)
 
 
 def phrase_for(value: float, measure: Measure) -> str:
@@ -41,7 +46,9 @@ def phrase_for(value: float, measure: Measure) -> str:
 
 
 def _share(value: float) -> str:
-    """In whole per cent, with a decimal near 0% and 100%."""
+    """In whole per cent, with a decimal near 0% and 100%; nobody's few orders become 0%."""
+    if 0 < value < _LEAST_SHOWN:
+        return "<0.1%"
     return f"{_number(100 * value, 0 if 0.1 <= value <= 0.99 else 1)}%"
 
 

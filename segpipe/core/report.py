@@ -15,7 +15,7 @@ from segpipe.core.plain import plain_values
 _EVENTS = {  # kind of an event of a segment → its sentence, and an addition with the others' names
     "kept": ("{segment} is as before", ""),
     "renamed": ("{segment} has a new name", ", formerly {others}"),
-    "born": ("{segment} is new", ", from {others}"),
+    "born": ("{segment} is a new segment", ", from {others}"),
     "split": ("{segment} split off", " from {others}"),
     "merged": ("{segment} merged", " into {others}"),
     "died": ("{segment} is gone", ", its customers are in {others}"),

@@ -44,7 +44,7 @@ def diff_runs(
         before=_record(one),
         after=_record(two),
         parameters=_changes(one["parameters"], two["parameters"]),
-        versions=_changes(one["versions"], two["versions"]),
+        versions=_changes(*(_versions(side) for side in sides)),
         axes=axes,
         steps=steps,
     )
@@ -56,7 +56,7 @@ def _side(connection: Connection, run_id: int) -> Row:
         connection,
         """
         SELECT run_id, status, as_of, finished_at, input_hash, rows_read, rows_rejected,
-            parameters, versions,
+            parameters, versions, (model->>'format')::int AS model_format,
             coalesce(last_order_on, (report->'source'->>'last_ordered_at')::date) AS last_order_on,
             coalesce(runs.n_customers, sizes.n_customers) AS n_customers, sizes.lifetime_value
         FROM segmentation_runs AS runs LEFT JOIN (
@@ -90,6 +90,11 @@ def _steps(connection: Connection, first: int, second: int) -> tuple[int, ...] |
     return None
 
 
+def _versions(row: Row) -> Row:
+    """Those of the packages, and the format of the model, by which an upgrade is seen as well."""
+    return {**row["versions"], "model_format": row["model_format"]}
+
+
 def _changes(before: Row, after: Row) -> tuple[Change, ...]:
     old, new = dict(_flat(before)), dict(_flat(after))
     return tuple(
@@ -104,7 +109,7 @@ def _flat(values: Row, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
-        else:
+        elif value not in ([], None):  # a list that is empty is the same as none
             yield f"{prefix}{name}", value
 
 

@@ -102,7 +102,10 @@ def check_named_axes(settings: RunSettings) -> None:
     named += [("--rediscover", name) for name in settings.rediscover or ()]
     if not named:
         return
-    known = [axis.name for axis in axes_for(frozenset(INPUTS), settings.features.axis_paths)]
+    inputs = frozenset(INPUTS)
+    if settings.source.tickets_path is None:
+        inputs -= {"tickets"}
+    known = [axis.name for axis in axes_for(inputs, settings.features.axis_paths)]
     for where, name in named:
         if name not in known:
             message = f"{where} names {name!r}, which is no axis of this run."

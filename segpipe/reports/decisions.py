@@ -77,6 +77,11 @@ def renaming_table(report: RunReport) -> str:
     return f"{head}\n{table}" if rows else ""
 
 
+def is_replaced(decision: AxisDecision | None) -> bool:
+    """Whether the axis has other segments from now on, be it under the same names."""
+    return decision is not None and decision.decision == REPLACED
+
+
 def is_upgraded(decision: AxisDecision | None) -> bool:
     """Whether the axis was made by an earlier version, and has other segments from now on."""
     return decision is not None and (decision.decision, decision.cause) == (

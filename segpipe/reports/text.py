@@ -12,7 +12,7 @@ from segpipe.core.report import AxisInfo, OutlookInfo, RunReport
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
 from segpipe.core.verdicts import MEANINGS, UNAVAILABLE
-from segpipe.reports.decisions import announcements_text, is_upgraded, renaming_table
+from segpipe.reports.decisions import announcements_text, is_replaced, is_upgraded, renaming_table
 from segpipe.reports.discovery import choice_table, discovery_table, tried_table
 
 _SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
@@ -158,15 +158,21 @@ def _changes(report: RunReport) -> str:
         for event in axis.events
         if event.kind != "kept"
     ]
-    n_kept = sum(event.kind == "kept" for axis in axes for event in axis.events)
+    kept = [axis for axis in axes if not is_replaced(axis.decision)]
+    n_kept = sum(event.kind == "kept" for axis in kept for event in axis.events)
     n_moves = {
         cause: sum(t.n_customers for t in load.transitions if t.cause == cause) for cause in CAUSES
     }
     by_cause = ", ".join(f"{n:,} by {cause}" for cause, n in n_moves.items())
-    kept = f": {counted(n_kept, 'segment')} unchanged." if axes else ":"
+    unchanged = ":"
+    if n_kept:
+        n_axes = counted(len(kept), "axis") if len(kept) == 1 else f"{len(kept)} axes"
+        unchanged = f": {counted(n_kept, 'segment')} of {n_axes} unchanged."
     moves = f"Moves between segments, all axes: {sum(n_moves.values()):,} ({by_cause})."
     more = " More: segpipe transitions." if load.transitions else ""
-    return "\n".join([f"Since run {load.previous_run_id}{kept}", *lines, paragraph(moves + more)])
+    return "\n".join(
+        [f"Since run {load.previous_run_id}{unchanged}", *lines, paragraph(moves + more)]
+    )
 
 
 def _notes(report: RunReport, *, is_verbose: bool) -> str:

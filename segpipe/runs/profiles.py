@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segpipe.postgres import Connection, fetch_dicts, plain_errors
+from segpipe.runs.past_runs import axes_of_run, in_order
 
 
 def show_customer(connection: Connection, store_id: str, customer_id: str) -> dict[str, Any] | None:
@@ -15,7 +16,19 @@ def show_customer(connection: Connection, store_id: str, customer_id: str) -> di
             "SELECT * FROM customer_profiles WHERE store_id = %s AND customer_id = %s",
             [store_id, customer_id],
         )
-    return rows[0] if rows else None
+    return _in_axis_order(connection, rows[0]) if rows else None
+
+
+def _in_axis_order(connection: Connection, profile: dict[str, Any]) -> dict[str, Any]:
+    """The profile with its axes in the order of the model; JSONB has an order of its own."""
+    with plain_errors():
+        known = axes_of_run(connection, profile["run_id"])
+    return {
+        name: {axis: value[axis] for axis in in_order(value, known)}
+        if isinstance(value, dict)
+        else value
+        for name, value in profile.items()
+    }
 
 
 def stores_of(connection: Connection, customer_id: str) -> list[str]:

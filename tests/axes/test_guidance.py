@@ -6,7 +6,7 @@ import pytest
 
 from segpipe.axes import AXES, MEASURES, Axis, Condition, Eligibility
 from segpipe.axes.catalogue import read_axis, shipped_axes
-from segpipe.axes.figures import format_value
+from segpipe.axes.figures import describe_value, format_value
 from segpipe.axes.guidance import ANY_AXIS, describe_state, guidance_for, guided_axes, guided_names
 from segpipe.axes.phrases import PHRASES
 from segpipe.axes.support import SUPPORT_HISTORY
@@ -144,6 +144,8 @@ def test_every_measure_has_a_phrase_with_one_figure() -> None:
         ("discounted_order_share", 0.004, "0.4%"),
         ("discounted_order_share", 0.404, "40%"),
         ("discounted_order_share", 0.996, "99.6%"),
+        ("discounted_order_share", 0.0004, "<0.1%"),
+        ("discounted_order_share", 0.0, "0%"),
         ("lifetime_value", 1204.4, "1,204"),
         ("lifetime_value", 64.5, "64.50"),
         ("lifetime_value", -0.001, "0"),
@@ -158,3 +160,12 @@ def test_every_measure_has_a_phrase_with_one_figure() -> None:
 )
 def test_a_figure_is_formatted_by_its_unit(measure: str, value: float, expected: str) -> None:
     assert format_value(value, MEASURES[measure]) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "figure"),
+    [(0.0, "0%"), (0.0001, "less than 1%"), (0.004, "less than 1%"), (0.04, "4%")],
+)
+def test_a_sentence_does_not_round_a_small_chance_to_nothing(value: float, figure: str) -> None:
+    text = describe_value(value, MEASURES["discounted_order_share"])
+    assert text == f"has a discount on {figure} of orders"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.postgres import embedded
-from tests.support.commands import FEW_KS, call, segpipe, shop_lines, write_shop
+from tests.support.commands import AXIS_NAMES, FEW_KS, call, segpipe, shop_lines, write_shop
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_show_prints_a_customer_and_refuses_an_unknown_one(
 ) -> None:
     shown = call(capsys, "show", "c0003", "--database-url", published)
     assert shown.status == 0
-    assert "purchase_value" in shown.out
+    axes = [line.split()[0] for line in shown.out.splitlines() if "(strength " in line]
+    assert axes == AXIS_NAMES
     as_json = json.loads(call(capsys, "show", "c0003", "--database-url", published, "--json").out)
     assert as_json["customer_id"] == "c0003"
     unknown = call(capsys, "show", "nobody", "--database-url", published)

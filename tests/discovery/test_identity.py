@@ -193,8 +193,8 @@ def test_a_name_that_comes_back_is_the_same_segment() -> None:
 @pytest.mark.parametrize(
     ("kind", "others", "found_events"),
     [
-        ("born", ["old"], "new_one is new, from old"),
-        ("born", [], "new_one is new"),
+        ("born", ["old"], "new_one is a new segment, from old"),
+        ("born", [], "new_one is a new segment"),
         ("split", ["old"], "new_one split off from old"),
         ("merged", ["big"], "new_one merged into big"),
         ("died", [], "new_one is gone"),

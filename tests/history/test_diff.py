@@ -166,3 +166,27 @@ def test_the_command_compares_real_runs_in_a_hundred_columns(
                 [axis["axis"]],
             ).fetchall()[0]
             assert sum(axis["moves"].values()) == n_moves
+
+
+def test_a_model_of_another_format_is_a_change_of_versions(database: Connection) -> None:
+    shop = Shop(database)
+    shop.publish({"a": Customer()}, MARCH)
+    shop.publish({"a": Customer()}, APRIL)
+    for run_id, number in ((1, 3), (2, 4)):
+        database.execute(
+            "UPDATE segmentation_runs SET model = %s::json WHERE run_id = %s",
+            [json.dumps({"format": number, "axes": []}), run_id],
+        )
+    found = diff_runs(database, "1", "2")
+    assert [(c.name, c.before, c.after) for c in found.versions] == [("model_format", 3, 4)]
+    assert "Versions: the same" not in diff_text(found)
+
+
+def test_a_setting_that_is_empty_and_one_that_is_absent_are_the_same(database: Connection) -> None:
+    shop = Shop(database)
+    shop.publish({"a": Customer()}, MARCH)
+    shop.publish({"a": Customer()}, APRIL)
+    changed = json.dumps({"notes": [], "load": {"absent": "keep"}})
+    database.execute("UPDATE segmentation_runs SET parameters = %s WHERE run_id = 2", [changed])
+    names = [change.name for change in diff_runs(database, "1", "2").parameters]
+    assert names == ["load.absent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,13 @@ def test_a_settings_file_changes_the_cuts_of_one_axis() -> None:
     assert set(cuts.values()) == {"breaks"}
     with pytest.raises(InputError, match="purchase_value"):
         stages.check_named_axes(RunSettings(axes={"purchase_valu": AxisSettings()}))
+
+
+def test_an_axis_of_tickets_can_be_asked_for_only_with_tickets(tmp_path: Path) -> None:
+    asked = RunSettings(rediscover=("support_history",))
+    with pytest.raises(InputError, match="support_history") as error:
+        stages.check_named_axes(asked)
+    assert "problem_complexity_profile" in str(error.value)
+    assert str(error.value).count("support_history") == 1
+    with_tickets = replace(asked.source, tickets_path=tmp_path / "tickets.csv")
+    stages.check_named_axes(replace(asked, source=with_tickets))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from segpipe.core.report import OutlookInfo
 from segpipe.reports.html import page_html
 from tests.support import page_values as values
 from tests.support.page_reading import Element, read_page
@@ -104,6 +105,15 @@ def test_the_head_has_the_facts_of_the_run(page: Element) -> None:
         "Learnt from": "60 customers",
         "Currency": "EUR",
     }
+
+
+def test_the_outlook_is_a_line_below_the_facts() -> None:
+    outlook = OutlookInfo(is_published=False, is_provisional=False, reason="too short")
+    header = read_page(page_html(report_of(outlook=outlook), details_of())).one(
+        "header", class_="card"
+    )
+    assert "Outlook" not in header.one("dl", class_="facts").text
+    assert header.one("p", class_="outlook").text == "Outlook: no churn risk: too short."
 
 
 def test_the_overview_has_a_row_an_axis(page: Element) -> None:

@@ -123,6 +123,14 @@ def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
     assert "--sample-size" not in report_text(replace(REPORT, axes=(enough,)))
 
 
+def test_segments_of_a_replaced_axis_are_not_among_the_unchanged() -> None:
+    kept = replace(AXIS, name="purchase_frequency", decision=AxisDecision("kept"))
+    assert "Since run 6:\n" in report_text(REPORT)
+    assert "Since run 6: 1 segment of 1 axis unchanged." in report_text(
+        replace(REPORT, axes=(AXIS, kept))
+    )
+
+
 @pytest.mark.parametrize("is_verbose", [False, True])
 def test_no_line_is_longer_than_the_terminal(*, is_verbose: bool) -> None:
     candidates = tuple(CandidateInfo(k, 0.5, 0.1, 0.9, None) for k in range(2, 21))

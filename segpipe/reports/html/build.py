@@ -63,6 +63,7 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             causes=_causes(load),
             rejected=_rejected(report["source"]),
             notes=[*report["source"]["notes"], *(load["notes"] if load else [])],
+            outlook=outlook_text(_outlook(report)),
             outlook_check=outlook_check_text(_outlook(report)),
             stages=_stages(report),
             seconds=sum(stage["seconds"] for stage in report["stages"]),
@@ -111,8 +112,6 @@ def _facts(report: Mapping[str, Any], details: Mapping[str, Any]) -> list[Fact]:
         facts.append(Fact("Learnt from", f"{report['sample']['n_drawn']:,} customers"))
     else:
         facts.append(Fact("Learnt from", "a given model"))
-    if text := outlook_text(_outlook(report)):
-        facts.append(Fact("Outlook", text))
     if source["currency"]:
         facts.append(Fact("Currency", source["currency"]))
     return facts
