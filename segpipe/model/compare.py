@@ -14,6 +14,17 @@ from segpipe.axes.needs import NEEDS
 from segpipe.core.report import SegmentEvent
 from segpipe.core.schema import Reference
 from segpipe.model.document import AxisModel, Model, raw_measures_of
+from segpipe.model.priors import CHANNEL_RANKS
+
+_OF_REFERENCE = frozenset(  # measures that lean on the shop's reference figures
+    (
+        "price_position",
+        "price_spread",
+        "recency_over_expected_gap",
+        *(f"channel_{rank}_share" for rank in CHANNEL_RANKS),
+        *(f"n_channel_{rank}_orders" for rank in CHANNEL_RANKS),
+    )
+)
 
 
 def same_segments(old: AxisModel, new: AxisModel) -> dict[str, str | None]:
@@ -83,20 +94,28 @@ def events_by_name(old: AxisModel | None, new: AxisModel) -> tuple[SegmentEvent,
     return tuple(SegmentEvent(kind, s.name, s.segment_id) for kind, s in kinds)
 
 
+def uses_reference(axis: AxisModel) -> bool:
+    """Whether a customer's place on the axis depends on the model's reference figures."""
+    return not _OF_REFERENCE.isdisjoint(raw_measures_of([axis]))
+
+
 def rescored_axes(previous: Model | None, model: Model) -> tuple[AxisModel, ...]:
     """Axes of the previous model that can be applied to what the new one is applied to.
 
     Without those that the new model lacks, those that look at an input which is gone: its measures
     are empty now, and would put everybody at the median; and those of another version that look at
-    a measure which this one does not compute.
+    a measure which this one does not compute; and those that look at usual prices or the biggest
+    channels, where these were learnt again: today's measures are made with the new ones.
     """
     if previous is None:
         return ()
     names = {axis.name for axis in model.axes}
+    has_same_reference = _without_date(previous) == _without_date(model)
     return tuple(
         axis
         for axis in previous.axes
         if axis.name in names
+        and (has_same_reference or not uses_reference(axis))
         and all(
             measure in MEASURES and NEEDS.get(measure) in (None, *model.inputs)
             for measure in raw_measures_of([axis])

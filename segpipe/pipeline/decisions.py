@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from segpipe.core.decisions import HELD_BACK, REPLACED, SHARES
+from segpipe.core.decisions import HELD_BACK, INPUTS, REPLACED, SHARES
 from segpipe.core.report import AxisDecision, AxisInfo, TransitionInfo
 from segpipe.core.schema import MODEL
 
@@ -45,6 +45,20 @@ def final_decisions(
             )
         found[axis.name] = decision
     return found
+
+
+def axes_of_other_inputs(axes: Iterable[AxisInfo]) -> frozenset[str]:
+    """Axes that were replaced since an input has come or gone.
+
+    What the previous model would make of today's customers was made of other figures, so that all
+    moves on these axes are by the model.
+    """
+    return frozenset(
+        axis.name
+        for axis in axes
+        if axis.decision is not None
+        and (axis.decision.decision, axis.decision.cause) == (REPLACED, INPUTS)
+    )
 
 
 def plain_decisions(decisions: Mapping[str, AxisDecision]) -> dict[str, Any]:

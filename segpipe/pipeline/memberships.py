@@ -33,16 +33,14 @@ def assign_population(
     tally: Tally,
     previous: Model | None = None,
     since: Since | None = None,
-    kept_axes: Collection[str] = (),
+    not_asked: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Membership batches of all customers; `tally` is filled on the way.
 
     With the model of the `previous` run a batch also has the segments which that model gives for
-    the same measures, but on the axes that were kept, and who has a ticket `since`. The measures
-    are the new run's: where they lean on medians of the shop that were learnt again, such as
-    prices of categories, these are today's.
+    the same measures, but on the axes `not_asked`, and who has a ticket `since`.
     """
-    former = tuple(axis for axis in rescored_axes(previous, model) if axis.name not in kept_axes)
+    former = tuple(axis for axis in rescored_axes(previous, model) if axis.name not in not_asked)
     new_tickets: frozenset[str] = frozenset()
     if previous and since and "tickets" in model.inputs:
         new_tickets = customers.customers_with_tickets(since.previous_as_of, since.as_of)

@@ -20,7 +20,7 @@ from segpipe.model.assign import Tally
 from segpipe.model.compare import kept_axes, same_names
 from segpipe.pipeline import quality_gates
 from segpipe.pipeline.context import Counted, Discovered, RunContext
-from segpipe.pipeline.decisions import final_decisions, plain_decisions
+from segpipe.pipeline.decisions import axes_of_other_inputs, final_decisions, plain_decisions
 from segpipe.pipeline.memberships import Since, assign_population, measure_batches
 from segpipe.pipeline.session import RunSession, reopened
 from segpipe.pipeline.summary import names_met, segment_definitions
@@ -130,7 +130,7 @@ def _assigned(
         tally,
         run.previous_model,
         since,
-        kept_axes(run.previous_model, found.model),
+        kept_axes(run.previous_model, found.model) | axes_of_other_inputs(found.axes),
     )
     for batch in batches:
         yield batch

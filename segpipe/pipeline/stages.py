@@ -21,9 +21,9 @@ from segpipe.core.settings import RunSettings
 from segpipe.core.suggestions import did_you_mean
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.model.assign import needed_measures
-from segpipe.model.document import FORMAT, AxisModel, Model, raw_measures_of
+from segpipe.model.compare import uses_reference
+from segpipe.model.document import FORMAT, Model
 from segpipe.model.outlook import Outlook
-from segpipe.model.priors import CHANNEL_RANKS
 from segpipe.pipeline import checkpoint
 from segpipe.pipeline.context import Discovered, RunContext
 from segpipe.pipeline.session import RunSession
@@ -33,15 +33,6 @@ if TYPE_CHECKING:
     from segpipe.discovery.outcome import Discovery
 
 _REFERENCE_INPUTS = frozenset({"category", "channel"})  # on which the reference figures depend
-_OF_REFERENCE = frozenset(
-    (
-        "price_position",
-        "price_spread",
-        "recency_over_expected_gap",
-        *(f"channel_{rank}_share" for rank in CHANNEL_RANKS),
-        *(f"n_channel_{rank}_orders" for rank in CHANNEL_RANKS),
-    )
-)
 
 
 def resume(run: RunContext) -> Discovered | None:
@@ -129,7 +120,7 @@ def current_reference(run: RunContext, source: SourceInfo) -> Reference | None:
     model, asked = _readable_current(run), run.settings.rediscover
     if model is None or asked == () or _has_other_reference(model, source):
         return None
-    is_replaced = any(axis.name in (asked or ()) and _uses_reference(axis) for axis in model.axes)
+    is_replaced = any(axis.name in (asked or ()) and uses_reference(axis) for axis in model.axes)
     return None if is_replaced else model.reference
 
 
@@ -138,7 +129,7 @@ def axes_to_rediscover(run: RunContext, source: SourceInfo) -> tuple[str, ...] |
     asked, model = run.settings.rediscover, _readable_current(run)
     if model is None or asked == () or current_reference(run, source) is not None:
         return asked
-    others = (axis.name for axis in model.axes if _uses_reference(axis))
+    others = (axis.name for axis in model.axes if uses_reference(axis))
     return tuple(dict.fromkeys((*(asked or ()), *others))) or None
 
 
@@ -160,10 +151,6 @@ def _with_own_cause(found: Discovery, asked: tuple[str, ...] | None) -> Discover
         return found
     text = "usual prices and biggest channels were learnt again"
     return replace(found, decision=replace(decision, cause=CAUSE_INPUTS, text=text))
-
-
-def _uses_reference(axis: AxisModel) -> bool:
-    return not _OF_REFERENCE.isdisjoint(raw_measures_of([axis]))
 
 
 def learn_outlook(run: RunContext) -> Outlook:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from segpipe.model.document import AxisModel, Model, Segment
 from segpipe.model.preprocessing import FeatureScale
 from segpipe.postgres import Connection
 from tests.support.commands import FEW_KS, call, shop_lines, write_shop
-from tests.support.moving_customers import MARCH, Customer, Shop
+from tests.support.moving_customers import APRIL, MARCH, Customer, Shop
 
 REFERENCE = Reference(MARCH, {}, 1.0, (), 30.0)
 
@@ -69,6 +70,22 @@ def test_an_axis_is_rescored_where_it_is_still_there_and_fed() -> None:
     assert rescored_axes(previous, model_of([own])) == (own,)
     assert rescored_axes(previous, model_of([own], inputs=("product",))) == ()
     assert rescored_axes(None, model_of([own])) == ()
+
+
+def test_an_axis_of_prices_is_not_rescored_with_other_usual_prices() -> None:
+    other = replace(REFERENCE, category_prices={"shoes": 40.0}, as_of=APRIL)
+    prices = replace(
+        axis_of("prices", {1: "low"}),
+        scales=(FeatureScale("price_position", "identity", 0.0, 0.0, 9.0, 0.0, 1.0),),
+    )
+    own = axis_of("own", {1: "low"})
+    inputs = ("product", "refund")
+    previous = model_of([own, prices], inputs)
+    now = model_of([own, prices], inputs)
+    assert rescored_axes(previous, now) == (own, prices)
+    later = replace(now, reference=replace(REFERENCE, as_of=APRIL))
+    assert rescored_axes(previous, later) == (own, prices)
+    assert rescored_axes(previous, replace(now, reference=other)) == (own,)
 
 
 @pytest.fixture

@@ -249,3 +249,30 @@ def test_settings_of_an_axis_that_no_run_has_are_an_error(
     done = call(capsys, "run", "--csv-path", months[0], "--dry-run", "--config", config)
     assert done.status == 2
     assert "purchase_value" in done.err
+
+
+def test_every_move_on_an_axis_of_other_inputs_is_by_the_model_and_announced(
+    store: Store,
+    months: tuple[Path, ...],
+    tmp_path: Path,
+) -> None:
+    without = tmp_path / "without_category.csv"
+    with months[1].open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    kept = [i for i, name in enumerate(rows[0]) if name not in ("Category", "ProductType")]
+    with without.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([row[i] for i in kept] for row in rows)
+    store.report(months[0])
+    report = store.report(without)
+    replaced = {
+        axis["name"]: axis["decision"]
+        for axis in report["axes"]
+        if axis["decision"]["cause"] == "inputs"
+    }
+    assert replaced["value_sophistication"]["n_moved"] > 0
+    for name, decision in replaced.items():
+        moves = [move for move in report["load"]["transitions"] if move["axis"] == name]
+        assert {move["cause"] for move in moves} <= {"model"}
+        assert decision["n_moved"] == sum(move["n_customers"] for move in moves)
+    others = [move for move in report["load"]["transitions"] if move["axis"] not in replaced]
+    assert {move["cause"] for move in others} == {"time", "behaviour"}
