@@ -159,7 +159,7 @@ class AxisInfo:
     group: str
     verdict: str  # of core/verdicts.py
     reason: str | None
-    n_clusters: int | None
+    n_clusters: int | None  # segments, also those in which nobody is today; states are none
     silhouette: float | None
     candidates: tuple[CandidateInfo, ...] = ()
     dropped_features: tuple[str, ...] = ()
@@ -176,6 +176,7 @@ class AxisInfo:
     valley: float | None = None  # least of the K; None: not tested
     holds_for: dict[str, float] = field(default_factory=dict)  # segment → share who meet its name
     value_shares: dict[str, float] = field(default_factory=dict)  # as shares, of lifetime value
+    n_empty: int = 0  # segments in which nobody is today
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def find_groups(
     if trial.chosen is None or trial.valleys is None:
         return "all customers are alike"
     if len(trial.weights) < MIN_CUSTOMERS:
-        return f"{len(trial.weights)} customers, {MIN_CUSTOMERS} are needed to see groups"
+        return f"too few customers to see groups ({len(trial.weights)}, {MIN_CUSTOMERS} are needed)"
     fit = _separate_fit(trial, settings, seed)
     if isinstance(fit, str):
         return fit
@@ -90,7 +90,7 @@ def find_groups(
         names = name_by_kind(rules, labels, fit.partition.n_segments, trial.columns, trial.weights)
     if names is None:
         k = fit.partition.n_segments
-        return f"{k} separate groups, but no name of the axis holds for one of them"
+        return f"{k} separate groups, but no name holds for one of them"
     return Groups(fit.partition, fit.scales, fit.silhouette, fit.valley, tuple(names))
 
 
@@ -242,7 +242,7 @@ def _separate_fit(trial: Trial, settings: ClusterSettings, seed: int) -> _Fit | 
     if not found:
         found = _fits_of_main(trial, settings, seed)
     if not found:
-        return f"a gap between segments (valley {least:.2f}), but they are too small or too loose"
+        return f"groups too small or too loose (valley {least:.2f})"
     return max(found, key=lambda fit: (round(fit.silhouette, 4), -fit.partition.n_segments))
 
 

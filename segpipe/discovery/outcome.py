@@ -77,7 +77,7 @@ def published(
         name=axis.name,
         group=axis.group,
         verdict=division.verdict,
-        reason=division.reason or (groups if isinstance(groups, str) else None),
+        reason=division.reason or _why_no_groups(groups, shop),
         silhouette=division.silhouette,
         eligibility=customers.rules,
         scales=division.scales,
@@ -117,6 +117,13 @@ def published(
         made_shares=tuple(evidence_shares(evidence).tolist()),
     )
     return _discovery(model, _decision(before, verdict), trial, evidence, division, events)
+
+
+def _why_no_groups(groups: Groups | str | None, shop: Shop) -> str | None:
+    """Why groups were not found, or not looked for; a clause."""
+    if shop.settings.method == "tiers":
+        return "as the settings ask (--method tiers)"
+    return groups if isinstance(groups, str) else None
 
 
 def keep(

@@ -123,6 +123,7 @@ def axis_reports_with_counts(
                     if (axis.name, segment.name) in met
                 },
                 decision=counted.decisions.get(axis.name),
+                n_empty=sum(not own.get(segment.name) for segment in axis.segments),
             )
         )
     return tuple(found)

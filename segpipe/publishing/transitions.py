@@ -68,9 +68,9 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     A customer moved if their segment is another one, whatever it is called now. The cause is
     `model` if the previous model would have left them where they were on their new measures, or
     cannot be asked: its axis is gone, an input has come or gone, or usual prices were learnt again.
-    Else it is `behaviour` if their orders, value, day of the last order or tickets changed. Else it is `time`,
-    or `model` if no time has passed since, as with a model of another store. On an axis that was
-    kept it is never `model`: whoever moves within one day has other figures.
+    Else it is `behaviour` if their orders, value, day of the last order or tickets changed. Else it
+    is `time`, or `model` if no time has passed since, as with a model of another store. On an axis
+    that was kept it is never `model`: whoever moves within one day has other figures.
     """
     known = counter.known
     rows = known.customers.find(batch["customer_id"])

@@ -5,6 +5,7 @@ Takes the axes of a report; gives tables. Every figure is of the RunReport.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from segpipe.core.decisions import HELD_BACK, KEPT, REPLACED
@@ -16,10 +17,11 @@ _KS_ABREAST = 6  # numbers of segments in a line
 _NOUNS = {GROUPS: "group", TIERS: "tier", RULES: "kind", K_MEANS: "segment"}
 _WHY = {
     GROUPS: "separate",
-    TIERS: "no separate groups",
+    TIERS: "no separate groups",  # of a run that kept no reason
     RULES: "by rule",
     K_MEANS: "as asked",
 }
+_OWN_COLUMN = re.compile(r" \((valley|\d)[^)]*\)")  # figures in a reason, which the tables have
 _LEGEND = (
     "K-means runs on every axis in every run. Best K: its number of segments. Silhouette: how much"
     " nearer customers are to their own segment than to the next, from -1 to 1. Valley: how far"
@@ -38,7 +40,9 @@ def discovery_table(axes: Sequence[AxisInfo]) -> str:
             axis.best_k or "-",
             figure(axis.best_silhouette),
             figure(axis.valley),
-            published_phrase(axis.verdict, axis.n_clusters, axis.decision),
+            published_phrase(
+                axis.verdict, axis.n_clusters, axis.decision, axis.reason, axis.n_empty
+            ),
         )
         for axis in axes
     ]
@@ -46,12 +50,22 @@ def discovery_table(axes: Sequence[AxisInfo]) -> str:
     return f"{table_text(head, rows)}\n{paragraph(_LEGEND)}"
 
 
-def published_phrase(verdict: str, n_segments: int | None, decision: AxisDecision | None) -> str:
-    """What is published of an axis and why, in a few words."""
+def published_phrase(
+    verdict: str,
+    n_segments: int | None,
+    decision: AxisDecision | None,
+    reason: str | None = None,
+    n_empty: int = 0,
+) -> str:
+    """What is published of an axis and why, in a few words; states are no segments."""
     if verdict == UNAVAILABLE:
         return UNAVAILABLE
     segments = counted(n_segments or 0, _NOUNS.get(verdict, "segment"))
+    if n_empty:
+        segments += f" ({n_empty} empty)"
     why = _WHY.get(verdict, "")
+    if reason and verdict in (TIERS, RULES):
+        why = _OWN_COLUMN.sub("", reason)
     if decision and decision.decision == KEPT:
         why = "kept"
     elif decision and decision.decision in (REPLACED, HELD_BACK):

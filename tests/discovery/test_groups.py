@@ -79,7 +79,8 @@ def test_two_planted_groups_are_found_under_names_that_hold(
 def test_groups_are_never_asked_for_by_the_method_of_tiers() -> None:
     draw = np.random.default_rng(4)
     columns = _discounts(draw, np.repeat([0.06, 0.42], 500))
-    assert _price(columns, "tiers").verdict == "tiers"
+    tiers = _price(columns, "tiers")
+    assert (tiers.verdict, tiers.reason) == ("tiers", "as the settings ask (--method tiers)")
     assert _price(columns, "auto").verdict == "groups"
 
 
@@ -89,7 +90,7 @@ def test_four_groups_on_a_ladder_of_three_names_become_tiers() -> None:
     axis = replace(BY_NAME["purchase_value"], tiers=LADDER, features=(MAIN,), has_groups=True)
     model = discover_one(axis, sample_of({"lifetime_value": values}), frozenset(), SETTINGS)
     assert model.verdict == "tiers"
-    assert model.reason == "4 separate groups, but no name of the axis holds for one of them"
+    assert model.reason == "4 separate groups, but no name holds for one of them"
     four = (*LADDER[:2], Tier("good", "", 0.9), LADDER[2])
     axis = replace(axis, tiers=four)
     model = discover_one(axis, sample_of({"lifetime_value": values}), frozenset(), SETTINGS)
@@ -113,7 +114,7 @@ def test_fewer_than_200_customers_are_never_groups() -> None:
         assert model.verdict == verdict
     few = _price(_discounts(draw, np.repeat([0.06, 0.42], 95)))
     assert few.reason is not None
-    assert "190 customers, 200 are needed" in few.reason
+    assert "190, 200 are needed" in few.reason
 
 
 def _coin(draw: Draw, n: int) -> Columns:

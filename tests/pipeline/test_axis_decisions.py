@@ -103,7 +103,15 @@ def test_a_month_later_every_axis_is_kept_and_nobody_moves_by_the_model(
             " WHERE run_id = %s AND holds_for IS NOT NULL",
             [second["load"]["run_id"]],
         ).fetchall()
+        empty = database.execute(
+            "SELECT axis, count(*) FILTER (WHERE n_customers = 0) FROM segment_definitions"
+            " WHERE run_id = %s AND kind = 'segment' GROUP BY axis",
+            [second["load"]["run_id"]],
+        ).fetchall()
     assert rows
+    assert {axis["name"]: axis["n_empty"] for axis in second["axes"] if axis["n_clusters"]} == dict(
+        empty
+    )
     reported = {axis["name"]: axis["holds_for"] for axis in second["axes"]}
     assert all(reported[axis][segment] == share for axis, segment, share in rows)
     for axis in second["axes"]:

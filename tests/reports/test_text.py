@@ -9,6 +9,7 @@ import pytest
 from segpipe.core.report import AgreementInfo, AxisDecision, CandidateInfo, RunReport
 from segpipe.core.text import WIDTH
 from segpipe.reports.decisions import announcements_text
+from segpipe.reports.discovery import published_phrase
 from segpipe.reports.text import report_text
 from tests.support.page_values import AXIS, EVERYBODY, LOAD, REPORT, SOURCE, UNAVAILABLE
 from tests.support.snapshots import Snapshots
@@ -121,6 +122,40 @@ def test_a_sample_that_is_too_small_says_what_size_would_do() -> None:
     assert "--sample-size 800 would reach the agreement you ask for (min_agreement)" in text
     enough = replace(AXIS, agreement=AgreementInfo("refit", 92, 0.99, 0.97, 0.12, None))
     assert "--sample-size" not in report_text(replace(REPORT, axes=(enough,)))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "n_empty", "phrase"),
+    [
+        ("tiers", "no gap between segments (valley 0.93)", 0, "2 tiers, no gap between segments"),
+        ("tiers", "always tiers", 1, "2 tiers (1 empty), always tiers"),
+        (
+            "tiers",
+            "3 separate groups, but no name holds for one of them",
+            0,
+            "2 tiers, 3 separate groups, but no name holds for one of them",
+        ),
+        (
+            "tiers",
+            "as the settings ask (--method tiers)",
+            0,
+            "2 tiers, as the settings ask (--method tiers)",
+        ),
+        (
+            "rules",
+            "too few customers to see groups (120, 200 are needed)",
+            0,
+            "2 kinds, too few customers to see groups",
+        ),
+        ("rules", "stages by definition", 0, "2 kinds, stages by definition"),
+        ("rules", None, 0, "2 kinds, by rule"),
+        ("groups", "2 groups, with a gap between them (valley 0.42)", 0, "2 groups, separate"),
+    ],
+)
+def test_what_is_published_has_the_reason_of_the_axis(
+    verdict: str, reason: str | None, n_empty: int, phrase: str
+) -> None:
+    assert published_phrase(verdict, 2, AxisDecision("new"), reason, n_empty) == phrase
 
 
 def test_segments_of_a_replaced_axis_are_not_among_the_unchanged() -> None:
