@@ -28,8 +28,20 @@ MeasureOf = Callable[[str], Measure]
 
 
 @dataclass(frozen=True)
+class MovedAlong:
+    """A figure that has to change with another: days that leave the other half of the time."""
+
+    measure: str
+    value: float
+    now: float
+
+
+@dataclass(frozen=True)
 class Counterfactual:
-    """One figure, changed to `value` with all others as they are, gives the named segment."""
+    """One figure, changed to `value`, gives the named segment.
+
+    All others are as they are, but for those that are `along`.
+    """
 
     measure: str
     is_rise: bool
@@ -37,6 +49,7 @@ class Counterfactual:
     threshold: float  # the border itself, before rounding
     segment: str
     now: float | None = None  # the customer's own figure; None: unknown
+    along: tuple[MovedAlong, ...] = ()
 
 
 def nearest_counterfactual(
@@ -72,9 +85,22 @@ def nearest_counterfactual(
                     threshold=float(steps.thresholds[place]),
                     segment=axis.vocabulary()[codes[place]],
                     now=None if math.isnan(now) else now,
+                    along=_moved_along(steps, place, columns),
                 ),
             )
     return best[1] if best else None
+
+
+def _moved_along(steps: Steps, place: int, columns: Mapping[str, Floats]) -> tuple[MovedAlong, ...]:
+    """What differs of the other figures; one that is unknown does not change."""
+    pairs = (
+        (name, float(values[place]), float(columns[name][0]))
+        for name, values in steps.along.items()
+        if name in columns
+    )
+    return tuple(
+        MovedAlong(*pair) for pair in pairs if not math.isnan(pair[2]) and pair[1] != pair[2]
+    )
 
 
 def _is_named(axis: AxisModel, codes: Codes) -> Flags:

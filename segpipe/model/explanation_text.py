@@ -130,7 +130,16 @@ def _compared(figure: Figure, explanation: AxisExplanation, measure_of: MeasureO
 def _flip_text(flip: Counterfactual | None, measure_of: MeasureOf) -> str:
     if flip is None:
         return "no single figure, changed alone, would lead to another segment"
-    measure = measure_of(flip.measure)
-    now = "unknown" if flip.now is None else format_value(flip.now, measure)
-    bound = bound_text("at_least" if flip.is_rise else "at_most", flip.value, measure)
-    return f"would be {flip.segment} with {measure.label}: {bound} (now {now}), all else as it is"
+    change = _change_text(flip.value, flip.now, measure_of(flip.measure), is_rise=flip.is_rise)
+    along = [
+        _change_text(one.value, one.now, measure_of(one.measure), is_rise=one.value > one.now)
+        for one in flip.along
+    ]
+    with_it = f", and so {' and '.join(along)}" if along else ""
+    return f"would be {flip.segment} with {change}{with_it}, all else as it is"
+
+
+def _change_text(value: float, now: float | None, measure: Measure, *, is_rise: bool) -> str:
+    had = "unknown" if now is None else format_value(now, measure)
+    bound = bound_text("at_least" if is_rise else "at_most", value, measure)
+    return f"{measure.label}: {bound} (now {had})"

@@ -138,6 +138,26 @@ def test_more_days_in_one_half_are_fewer_in_the_other() -> None:
         "n_later_occasions",
         8,
     )
+    assert [(one.measure, one.value, one.now) for one in found.flip.along] == [
+        ("n_earlier_occasions", 1, 4)
+    ]
+    last = _lines(TRAJECTORY)[-1]
+    assert "half: 8 or more (now 5), and so " in last
+    assert last.endswith("half: 1 or fewer (now 4), all else as it is")
+
+
+def test_a_kind_that_takes_another_ones_place_says_so() -> None:
+    few = {"n_weekend_occasions": 2.0, "n_business_hours_occasions": 8.0}
+    found = _explained(CADENCE, **few)
+    assert found.flip is not None
+    moved = {one.measure: one.value for one in found.flip.along}
+    assert _assigned(CADENCE, {**FIGURES, **few, found.flip.measure: found.flip.value, **moved})[
+        0
+    ] == (found.flip.segment)
+    taken = [
+        v for k, v in {**few, found.flip.measure: found.flip.value, **moved}.items() if k in few
+    ]
+    assert sum(taken) <= FIGURES["n_occasions"]
 
 
 def test_a_state_of_few_says_with_what_it_would_be_the_other_state() -> None:
@@ -188,9 +208,10 @@ def test_the_answer_is_that_of_assignment_and_the_flip_is_the_first_step(
     if flip is None:
         return
     assert flip.segment != name
-    if flip.measure in ("n_earlier_occasions", "n_later_occasions"):
-        return  # both move
-    assert _assigned(axis, {**figures, flip.measure: flip.value})[0] == flip.segment
+    along = {one.measure: one.value for one in flip.along}
+    assert _assigned(axis, {**figures, flip.measure: flip.value, **along})[0] == flip.segment
+    if along:
+        return
     own = figures[flip.measure]
     for value in np.arange(min(own, flip.value), max(own, flip.value)):
         if value != flip.value and flip.measure.startswith("n_"):
