@@ -47,11 +47,13 @@ class Valleys:
 
     ks: tuple[int, ...]
     all_features: tuple[float, ...]
-    main_measure: tuple[float, ...]  # of the first feature alone
+    main_measure: tuple[float, ...] | None  # of the first feature alone; None: not asked
 
     @property
     def least(self) -> tuple[float, ...]:
         """The lower of the two, for each K."""
+        if self.main_measure is None:
+            return self.all_features
         return tuple(map(min, self.all_features, self.main_measure))
 
 
@@ -76,9 +78,13 @@ def find_valleys(
     """
     test = _Test(seed, tuple(ks), n_splits, clusterer)
     every = test.valleys(points, weights)
-    is_asked = points.shape[1] > 1 and not (every < ENTER).any()
-    main = test.valleys(points[:, :1], weights) if is_asked else every
-    return Valleys(test.ks, tuple(every.tolist()), tuple(main.tolist()))
+    all_features = tuple(every.tolist())
+    if points.shape[1] == 1:
+        return Valleys(test.ks, all_features, all_features)
+    if (every < ENTER).any():
+        return Valleys(test.ks, all_features, None)
+    main = test.valleys(points[:, :1], weights)
+    return Valleys(test.ks, all_features, tuple(main.tolist()))
 
 
 @dataclass(frozen=True)

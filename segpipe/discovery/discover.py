@@ -156,7 +156,9 @@ def _eligible(axis: Axis, parts: AxisParts, shop: Shop, before: PriorRun) -> Axi
         n_segments=axis.n_segments,
         current=before.previous,
     )
-    kept = len(before.previous.segments) if before.previous else None
+    kept = None
+    if before.previous and before.previous.partition:  # whether its groups are still separate
+        kept = len(before.previous.segments)
     trial = with_valleys(trial, zlib.crc32(f"{shop.seed}:{axis.name}".encode()), kept)
     return AxisCustomers(rules, trial, shop.priors, before.population)
 

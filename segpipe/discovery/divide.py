@@ -20,7 +20,7 @@ from segpipe.core.settings import ClusterSettings
 from segpipe.core.verdicts import GROUPS, RULES, TIERS
 from segpipe.discovery.groups import MUST_HOLD, Groups, Named, share_meeting
 from segpipe.discovery.learnt import learn_rules, learnt_measures
-from segpipe.discovery.refit import Population, measure_agreement, refit
+from segpipe.discovery.refit import Population, refit
 from segpipe.discovery.tiers import Tiers, Values, make_tiers
 from segpipe.discovery.trial import Trial
 from segpipe.model.preprocessing import FeatureScale, weighted_quantile
@@ -134,7 +134,7 @@ def divide_by_tiers(
         if found is None:
             return f"all customers are alike in {MEASURES[own_figure(main.measure)].label}"
         claims = _claims(found, tiers, everybody, own)
-        division = _tier_division(found, rules, claims, everybody, customers)
+        division = _tier_division(found, rules, claims, customers)
         if _all_hold(division, found, columns, of_everybody):
             return division
         if axis.cuts == "quantiles":
@@ -184,7 +184,6 @@ def _tier_division(
     found: Tiers,
     rules: Sequence[Rule],
     claims: Sequence[tuple[Condition, ...]],
-    everybody: Values,
     customers: AxisCustomers,
 ) -> Division:
     """Rules of the axis first, then the tiers from the top down."""
@@ -213,9 +212,7 @@ def _tier_division(
         listed.append(
             SegmentRule(places[tier.name], (conditions,) if conditions else (), tier=place)
         )
-    agreement = None
-    if customers.population and found.agreement is not None:
-        agreement = measure_agreement(found.agreement, len(everybody.values))
+    agreement = found.agreement if customers.population else None
     reason = None if found.tiers else "nobody differs"
     return Division(
         TIERS,

@@ -19,7 +19,7 @@ from segpipe.clustering.assignment_problem import max_score_assignment
 from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import KMeans
 from segpipe.clustering.silhouette import silhouette_scores
-from segpipe.clustering.valley import is_separate
+from segpipe.clustering.valley import KS, find_valleys, is_separate
 from segpipe.core.arrays import Flags, Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
@@ -237,7 +237,10 @@ def _separate_fit(trial: Trial, settings: ClusterSettings, seed: int) -> _Fit | 
     found = [
         _Fit(fit[0], trial.scales, trial.points, fit[1].silhouette, valley)
         for k, valley in zip(valleys.ks, valleys.all_features, strict=True)
-        if is_separate(valley) and (fit := trial.fit_of(k)) and _is_fine(fit[1], settings)
+        if k in KS
+        and is_separate(valley)
+        and (fit := trial.fit_of(k))
+        and _is_fine(fit[1], settings)
     ]
     if not found:
         found = _fits_of_main(trial, settings, seed)
@@ -254,11 +257,15 @@ def _is_fine(candidate: CandidateInfo, settings: ClusterSettings) -> bool:
 def _fits_of_main(trial: Trial, settings: ClusterSettings, seed: int) -> list[_Fit]:
     """Separate partitions by the first feature alone."""
     assert trial.valleys  # noqa: S101 - asked by the caller
-    pairs = zip(trial.valleys.ks, trial.valleys.main_measure, strict=True)
-    separate = {k: valley for k, valley in pairs if is_separate(valley)}
+    points, weights = np.ascontiguousarray(trial.points[:, :1]), trial.weights
+    valleys, main = trial.valleys, trial.valleys.main_measure
+    if main is None:
+        valleys = find_valleys(points, weights, seed)
+        main = valleys.all_features
+    pairs = zip(valleys.ks, main, strict=True)
+    separate = {k: valley for k, valley in pairs if k in KS and is_separate(valley)}
     if not separate:
         return []
-    points, weights = np.ascontiguousarray(trial.points[:, :1]), trial.weights
     fits = KMeans().fit_each(points, weights, [*separate], settings.restarts, seed)
     labels = [fit.assign(points) for fit in fits]
     silhouettes = silhouette_scores(points, weights, labels)

@@ -86,9 +86,22 @@ def refit(
     )
 
 
-def measure_agreement(share: float, n_customers: int) -> AgreementInfo:
-    """Agreement of cuts that were moved to where everybody has them."""
-    return AgreementInfo("refit", n_customers, share, share, 0.0, None, is_refined=True)
+def compare_partitions(
+    points: Floats, own: Labels, theirs: Labels, positions: Floats
+) -> AgreementInfo:
+    """Agreement of the sample's cuts with those that were moved to where everybody has them.
+
+    points (n, d) of everybody, labels (n,) by the two, positions (k, d) of the sample's.
+    """
+    return AgreementInfo(
+        method="refit",
+        n_customers=len(points),
+        share=float(np.mean(own == theirs)),
+        adjusted_rand=adjusted_rand(own, theirs),
+        centroid_shift=longest_shift(points, theirs, positions),
+        sample_size_wanted=None,  # the cuts that are published are everybody's
+        is_refined=True,
+    )
 
 
 def wanted_size(share: float, asked: float, sample_size: int, n_customers: int) -> int | None:

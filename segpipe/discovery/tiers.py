@@ -14,13 +14,15 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from segpipe.axes import MEASURES, Feature, Tier
+from segpipe.axes import MEASURES, Feature, Learnt, Tier
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.cuts import CutPartition, NaturalBreaks
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats
+from segpipe.core.report import AgreementInfo
 from segpipe.discovery.learnt import learn_bound
 from segpipe.discovery.priors import rounded
+from segpipe.discovery.refit import compare_partitions
 from segpipe.model.preprocessing import (
     WINSOR_TAIL,
     transformed,
@@ -30,6 +32,8 @@ from segpipe.model.preprocessing import (
 from segpipe.model.rules import Ladder
 
 _FEWEST_TIERS = 3
+_FEWEST_NAMES = 2
+_MOST_OF_OWN = 1.5  # times the share that a tier with a cut of its own is meant to have
 _N_RANKS = 100
 _SILHOUETTE_DIGITS = 4
 
@@ -73,7 +77,7 @@ class Tiers:
     ladder: Ladder
     tiers: tuple[Tier, ...]
     silhouette: float | None  # of the breaks on the sample; None for quantiles
-    agreement: float | None  # share of everybody whom sample and population put into one tier
+    agreement: AgreementInfo | None  # of the sample's breaks with everybody's
 
 
 def make_tiers(
@@ -95,30 +99,83 @@ def make_tiers(
     """
     if not (everybody.values > everybody.values.min()).any():
         return None
-    *others, last = tiers
-    top = learn_bound(last.own_cut, everybody.values, everybody.weights) if last.own_cut else None
-    divided = others if last.own_cut else [*tiers]
-    if top is not None and not (everybody.values >= top).any():
-        top = None
-    mine, all_of_them = (part if top is None else part.below(top) for part in (sample, everybody))
-    silhouette = agreement = None
-    if by_quantiles or not len(mine.values):
-        cuts, names = _quantile_cuts(divided, everybody)
-    else:
-        ks = _numbers(len(divided)) if n_tiers is None else range(n_tiers, n_tiers + 1)
-        cuts, silhouette, agreement = _breaks(main, ks, mine, all_of_them, restarts, seed)
-        names = name_by_rank(divided, middle_ranks(cuts, everybody))
-    if top is not None:
-        cuts, names = [*cuts, top], [*names, last]
-    if MEASURES[main.measure].unit == "count":  # of whole numbers the next one is the same cut
-        cuts = [float(math.ceil(cut)) for cut in cuts]
-    cuts, names = _within_bounds(cuts, names, tiers)
-    cuts = [rounded(cut) for cut in cuts]
-    below = tuple(rounded(everybody.rank(cut)) for cut in cuts)
-    if not any(0.0 < share < 1.0 for share in below):
-        return None  # all customers are in one tier
-    ladder = Ladder(main.measure, fill, tuple(cuts), below, _ranks(everybody))
-    return Tiers(ladder, tuple(names), silhouette, agreement)
+    last = tiers[-1]
+    top = _own_cut(last.own_cut, everybody) if last.own_cut else None
+    maker = _Maker(main, tiers, top, sample, everybody, fill, restarts, seed, by_quantiles)
+    names = [tier for tier in tiers if not tier.own_cut]
+    while len(names) >= _FEWEST_NAMES:
+        found = maker.make(names, n_tiers)
+        empty = () if by_quantiles else _empty_ends(found)
+        if not empty:
+            is_divided = any(0.0 < share < 1.0 for share in found.ladder.cut_ranks)
+            return found if is_divided else None
+        names = [tier for tier in names if tier not in empty]
+    return None
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Everything that tiers are made of but their names."""
+
+    main: Feature
+    every: Sequence[Tier]
+    top: float | None  # where the tier with a cut of its own begins; None without one
+    sample: Values
+    everybody: Values
+    fill: float
+    restarts: int
+    seed: int
+    by_quantiles: bool
+
+    def make(self, names: Sequence[Tier], n_tiers: int | None) -> Tiers:
+        """Tiers under some of these names, and the one on top of them."""
+        mine, rest = self._below_top(self.sample), self._below_top(self.everybody)
+        silhouette = agreement = None
+        if self.by_quantiles or not len(mine.values):
+            cuts, chosen = _quantile_cuts(names, self.everybody)
+        else:
+            n = min(n_tiers, len(names)) if n_tiers else None
+            ks = range(n, n + 1) if n else _numbers(len(names))
+            cuts, silhouette, agreement = _breaks(
+                self.main, ks, mine, rest, self.restarts, self.seed
+            )
+            chosen = name_by_rank(names, middle_ranks(cuts, self.everybody))
+        if self.top is not None:
+            cuts, chosen = [*cuts, self.top], [*chosen, self.every[-1]]
+        if MEASURES[self.main.measure].unit == "count":  # the next whole number is the same cut
+            cuts = [float(math.ceil(cut)) for cut in cuts]
+        cuts, chosen = _within_bounds(cuts, chosen, self.every)
+        cuts = [rounded(cut) for cut in cuts]
+        below = tuple(rounded(self.everybody.rank(cut)) for cut in cuts)
+        ranks = _ranks(self.everybody)
+        ladder = Ladder(self.main.measure, self.fill, tuple(cuts), below, ranks)
+        return Tiers(ladder, tuple(chosen), silhouette, agreement)
+
+    def _below_top(self, customers: Values) -> Values:
+        return customers if self.top is None else customers.below(self.top)
+
+
+def _own_cut(learnt: Learnt, everybody: Values) -> float | None:
+    """Where a tier with a cut of its own begins; None where nobody is in it.
+
+    Where too many customers share the figure at the cut, it begins above them.
+    """
+    cut = learn_bound(learnt, everybody.values, everybody.weights)
+    if 1.0 - everybody.rank(cut) > _MOST_OF_OWN * (1.0 - learnt.quantile):
+        above = everybody.values[everybody.values > cut]
+        if not len(above):
+            return None
+        cut = rounded(float(above.min()))
+    return cut if (everybody.values >= cut).any() else None
+
+
+def _empty_ends(found: Tiers) -> tuple[Tier, ...]:
+    """The lowest and the highest tier where nobody is in them: their names are true of nobody."""
+    shares = [0.0, *found.ladder.cut_ranks, 1.0]
+    empty = [
+        tier for tier, pair in zip(found.tiers, pairwise(shares), strict=True) if pair[0] >= pair[1]
+    ]
+    return tuple(tier for tier in empty if tier in (found.tiers[0], found.tiers[-1]))
 
 
 def middle_ranks(cuts: Sequence[float], everybody: Values) -> list[float]:
@@ -150,14 +207,14 @@ def _numbers(n_names: int) -> range:
 
 def _breaks(
     main: Feature, numbers: range, sample: Values, everybody: Values, restarts: int, seed: int
-) -> tuple[list[float], float, float]:
+) -> tuple[list[float], float, AgreementInfo | None]:
     """Natural breaks in the measure's unit, their silhouette, and how far everybody agrees."""
     scale = _Scale.of(main, sample)
     order = np.lexsort((sample.weights, sample.values))
     points, weights = scale.points(sample.values[order]), sample.weights[order]
     n_distinct = len(np.unique(points))
     if n_distinct == 1:
-        return [], 0.0, 1.0
+        return [], 0.0, None
     ks = range(min(numbers[0], n_distinct), min(numbers[-1], n_distinct) + 1)
     fits = NaturalBreaks().fit_each(points, weights, ks, restarts, seed)
     if ks[-1] == n_distinct:  # each value a tier of its own
@@ -168,7 +225,9 @@ def _breaks(
     found = fits[best]
     places = scale.points(everybody.values)
     refitted = _refitted(found, places, everybody.weights)
-    agreement = float(np.mean(found.assign(places) == refitted.assign(places)))
+    agreement = compare_partitions(
+        places, found.assign(places), refitted.assign(places), found.positions
+    )
     cuts = [scale.value(cut) for cut in refitted.cuts]
     return sorted(set(cuts)), silhouettes[best], agreement
 
