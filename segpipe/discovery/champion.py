@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.axes import Axis
+from segpipe.axes import Axis, Feature, Rule, Tier
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.clustering.valley import is_separate
@@ -26,7 +26,7 @@ from segpipe.core.settings import ClusterSettings
 from segpipe.core.text import percent
 from segpipe.core.verdicts import GROUPS, K_MEANS, RULES, TIERS, UNAVAILABLE
 from segpipe.discovery.groups import Groups, share_meeting
-from segpipe.discovery.naming import SegmentEvidence
+from segpipe.discovery.naming import SegmentEvidence, claim_holds
 from segpipe.discovery.segments import evidence_shares, labels_of
 from segpipe.discovery.trial import Trial
 from segpipe.model.derived import derive, inputs_of
@@ -111,10 +111,13 @@ def find_cause(
         (is_asked, Verdict(decisions.ASKED)),
         (not model.definition, Verdict(decisions.EARLIER_VERSION)),
         (
-            _live(axis, then) != _live(axis, now),
-            Verdict(decisions.INPUTS, _changed(then, now)),
+            _live(axis, then, model.verdict) != _live(axis, now, model.verdict),
+            Verdict(decisions.INPUTS, _changed(axis, then, now)),
         ),
-        (model.definition != definition_of(axis, settings.method), Verdict(decisions.METHOD)),
+        (
+            model.definition != definition_of(axis, settings.method, model.verdict),
+            Verdict(decisions.METHOD),
+        ),
         (model.verdict == UNAVAILABLE, Verdict(decisions.DIFFER)),
     )
     found = next((verdict for is_so, verdict in checks if is_so), None)
@@ -123,11 +126,15 @@ def find_cause(
     return _drift(current) if model.verdict in (TIERS, RULES) else _emptied(current)
 
 
-def _changed(then: frozenset[str], now: frozenset[str]) -> str:
-    """Which inputs came and went."""
-    parts = [f"gone: {', '.join(sorted(then - now))}"] if then - now else []
-    parts += [f"come: {', '.join(sorted(now - then))}"] if now - then else []
-    return "; ".join(parts)
+def _changed(axis: Axis, then: frozenset[str], now: frozenset[str]) -> str:
+    """Which inputs of the axis came and went."""
+    parts: list[Feature | Tier | Rule] = [*axis.main, *axis.features, *axis.tiers, *axis.rules]
+    own = {need for part in parts for need in (*part.needs, *part.unless)}
+    own |= {need for rule in axis.eligibility for need in rule.needs}
+    gone, come = sorted(own & (then - now)), sorted(own & (now - then))
+    found = [f"gone: {', '.join(gone)}"] if gone else []
+    found += [f"come: {', '.join(come)}"] if come else []
+    return "; ".join(found)
 
 
 def _emptied(current: CurrentAxis) -> Verdict:
@@ -136,9 +143,8 @@ def _emptied(current: CurrentAxis) -> Verdict:
     if shares.min() < _EMPTY_SHARE:
         name = current.model.segments[int(shares.argmin())].name
         return Verdict(decisions.EMPTY, f"{name} has {percent(float(shares.min()))}")
-    # Claims are about the middle of k-means segments, which have another name where these fail.
-    has_claims = any(segment.claims for segment in current.model.segments)
-    return _claim(current) if current.model.verdict == GROUPS and not has_claims else KEEP
+    found = _claim(current)
+    return _drift(current) if found is KEEP and current.model.verdict == K_MEANS else found
 
 
 def find_cause_of_trial(
@@ -168,7 +174,9 @@ def is_unsettled(
 ) -> bool:
     """Whether sample and population disagree on segments that nothing forces to be replaced."""
     is_forced = verdict.cause in _FORCED
-    return not is_forced and agreement is not None and agreement.share < settings.min_agreement
+    if is_forced or agreement is None or agreement.sample_size_wanted is None:
+        return False  # tiers are cut where everybody has the breaks
+    return agreement.share < settings.min_agreement
 
 
 def _of_groups(
@@ -230,7 +238,7 @@ def _drift(current: CurrentAxis) -> Verdict:
     """Cuts are renewed where too many customers have come to other tiers since they were made."""
     model = current.model
     uses_scores = model.rules is not None and any(name in SCORES for name in model.rules.measures())
-    if not (model.verdict == TIERS or uses_scores) or not model.made_shares:
+    if (model.verdict == RULES and not uses_scores) or not model.made_shares:
         return KEEP
     then = np.maximum(np.array(model.made_shares), _DRIFT_FLOOR)
     now = np.maximum(current.shares, _DRIFT_FLOOR)
@@ -241,8 +249,13 @@ def _drift(current: CurrentAxis) -> Verdict:
 
 
 def _claim(current: CurrentAxis) -> Verdict:
+    """A name that holds no more for enough of its customers; of k-means ones, for their middle."""
     evidence = current.evidence
     for index, segment in enumerate(current.model.segments):
+        if segment.claims:
+            if not all(claim_holds(claim, index, evidence) for claim in segment.claims):
+                return Verdict(decisions.CLAIM, f"{segment.name} is no longer true of its middle")
+            continue
         mine: Flags = evidence.labels == index
         share = share_meeting(segment.holds, current.columns, evidence.weights, mine)
         if share < _STILL_HOLDS:
@@ -250,10 +263,20 @@ def _claim(current: CurrentAxis) -> Verdict:
     return KEEP
 
 
-def definition_of(axis: Axis, method: str) -> str:
-    """Digest of all that decides how an axis is divided, without its words."""
-    plain = {"method": method if axis.has_vocabulary else "kmeans", **asdict(axis)}
-    text = json.dumps(_without_words(plain), sort_keys=True, default=str)
+def definition_of(axis: Axis, method: str, verdict: str) -> str:
+    """Digest of all that decides how the axis is divided under this verdict, without its words."""
+    plain = asdict(axis)
+    names = ["eligibility", "otherwise"]
+    if verdict in (TIERS, RULES):
+        names += ["main", "tiers", "rules", "cuts"]
+        method = "tiers" if method == "auto" else method  # without groups the two are the same
+    elif axis.has_vocabulary and method != "kmeans":
+        names += ["main", "tiers", "rules", "features"]
+    else:
+        names += ["features", "prototypes", "min_segments", "n_segments", "clusterer"]
+        method = "kmeans"
+    decisive = {name: plain[name] for name in names}
+    text = json.dumps([method, _without_words(decisive)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -265,16 +288,11 @@ def _without_words(part: Any) -> Any:  # noqa: ANN401 - plain values of any shap
     return part
 
 
-def _live(axis: Axis, inputs: frozenset[str]) -> tuple[object, ...]:
-    """What of an axis these inputs can feed."""
+def _live(axis: Axis, inputs: frozenset[str], verdict: str) -> tuple[object, ...]:
+    """What of an axis these inputs can feed, as far as it decides under this verdict."""
     rules = tuple(rule for rule in axis.eligibility if inputs.issuperset(rule.needs))
-    return (
-        axis.live_main(inputs),
-        axis.live_features(inputs),
-        axis.live_tiers(inputs),
-        axis.live_rules(inputs),
-        rules,
-    )
+    by_rules = (axis.live_main(inputs), axis.live_tiers(inputs), axis.live_rules(inputs), rules)
+    return by_rules if verdict in (TIERS, RULES) else (*by_rules, axis.live_features(inputs))
 
 
 def kept(model: AxisModel, pending: str | None) -> AxisModel:

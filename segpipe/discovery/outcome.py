@@ -20,7 +20,6 @@ from segpipe.core.report import (
     SegmentEvent,
 )
 from segpipe.core.text import percent_floor
-from segpipe.core.verdicts import GROUPS, K_MEANS
 from segpipe.discovery import champion
 from segpipe.discovery.champion import CurrentAxis, Verdict
 from segpipe.discovery.divide import (
@@ -88,7 +87,7 @@ def published(
         rules=division.rules,
         priors=shop.priors,
         made_on=shop.as_of,
-        definition=champion.definition_of(axis, shop.settings.method),
+        definition=champion.definition_of(axis, shop.settings.method, division.verdict),
     )
     labels = labels_of(model, trial.columns)
     n_segments = division.partition.n_segments if division.partition else len(division.names)
@@ -136,18 +135,10 @@ def keep(
 ) -> Discovery:
     """The current segments with today's figures."""
     model, evidence = current.model, current.evidence
-    if model.verdict in (GROUPS, K_MEANS) and any(segment.claims for segment in model.segments):
-        assert model.partition  # noqa: S101 - k-means segments
-        prototypes = axis.live_prototypes(shop.inputs)
-        named = name_k_means(model.partition, model.scales, prototypes, evidence, before)
-        segments, events = named.segments, named.events
-    else:
-        shown = shown_measures(axis, model, shop.inputs)
-        segments = refreshed(model.segments, evidence, shown)
-        events = tuple(
-            SegmentEvent("kept", segment.name, segment.segment_id, overlap=1.0)
-            for segment in segments
-        )
+    segments = refreshed(model.segments, evidence, shown_measures(axis, model, shop.inputs))
+    events = tuple(
+        SegmentEvent("kept", segment.name, segment.segment_id, overlap=1.0) for segment in segments
+    )
     model = replace(champion.kept(model, verdict.pending), segments=segments)
     return _discovery(model, _decision(before, verdict), trial, evidence, None, events)
 
@@ -185,7 +176,7 @@ def without_customers(
         before.next_id(),
         priors=shop.priors,
         made_on=shop.as_of,
-        definition=champion.definition_of(axis, shop.settings.method),
+        definition=champion.definition_of(axis, shop.settings.method, UNAVAILABLE),
     )
     events = find_events(before.previous, (), None) if before.previous else ()
     was_unavailable = before.previous is not None and not before.previous.segments

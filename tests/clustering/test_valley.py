@@ -177,6 +177,7 @@ def test_too_few_customers_make_no_groups(n: int) -> None:
 def test_the_main_measure_alone_shows_groups_that_other_features_drown() -> None:
     points = _groups((0.85, 0.15), 4.0, 5, 1)
     found = find_valleys(points, _ones(points), 1)
+    assert found.main_measure is not None
     assert found.main_measure[0] < min(found.all_features)
     assert found.least == tuple(map(min, found.all_features, found.main_measure))
 

@@ -35,7 +35,7 @@ def test_the_first_run_makes_segments_and_says_when() -> None:
     assert found.model.verdict == "tiers"
     assert found.model.made_on == MONTHS[0]
     assert sum(found.model.made_shares) == pytest.approx(1.0)
-    assert found.model.definition == definition_of(VALUE, "auto")
+    assert found.model.definition == definition_of(VALUE, "auto", found.model.verdict)
     assert found.events == ()
 
 

@@ -11,10 +11,14 @@ import numpy.typing as npt
 import pytest
 
 from segpipe.axes import AXES, Condition, Feature, Rule, Tier
+from segpipe.clustering.choose_k import by_value, choose_partition
+from segpipe.clustering.valley import ENTER
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import ClusterSettings
-from segpipe.discovery.groups import name_by_kind, name_by_order, share_meeting
+from segpipe.discovery.groups import find_groups, name_by_kind, name_by_order, share_meeting
+from segpipe.discovery.trial import Trial, with_valleys
 from segpipe.model.document import AxisModel
+from segpipe.model.preprocessing import FeatureScale
 from tests.support.samples import discover_one, sample_of
 
 BY_NAME = {axis.name: axis for axis in AXES}
@@ -266,3 +270,30 @@ def test_counts_far_apart_are_groups() -> None:
     model = _width(np.concatenate([draw.poisson(2, 600) + 1.0, draw.poisson(40, 400) + 20.0]))
     assert model.verdict == "groups"
     assert sorted(s.sample_share for s in model.segments) == pytest.approx([0.4, 0.6], abs=0.01)
+
+
+def test_a_few_customers_apart_on_other_features_make_no_groups_of_the_main_measure() -> None:
+    """Their gap is not one of the main measure, which is asked for a valley of its own."""
+    draw = np.random.default_rng(7)
+    n, n_apart = 3000, 57
+    rates = draw.lognormal(0, 0.5, n)
+    others = draw.normal(0, 1, (2, n))
+    others[:, :n_apart] += 12
+    columns = {
+        "expected_occasions_per_month": rates,
+        "expected_gap_days": np.exp(others[0] / 3 + 3),
+        "n_occasions": np.exp(others[1] / 3 + 3),
+    }
+    axis = replace(BY_NAME["purchase_frequency"], eligibility=())
+    points = np.column_stack([np.log(rates), *others])
+    points = (points - points.mean(axis=0)) / points.std(axis=0)
+    scales = tuple(FeatureScale(name, "identity", 0.0, -9.0, 9.0, 0.0, 1.0) for name in columns)
+    order = by_value(points, np.ones(n))
+    sorted_columns = {name: values[order] for name, values in columns.items()}
+    chosen = choose_partition(points[order], np.ones(n), ClusterSettings(), 3)
+    trial = Trial(sorted_columns, np.ones(n), scales, points[order], chosen, ())
+    trial = with_valleys(trial, 3)
+    assert trial.valleys is not None
+    assert min(trial.valleys.all_features) < ENTER
+    found = find_groups(trial, axis.main[0], axis.tiers, (), ClusterSettings(), 3)
+    assert isinstance(found, str)
