@@ -40,7 +40,7 @@ from segpipe.discovery.segments import (
     FIRST_RUN,
     PriorRun,
 )
-from segpipe.discovery.shop import AxisParts, Shop, find_likeness, is_fed, live_parts
+from segpipe.discovery.shop import AxisParts, Shop, find_likeness, is_by_k_means, is_fed, live_parts
 from segpipe.discovery.trial import Trial, try_k_means, with_valleys
 from segpipe.model.derived import DERIVED_MEASURES, derive
 from segpipe.model.document import Model
@@ -185,7 +185,7 @@ def _divide(
 ) -> Division | str:
     """The way that is published."""
     settings = shop.settings
-    if settings.method == "kmeans" or not axis.has_vocabulary:
+    if is_by_k_means(axis, shop):
         return divide_by_k_means(customers, settings, seed)
     is_renewal = verdict.cause in (decisions.DRIFT, decisions.NOT_SEPARATE)
     if isinstance(groups, Groups) and not is_renewal:

@@ -62,6 +62,11 @@ def live_parts(axis: Axis, shop: Shop) -> AxisParts:
     )
 
 
+def is_by_k_means(axis: Axis, shop: Shop) -> bool:
+    """Whether k-means segments are published, whatever the customers are like."""
+    return shop.settings.method == "kmeans" or not axis.has_vocabulary
+
+
 def is_fed(axis: Axis, parts: AxisParts, shop: Shop) -> bool:
     """Whether the inputs are there."""
     if axis.tiers:

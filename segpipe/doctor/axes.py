@@ -1,30 +1,33 @@
 """The health of each axis: available, degraded or unavailable, with the reason and the fix.
 
 Takes customer_features; makes the checks of the discovery stage, on the same sample, with the same
-functions: which features are live, who is eligible, which features vary.
+functions: which measures are live, who is eligible, and whether customers differ beyond chance.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from segpipe.axes import MEASURES, Axis, Eligibility, axes_for
+from segpipe.axes.own_figures import own_figure
 from segpipe.clustering.choose_k import MIN_SPLIT
-from segpipe.core.arrays import Floats
+from segpipe.core.arrays import Flags
 from segpipe.core.report import SourceInfo
 from segpipe.core.schema import CUSTOMER_FEATURES
 from segpipe.core.settings import RunSettings
 from segpipe.core.text import percent_of
 from segpipe.discovery.priors import estimate_priors
 from segpipe.discovery.sampling import draw_sample
+from segpipe.discovery.shop import AxisParts, Shop, find_likeness, is_by_k_means, is_fed, live_parts
 from segpipe.doctor.columns import INPUT_WORDS, advice_for, column_of
 from segpipe.doctor.record import AxisHealth
 from segpipe.engines.duckdb import Connection, quote
 from segpipe.engines.duckdb_tables import DuckDbTables
-from segpipe.model.derived import DERIVED_MEASURES, derive
-from segpipe.model.preprocessing import eligible_rows, fit_scales
+from segpipe.model.derived import DERIVED_MEASURES, customers_differ, derive
+from segpipe.model.preprocessing import FeatureScale, eligible_rows, fit_scales
 from segpipe.sources.read import Part
 
 Fault = tuple[tuple[str, ...], tuple[str, ...]]  # reasons and advice, empty where there is none
@@ -43,14 +46,16 @@ class SampledPopulation:
     """What every axis is checked against; the sample is the one that the run would draw."""
 
     engine: Connection
-    columns: dict[str, Floats]  # measure → sampled customers
-    weights: Floats
-    inputs: frozenset[str]
+    shop: Shop  # the sampled customers, as the run looks at them
     parts: tuple[Part, ...]
 
 
 def axis_healths(
-    engine: Connection, settings: RunSettings, source: SourceInfo, parts: tuple[Part, ...]
+    engine: Connection,
+    settings: RunSettings,
+    source: SourceInfo,
+    parts: tuple[Part, ...],
+    as_of: date,
 ) -> tuple[AxisHealth, ...]:
     """The health of every axis of the run, in its order."""
     sample, _ = draw_sample(DuckDbTables(engine), settings.sample)
@@ -61,38 +66,87 @@ def axis_healths(
     }
     priors = estimate_priors(columns, sample.weights, source.inputs)
     columns |= derive(columns, DERIVED_MEASURES, priors)
-    population = SampledPopulation(engine, columns, sample.weights, source.inputs, parts)
+    shop = Shop(
+        columns,
+        sample.weights,
+        source.inputs,
+        priors,
+        settings.cluster,
+        settings.sample.seed,
+        as_of,
+    )
+    population = SampledPopulation(engine, shop, parts)
     axes = axes_for(source.inputs, settings.features.axis_paths)
     return tuple(_health(axis, population) for axis in axes)
 
 
 def _health(axis: Axis, population: SampledPopulation) -> AxisHealth:
-    features = axis.live_features(population.inputs)
-    if not features:
-        missing = axis.missing_inputs(population.inputs)
+    shop = population.shop
+    parts = live_parts(axis, shop)
+    if not is_fed(axis, parts, shop):
+        missing = axis.missing_inputs(shop.inputs)
         reason = f"no {' or '.join(INPUT_WORDS[name] for name in missing)} in the input"
         return _unavailable(
             axis, reason, tuple(advice_for(name, population.parts) for name in missing)
         )
-    rules = tuple(rule for rule in axis.eligibility if population.inputs.issuperset(rule.needs))
-    eligible = eligible_rows(population.columns, rules)
+    rules = tuple(rule for rule in axis.eligibility if shop.inputs.issuperset(rule.needs))
+    eligible = eligible_rows(shop.columns, rules)
     if not eligible.any():
         advice = _advice_where_nobody(rules[0], population.parts)
         return _unavailable(axis, f"everybody is {rules[0].state}", advice)
-    own = {feature.measure: population.columns[feature.measure][eligible] for feature in features}
-    scales, dropped = fit_scales(own, population.weights[eligible], features)
-    labels = ", ".join(MEASURES[name].label for name in dropped)
-    if not scales:
-        return _unavailable(axis, f"the same for everybody: {labels}", ())
+    if alike := find_likeness(axis, parts, shop) or _find_sameness(axis, parts, shop, eligible):
+        return _unavailable(axis, alike, ())
     n_eligible, n_customers = _count_eligible(population.engine, rules)
-    faults = [_lacking(axis, population), _few(int(eligible.sum()), n_eligible, n_customers, rules)]
-    if dropped:
-        faults.append(((f"the same for everybody, left out: {labels}",), ()))
+    faults = [
+        _lacking(axis, population),
+        _few(int(eligible.sum()), n_eligible, n_customers, rules),
+        (_idle(axis, parts, shop, eligible), ()),
+    ]
     reasons = tuple(reason for found, _ in faults for reason in found)
     advice = tuple(item for _, fixes in faults for item in fixes)
     state = "degraded" if reasons else "available"
     eligible_share = n_eligible / n_customers
     return AxisHealth(axis.name, axis.group, state, n_eligible, eligible_share, reasons, advice)
+
+
+def _find_sameness(axis: Axis, parts: AxisParts, shop: Shop, eligible: Flags) -> str | None:
+    """Why the eligible cannot be divided, as far as it shows in the sample; None where they can."""
+    if not is_by_k_means(axis, shop):
+        if not (parts.main and parts.tiers):
+            return None
+        values = shop.columns[parts.main.measure][eligible]
+        known = values[~np.isnan(values)]
+        if len(known) and known.min() < known.max():
+            return None
+        return f"all customers are alike in {MEASURES[own_figure(parts.main.measure)].label}"
+    scales, dropped = _scales(parts, shop, eligible)
+    if scales:
+        return None
+    return f"all customers are alike in {_labels(dropped)}"
+
+
+def _idle(axis: Axis, parts: AxisParts, shop: Shop, eligible: Flags) -> tuple[str, ...]:
+    """Features and rules that divide nobody."""
+    if is_by_k_means(axis, shop):
+        _, dropped = _scales(parts, shop, eligible)
+        return (f"the same for everybody, left out: {_labels(dropped)}",) if dropped else ()
+    idle = [
+        rule.name
+        for rule in parts.rules
+        if rule.chance and not customers_differ(rule.chance, shop.priors)
+    ]
+    return (f"no difference beyond chance, so nobody is {' or '.join(idle)}",) if idle else ()
+
+
+def _scales(
+    parts: AxisParts, shop: Shop, eligible: Flags
+) -> tuple[tuple[FeatureScale, ...], tuple[str, ...]]:
+    own = {item.measure: shop.columns[item.measure][eligible] for item in parts.features}
+    return fit_scales(own, shop.weights[eligible], parts.features)
+
+
+def _labels(measures: tuple[str, ...]) -> str:
+    return ", ".join(MEASURES[own_figure(name)].label for name in measures)
 
 
 def _unavailable(axis: Axis, reason: str, advice: tuple[str, ...]) -> AxisHealth:
@@ -116,7 +170,7 @@ def _count_eligible(engine: Connection, rules: tuple[Eligibility, ...]) -> tuple
 
 def _lacking(axis: Axis, population: SampledPopulation) -> Fault:
     """Features that lack their input; those that only tickets would give do not count."""
-    inputs = population.inputs
+    inputs = population.shop.inputs
     wanted = [
         feature
         for feature in axis.features

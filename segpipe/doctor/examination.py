@@ -88,7 +88,7 @@ def _examined(
         findings += date_findings(engine, settings, source, features, today)
     if features:
         findings += customer_findings(engine, source, features)
-        axes = axis_healths(engine, settings, source, intake.parts)
+        axes = axis_healths(engine, settings, source, intake.parts, features.as_of)
     return Diagnosis(
         findings=tuple(sorted(findings, key=lambda item: SEVERITIES.index(item.severity))),
         source=source,

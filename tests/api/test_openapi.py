@@ -21,7 +21,7 @@ PHASES = ("examples", "coverage", "fuzzing")
 _CONFIG = """
 [[operations]]
 include-name = "GET /segments/{axis}/{segment}/customers"
-parameters = { "path.axis" = "purchase_frequency", "path.segment" = "one_time_buyer" }
+parameters = { "path.axis" = "customer_maturity", "path.segment" = "mature" }
 """
 
 

@@ -117,6 +117,8 @@ def test_a_refusal_comes_first_and_the_other_checks_still_run(
     assert messy.findings[0].found.startswith("3 of 32 rows (9.4%) were rejected, more than")
     assert "None" not in messy.findings[0].found
     assert len(messy.axes) == 13
+    reasons = {axis.reasons[0] for axis in messy.axes if axis.state == "degraded"}
+    assert reasons == {"under 200 eligible customers, too few to check segments"}
     assert messy.features is not None
     assert messy.features.n_customers == 11
 
@@ -138,17 +140,20 @@ def test_a_clean_export_passes_and_the_run_agrees_on_every_axis(
     for health, axis in zip(found["axes"], report["axes"], strict=True):
         assert health["name"] == axis["name"]
         assert (health["state"] == "unavailable") == (axis["verdict"] == "unavailable")
+        if axis["verdict"] == "unavailable" and "input" not in axis["reason"]:
+            assert health["reasons"] == [axis["reason"]]
     states = {axis["name"]: axis for axis in found["axes"]}
     assert states["purchase_value"]["state"] == "available"
     assert states["purchase_value"]["n_eligible"] == 250
     category = states["category_exploration"]
     assert category["state"] == "degraded"
-    assert category["reasons"] == ["no categories in the input, 3 of 5 features missing"]
+    assert category["reasons"] == ["no categories in the input, 2 of 3 features missing"]
     assert category["advice"][0].startswith("Add a column category, or map one to category")
     refunds = states["return_behavior"]
-    assert refunds["state"] == "degraded"
-    assert refunds["n_eligible"] < 200
-    assert refunds["reasons"] == ["under 200 eligible customers, too few to check segments"]
+    assert refunds["state"] == "unavailable"
+    assert refunds["reasons"] == ["customers do not differ beyond chance: refunded orders"]
+    assert states["loyalty_trajectory"]["state"] == "available"
+    assert 200 <= states["loyalty_trajectory"]["n_eligible"] < 250
     assert states["communication_preference"]["reasons"] == ["no channels or tickets in the input"]
 
 
@@ -253,7 +258,7 @@ def test_the_text_shows_what_each_column_was_read_as_and_gives_advice(
     assert "Not read  Country\n" in out
     assert "→ price_sensitivity: Add a column of discounts, and map it to discount_amount" in out
     assert max(len(text) for text in out.split("\n\n")[1].splitlines()) <= 100
-    assert out.endswith("axes: 0 available, 0 degraded, 13 unavailable.\n")
+    assert out.endswith("axes: 0 available, 3 degraded, 10 unavailable.\n")
 
 
 def test_lines_of_two_files_are_an_overlap_and_not_only_duplicates(tmp_path: Path) -> None:

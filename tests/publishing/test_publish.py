@@ -185,6 +185,7 @@ def test_any_segment_name_is_stored_unchanged(database: Connection, rows: Rows, 
         "lifetime_value": 10.0,
         "silhouette": 0.5,
         "value_share": 1.0,
+        "holds_for": None,
         "guidance": {},
     }
 
