@@ -214,8 +214,8 @@ RAW: tuple[Row, ...] = (
         "share",
         "of orders with a channel",
     ),
-    ("channel_2_share", "orders in its second channel", "share", "of orders with a channel"),
-    ("channel_3_share", "orders in its third channel", "share", "of orders with a channel"),
+    ("channel_2_share", "orders in the shop's second channel", "share", "of orders with a channel"),
+    ("channel_3_share", "orders in the shop's third channel", "share", "of orders with a channel"),
     ("n_channels", "channels", "count", "distinct channels ordered through"),
     ("n_channel_orders", "orders with a channel", "count", "orders whose channel is known"),
     (

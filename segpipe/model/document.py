@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.axes import Claim, Condition, Eligibility, Measure
+from segpipe.axes.channel_names import with_channels
 from segpipe.axes.measures import MEASURES, unknown_measure
 from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import CentroidPartition
@@ -108,8 +109,12 @@ class Model:
     described: Mapping[str, Measure] = field(default_factory=dict, compare=False, repr=False)
 
     def measure(self, name: str) -> Measure:
-        """Label, unit, phrase and format of a measure, also of one that this version lacks."""
-        return find_measure(self.described, name)
+        """Label, unit, phrase and format of a measure, also of one that this version lacks.
+
+        With the names of the shop's biggest channels.
+        """
+        found = find_measure(self.described, name)
+        return with_channels(found, self.reference.biggest_channels)
 
     def document(self) -> dict[str, Any]:
         """The model as plain values."""

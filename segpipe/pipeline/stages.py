@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from segpipe.axes import MEASURES, Axis, axes_for
+from segpipe.axes.channel_names import name_channels
 from segpipe.core.decisions import ASKED
 from segpipe.core.decisions import INPUTS as CAUSE_INPUTS
 from segpipe.core.errors import InputError
@@ -22,7 +23,7 @@ from segpipe.core.suggestions import did_you_mean
 from segpipe.discovery.sampling import Sample, draw_sample
 from segpipe.model.assign import needed_measures
 from segpipe.model.compare import uses_reference
-from segpipe.model.document import FORMAT, Model
+from segpipe.model.document import FORMAT, AxisModel, Model
 from segpipe.model.outlook import Outlook
 from segpipe.pipeline import checkpoint
 from segpipe.pipeline.context import Discovered, RunContext
@@ -209,9 +210,18 @@ def make_model(
         inputs=tuple(sorted(source.inputs)),
         timezone=source.timezone,
         reference=reference,
-        axes=tuple(found.model for found in discovered),
+        axes=tuple(_with_channels(found.model, reference) for found in discovered),
         outlook=outlook,
     )
+
+
+def _with_channels(axis: AxisModel, reference: Reference) -> AxisModel:
+    """The axis whose descriptions name the shop's biggest channels."""
+    segments = (
+        replace(one, description=name_channels(one.description, reference.biggest_channels))
+        for one in axis.segments
+    )
+    return replace(axis, segments=tuple(segments))
 
 
 def check_model_fits(model: Model, source: SourceInfo) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from segpipe.core.errors import InputError
 from segpipe.core.progress import Quiet, StageClock
-from segpipe.core.report import SourceInfo
+from segpipe.core.report import AxisDecision, SourceInfo
 from segpipe.core.schema import Reference
 from segpipe.core.settings import AxisSettings, RunSettings
-from segpipe.model.document import FORMAT, AxisModel, Model
+from segpipe.discovery.outcome import Discovery
+from segpipe.model.document import FORMAT, AxisModel, Model, Segment
+from segpipe.model.outlook import Outlook
 from segpipe.model.preprocessing import FeatureScale
 from segpipe.pipeline import stages
 from segpipe.pipeline.context import RunContext
@@ -107,3 +109,16 @@ def test_an_axis_of_tickets_can_be_asked_for_only_with_tickets(tmp_path: Path) -
     assert str(error.value).count("support_history") == 1
     with_tickets = replace(asked.source, tickets_path=tmp_path / "tickets.csv")
     stages.check_named_axes(replace(asked, source=with_tickets))
+
+
+def test_descriptions_and_measures_of_a_model_name_the_shops_channels() -> None:
+    text = "places 80% of orders in the shop's second channel (shop median 5%)"
+    segment = Segment(1, "in_store", "", (), text, {}, 0.5)
+    axis = replace(_axis("communication_preference", "channel_2_share"), segments=(segment,))
+    found = Discovery(axis, AxisDecision("new"))
+    outlook = Outlook(90, None, None, None, is_provisional=False, reason="short", check=None)
+    model = stages.make_model(_context(), _source(), REFERENCE, outlook, [found])
+    (named,) = model.axes[0].segments
+    assert "second channel (store) (shop median" in named.description
+    assert model.measure("channel_2_share").label == "orders in the shop's second channel (store)"
+    assert "(web)" in model.measure("n_channel_1_orders").phrase
