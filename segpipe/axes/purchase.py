@@ -79,7 +79,7 @@ PURCHASE_VALUE = Axis(
     tiers=(
         Tier("low_value", "are worth least", top=0.25),
         Tier("modest", "are worth less than many", top=0.5),
-        Tier("mid_tier", "are worth more than many", top=0.75),
+        Tier("mid_tier", "are worth neither least nor among the best", top=0.75),
         Tier("high_value", "are worth more than most", top=0.95),
         Tier(
             "whale",

@@ -61,7 +61,7 @@ PROBLEM_COMPLEXITY_PROFILE = Axis(
     main=_COMPLEXITY,
     tiers=(
         Tier("self_sufficient", "need least effort an order", top=0.25),
-        Tier("low_touch", "need less effort an order than many", top=0.5),
+        Tier("low_touch", "need little effort an order, though not least", top=0.5),
         Tier("moderate_complexity", "need more effort an order than many", top=0.8),
         Tier("high_complexity", "need most effort an order", top=1.0),
     ),

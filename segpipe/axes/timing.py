@@ -81,7 +81,7 @@ PURCHASE_CADENCE = Axis(
         ),
         Rule(
             "no_fixed_time",
-            "have no day, hour or season that stands out so far",
+            "show no day, hour or season beyond chance so far",
             (),
             claim=(at_most("weekend_occasion_share", 0.75),),
         ),
