@@ -27,11 +27,12 @@ from segpipe.model.derived import inputs_of
 from segpipe.model.outlook import Outlook, outlook_of
 from segpipe.model.preprocessing import FeatureScale
 from segpipe.model.priors import Priors, priors_of
-from segpipe.model.rules import RuleList, conditions_of, rule_list_of
+from segpipe.model.rules import RuleList, conditions_of, is_index, rule_list_of
 
 UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing
 FORMAT = 4  # of the document; raised when an older segpipe could not read it
 _READABLE = (2, 3, 4)
+_UNDESCRIBED = 2  # the format that says nothing of its measures
 _AXIS_WORDS = ("reason", "pending")  # what is said of an axis, and of a segment; see `Model.hash`
 _WORDS = ("meaning", "description")
 
@@ -175,7 +176,7 @@ def model_of(document: Any, origin: str = "document") -> Model:  # noqa: ANN401 
         raise InputError(msg)
     try:
         return _model(document)
-    except (LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         msg = f"The model {origin} is damaged ({error!r}); run discovery again."
         raise InputError(msg) from error
 
@@ -194,7 +195,7 @@ def _model(document: dict[str, Any]) -> Model:
     reference["as_of"] = date.fromisoformat(reference["as_of"])
     reference["biggest_channels"] = tuple(reference["biggest_channels"])
     priors = [priors_of(part) for part in document.get("priors", ())]
-    return Model(
+    model = Model(
         seed=document["seed"],
         inputs=tuple(document["inputs"]),
         timezone=document["timezone"],
@@ -203,6 +204,9 @@ def _model(document: dict[str, Any]) -> Model:
         outlook=outlook_of(document["outlook"]) if "outlook" in document else None,
         described=described_measures(document),
     )
+    if document["format"] != _UNDESCRIBED:
+        _check_measures(model)
+    return model
 
 
 def _canonical(document: dict[str, Any]) -> str:
@@ -242,11 +246,14 @@ def _axis(values: dict[str, Any], priors: Sequence[Priors]) -> AxisModel:
     if parts.get("rules") is not None:
         parts["rules"] = rule_list_of(parts["rules"])
     if parts.get("priors") is not None:
+        if not is_index(parts["priors"], len(priors)):
+            raise ValueError(f"there are no priors {parts['priors']!r}")
         parts["priors"] = priors[parts["priors"]]
     if parts.get("made_on") is not None:
         parts["made_on"] = date.fromisoformat(parts["made_on"])
     parts["made_shares"] = tuple(parts.get("made_shares", ()))
     axis = AxisModel(**parts)
+    _check_segments(axis)
     _check_numbers(axis)
     return axis
 
@@ -272,17 +279,41 @@ def _segment(values: dict[str, Any]) -> Segment:
     return Segment(**{**values, "claims": claims, "holds": conditions_of(values.get("holds", ()))})
 
 
-def _check_numbers(axis: AxisModel) -> None:
+def _check_segments(axis: AxisModel) -> None:
     """A document that somebody edited must not assign nonsense; ValueError where it would."""
+    n_names = len(axis.segments)
+    if len({segment.name for segment in axis.segments}) != n_names:
+        raise ValueError(f"{axis.name}: two segments have the same name")
     if axis.rules:
-        if not all(0 <= rule.segment < len(axis.segments) for rule in axis.rules.rules):
+        if not all(is_index(rule.segment, n_names) for rule in axis.rules.rules):
             raise ValueError(f"{axis.name}: a rule has no segment")
-    elif len(axis.segments) != (n_segments := axis.partition.n_segments if axis.partition else 0):
-        raise ValueError(f"{axis.name}: {len(axis.segments)} names for {n_segments} segments")
+    elif n_names != (n_segments := axis.partition.n_segments if axis.partition else 0):
+        raise ValueError(f"{axis.name}: {n_names} names for {n_segments} segments")
+    if len(axis.made_shares) not in (0, n_names):
+        raise ValueError(f"{axis.name}: {len(axis.made_shares)} shares for {n_names} segments")
+
+
+def _check_numbers(axis: AxisModel) -> None:
+    if not all(0 <= share < math.inf for share in axis.made_shares):
+        raise ValueError(f"{axis.name}: the shares of its segments are not made of numbers")
+    if not all(math.isfinite(rule.at_least) for rule in axis.eligibility):
+        raise ValueError(f"{axis.name}: a bound of eligibility is no number")
     for scale in axis.scales:
         bounds = (scale.fill, scale.low, scale.high, scale.mean)
         if not (all(map(math.isfinite, bounds)) and 0 < scale.deviation < math.inf):
             raise ValueError(f"{axis.name}: scale of {scale.measure} is not made of numbers")
+
+
+def _check_measures(model: Model) -> None:
+    """ValueError for a measure of which nobody can say what it is.
+
+    A raw one of another version is described by the document. A derived one that this version does
+    not make could not be made at all.
+    """
+    for name in (*measures_of(model.axes), *sorted(_claimed(model.axes))):
+        measure = MEASURES.get(name) or model.described.get(name)
+        if measure is None or (measure.is_derived and name not in MEASURES):
+            raise ValueError(f"{name!r} is no measure")
 
 
 def described_measures(document: Mapping[str, Any]) -> dict[str, Measure]:

@@ -194,10 +194,13 @@ def _check_numbers(priors: Priors) -> None:
     ]
     positive += [normal.strength for normal in priors.means.values()]
     finite = [normal.mean for normal in priors.means.values()]
-    finite += [priors.discount_share or 0.0]
+    finite += [] if priors.discount_share is None else [priors.discount_share]
+    finite += [beta.z for beta in priors.shares.values()]
+    finite += [gamma.z for gamma in priors.rates.values()]
+    finite += [normal.z for normal in priors.means.values()]
     finite += [cut for cuts in priors.scores.values() for cut in cuts]
     if not all(0 < figure < math.inf for figure in positive) or not all(map(math.isfinite, finite)):
-        raise ValueError("a prior is not made of numbers above 0")
+        raise ValueError("a prior is not made of numbers, or of numbers above 0")
     if not all(0 < beta.mean < 1 for beta in priors.shares.values()):
         raise ValueError("the mean of a share's prior is not within 0 and 1")
     for cuts in priors.scores.values():

@@ -179,7 +179,9 @@ def rule_list_of(document: Mapping[str, Any]) -> RuleList:
             tuple((figure, share) for figure, share in ladder["ranks"]),
         )
         _check_ladder(ladder)
-    return RuleList(tuple(_rule(rule) for rule in document["rules"]), ladder)
+    found = RuleList(tuple(_rule(rule) for rule in document["rules"]), ladder)
+    _check_rules(found)
+    return found
 
 
 def conditions_of(document: Iterable[Mapping[str, Any]]) -> tuple[Condition, ...]:
@@ -196,6 +198,20 @@ def _rule(document: Mapping[str, Any]) -> SegmentRule:
     return SegmentRule(**{**document, "any_of": any_of})
 
 
+def _check_rules(found: RuleList) -> None:
+    if not found.rules:
+        raise ValueError("there is no rule")
+    n_tiers = len(found.ladder.cuts) + 1 if found.ladder else 0
+    for rule in found.rules:
+        if not is_index(rule.tier, n_tiers) and rule.tier is not None:
+            raise ValueError(f"tier {rule.tier!r} is not one of {n_tiers}")
+
+
+def is_index(value: object, size: int) -> bool:
+    """Whether the value is the place of one of `size` parts; true and false are no numbers."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < size
+
+
 def _check_ladder(ladder: Ladder) -> None:
     figures = (
         ladder.fill,
@@ -209,3 +225,10 @@ def _check_ladder(ladder: Ladder) -> None:
         raise ValueError("a cut has no rank")
     if list(ladder.cuts) != sorted(set(ladder.cuts)):
         raise ValueError("the cuts are not rising numbers")
+    if list(ladder.cut_ranks) != sorted(ladder.cut_ranks):
+        raise ValueError("the ranks of the cuts fall")
+    if not all(0 <= rank <= 1 for rank in ladder.cut_ranks):
+        raise ValueError("the rank of a cut is not within 0 and 1")
+    figures, shares = zip(*ladder.ranks, strict=True)
+    if list(figures) != sorted(set(figures)) or list(shares) != sorted(shares):
+        raise ValueError("the ranks of a ladder do not rise")

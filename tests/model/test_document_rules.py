@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import numpy as np
-import pytest
 
 from segpipe.axes import AXES, Condition, Eligibility
-from segpipe.core.errors import InputError
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import discover
 from segpipe.model.document import Model, measures_of, model_of, raw_measures_of
@@ -96,93 +93,6 @@ def test_eligibility_keeps_whom_a_state_is_only_for() -> None:
     axis = replace(WIDTH, eligibility=(Eligibility("n_lines", 2, "few", ("product",), only),))
     again = _again(replace(MODEL, axes=(axis,))).axes[0]
     assert again.eligibility == axis.eligibility
-
-
-def _rules_of(document: dict[str, Any], axis: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = document["axes"][axis]["rules"]
-    return found
-
-
-def _with_a_rule_without_a_segment(document: dict[str, Any]) -> None:
-    _rules_of(document)["rules"][0]["segment"] = 7
-
-
-def _with_a_negative_segment(document: dict[str, Any]) -> None:
-    _rules_of(document)["rules"][0]["segment"] = -1
-
-
-def _with_cuts_that_fall(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["cuts"] = [1.0, 0.4]
-
-
-def _with_a_cut_twice(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["cuts"] = [0.4, 0.4]
-
-
-def _with_a_cut_that_is_no_number(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["cuts"] = [0.4, float("nan")]
-
-
-def _with_a_fill_that_is_no_number(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["fill"] = float("inf")
-
-
-def _with_a_rank_that_is_no_number(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["ranks"][0][1] = float("nan")
-
-
-def _without_ranks(document: dict[str, Any]) -> None:
-    _rules_of(document)["ladder"]["ranks"] = []
-
-
-def _with_a_bound_that_is_no_number(document: dict[str, Any]) -> None:
-    _rules_of(document, 5)["rules"][0]["any_of"][0][0]["bound"] = float("nan")
-
-
-def _with_a_side_that_is_none(document: dict[str, Any]) -> None:
-    _rules_of(document, 5)["rules"][0]["any_of"][0][0]["side"] = "beside"
-
-
-def _with_a_claim_that_is_no_number(document: dict[str, Any]) -> None:
-    document["axes"][0]["segments"][0]["holds"][0]["bound"] = float("nan")
-
-
-def _with_priors_that_are_not_there(document: dict[str, Any]) -> None:
-    document["axes"][0]["priors"] = 9
-
-
-def _with_a_day_that_is_none(document: dict[str, Any]) -> None:
-    document["axes"][0]["made_on"] = "31 February"
-
-
-def _with_a_foreign_key(document: dict[str, Any]) -> None:
-    _rules_of(document)["rules"][0]["surprise"] = 1
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        _with_a_rule_without_a_segment,
-        _with_a_negative_segment,
-        _with_cuts_that_fall,
-        _with_a_cut_twice,
-        _with_a_cut_that_is_no_number,
-        _with_a_fill_that_is_no_number,
-        _with_a_rank_that_is_no_number,
-        _without_ranks,
-        _with_a_bound_that_is_no_number,
-        _with_a_side_that_is_none,
-        _with_a_claim_that_is_no_number,
-        _with_priors_that_are_not_there,
-        _with_a_day_that_is_none,
-        _with_a_foreign_key,
-    ],
-)
-def test_a_damaged_document_is_refused_in_words(damage: Callable[[dict[str, Any]], None]) -> None:
-    document = json.loads(MODEL.to_json())
-    damage(document)
-    with pytest.raises(InputError, match=r"is damaged .*; run discovery again"):
-        model_of(document)
 
 
 def _as_format_3(document: dict[str, Any]) -> dict[str, Any]:
