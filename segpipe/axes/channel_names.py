@@ -12,7 +12,7 @@ from dataclasses import replace
 from segpipe.axes.record import Measure
 
 _RANKS = ("biggest", "second", "third")
-_RANKED = re.compile(rf"the shop's ({'|'.join(_RANKS)}) channel(?! \()")
+_RANKED = re.compile(rf"the shop's ({'|'.join(_RANKS)}) channel")
 
 
 def name_channels(text: str, channels: Sequence[str]) -> str:
@@ -20,7 +20,8 @@ def name_channels(text: str, channels: Sequence[str]) -> str:
 
     def named(found: re.Match[str]) -> str:
         rank = _RANKS.index(found[1])
-        return f"{found[0]} ({channels[rank]})" if rank < len(channels) else found[0]
+        name = f" ({channels[rank]})" if rank < len(channels) else ""
+        return found[0] if text.startswith(name, found.end()) else found[0] + name
 
     return _RANKED.sub(named, text)
 

@@ -147,13 +147,7 @@ def axis_view(
         best_k=best_k,
         best_silhouette=_figure(axis.get("best_silhouette", axis["silhouette"])),
         valley=_figure(axis.get("valley")),
-        published=published_phrase(
-            axis["verdict"],
-            axis["n_clusters"],
-            decision,
-            axis["reason"],
-            axis.get("n_empty", 0),
-        ),
+        published=_published(axis, decision),
         decision=decision_sentence(decision) if decision else "",
         pending=pending_sentence(decision) if decision else "",
         renamings=_renamings(axis["name"], decision, transitions),
@@ -173,6 +167,11 @@ def axis_view(
         n_moves_left=sum(move.n_customers for move in moves[_MOST_MOVES:]),
         notes=wording.notes_of(axis, measure_of),
     )
+
+
+def _published(axis: Mapping[str, Any], decision: AxisDecision | None) -> str:
+    n_empty = axis.get("n_empty", 0)  # an earlier version did not count them
+    return published_phrase(axis["verdict"], axis["n_clusters"], decision, axis["reason"], n_empty)
 
 
 def _sizes(
