@@ -28,6 +28,7 @@ from segpipe.postgres import with_retries
 from segpipe.postgres.database import embedded_note
 from segpipe.publishing import Publication, SegmentCounts, publish
 from segpipe.runs import (
+    HeldBefore,
     PreviousRun,
     RunFacts,
     forgotten_hashes,
@@ -239,9 +240,21 @@ def _previous_run(run: RunContext, session: RunSession, found: Discovered) -> Pr
     )
     known = former if run.given_model is None else None
     names = same_names(known, model)
-    return PreviousRun(
-        current.run_id, names, is_repeated, kept_axes(run.previous_model, found.model)
-    )
+    kept = kept_axes(run.previous_model, found.model)
+    held = _held_before(run, session, found)
+    return PreviousRun(current.run_id, names, is_repeated, kept, held)
+
+
+def _held_before(run: RunContext, session: RunSession, found: Discovered) -> HeldBefore | None:
+    """What the current run held back, and who has a ticket since the run before it."""
+    last = session.last
+    if last is None or not last.held_axes or last.previous_as_of is None:
+        return None
+    with_ticket: frozenset[str] = frozenset()
+    if "tickets" in found.model.inputs:
+        until = found.features.as_of
+        with_ticket = run.engine.customers_with_tickets(last.previous_as_of, until)
+    return HeldBefore(last.held_axes, last.previous_as_of, with_ticket)
 
 
 def _facts(found: Discovered) -> RunFacts:

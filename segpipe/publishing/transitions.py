@@ -12,6 +12,7 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from segpipe.core.arrays import Codes, Flags, Floats, Rows
 from segpipe.core.report import TransitionInfo
@@ -39,6 +40,11 @@ class TransitionCounter:
     def is_kept(self, axis: str) -> bool:
         """Whether the axis makes its segments as in the previous run."""
         return self.previous is not None and axis in self.previous.kept_axes
+
+    def was_held(self, axis: str) -> bool:
+        """Whether the previous run held the axis back."""
+        held = self.previous.held if self.previous else None
+        return held is not None and axis in held.axes
 
     def transitions(self, axes: Sequence[str]) -> tuple[TransitionInfo, ...]:
         """All of them by axis, the largest first; none without a previous run."""
@@ -70,19 +76,23 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     cannot be asked: its axis is gone, an input has come or gone, or usual prices were learnt again.
     Else it is `behaviour` if their orders, value, day of the last order or tickets changed. Else it
     is `time`, or `model` if no time has passed since, as with a model of another store. On an axis
-    that was kept it is never `model`: whoever moves within one day has other figures.
+    that was kept it is never `model`: whoever moves within one day has other figures. On an axis
+    that the previous run held back, it is what happened since the run before it: an order or a
+    ticket, or time.
     """
     known = counter.known
     rows = known.customers.find(batch["customer_id"])
     values = batch["lifetime_value"].to_numpy(zero_copy_only=False)
     own_cause = _own_cause(batch, counter, rows)
+    held_cause = _held_cause(batch, counter, rows, own_cause)
     previous, since = {}, {}
     for axis, old in known.axes.items():
         before = old.segment.take(rows)
+        cause = held_cause if counter.was_held(axis) else own_cause
         if counter.is_kept(axis):
-            step = _kept_step(batch, axis, before, counter.same_segments(axis), own_cause)
+            step = _kept_step(batch, axis, before, counter.same_segments(axis), cause)
         else:
-            step = _step(batch, axis, before, counter.same_segments(axis), own_cause)
+            step = _step(batch, axis, before, counter.same_segments(axis), cause)
         _count(counter, axis, step, values)
         previous[axis] = _previous(old, rows, step)
         since[axis] = _since(old, rows, step, counter.as_of)
@@ -100,6 +110,37 @@ def _own_cause(batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows) ->
     return np.where(acted, CAUSES.index(BEHAVIOUR), causes).astype(np.int32)
 
 
+def _held_cause(
+    batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows, own_cause: Codes
+) -> Codes:
+    """Likewise on axes that the previous run held back: since the run before it.
+
+    The profile is of the run that held them, so that only its date tells what was new then.
+    Customers who were new then had what its model said.
+    """
+    held = counter.previous.held if counter.previous else None
+    if held is None:
+        return own_cause
+    acted = own_cause == CAUSES.index(BEHAVIOUR)
+    acted |= _last_order(batch, counter.as_of) > np.datetime64(held.since, "D")
+    if held.with_ticket:
+        ids = batch["customer_id"].to_pylist()
+        acted |= np.array([customer_id in held.with_ticket for customer_id in ids], np.bool_)
+    otherwise = TIME if held.since < counter.as_of else MODEL
+    causes = np.where(acted, CAUSES.index(BEHAVIOUR), CAUSES.index(otherwise))
+    first_seen = counter.known.first_seen.take(rows)
+    is_newer = [text > held.since.isoformat() for text in first_seen.texts]
+    was_new = np.array([*is_newer, False])[first_seen.codes]
+    return np.where(was_new, own_cause, causes).astype(np.int32)
+
+
+def _last_order(batch: pa.RecordBatch, as_of: date) -> NDArray[np.datetime64]:
+    """Day of each customer's last order."""
+    days = batch["days_since_last_purchase"].to_numpy(zero_copy_only=False)
+    found: NDArray[np.datetime64] = np.datetime64(as_of, "D") - days.astype("m8[D]")
+    return found
+
+
 def _has_acted(batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows) -> Flags:
     """Whether the customer did something since the old row was written."""
     is_known = rows >= 0
@@ -108,14 +149,13 @@ def _has_acted(batch: pa.RecordBatch, counter: TransitionCounter, rows: Rows) ->
         return acted
     new = {
         name: batch[name].to_numpy(zero_copy_only=False)[is_known]
-        for name in ("total_orders", "lifetime_value", "days_since_last_purchase")
+        for name in ("total_orders", "lifetime_value")
     }
     known, old = counter.known, rows[is_known]
-    last_order = np.datetime64(counter.as_of, "D") - new["days_since_last_purchase"].astype("m8[D]")
     acted[is_known] = (
         (known.total_orders[old] != new["total_orders"])
         | (known.lifetime_value[old] != new["lifetime_value"])
-        | (known.last_order[old] != last_order)
+        | (known.last_order[old] != _last_order(batch, counter.as_of)[is_known])
     )
     if HAS_NEW_TICKET in batch.schema.names:
         acted |= batch[HAS_NEW_TICKET].to_numpy(zero_copy_only=False)

@@ -15,12 +15,19 @@ from segpipe.runs.ledger import (
 from segpipe.runs.measures import read_measures
 from segpipe.runs.past_runs import find_run, list_runs, read_model, read_run_page
 from segpipe.runs.profiles import show_customer, stores_of
-from segpipe.runs.records import PreviousRun, PublishedRun, RunFacts, SegmentDefinition
+from segpipe.runs.records import (
+    HeldBefore,
+    PreviousRun,
+    PublishedRun,
+    RunFacts,
+    SegmentDefinition,
+)
 from segpipe.runs.rollback import Pruned, RolledBack, prune, rollback
 from segpipe.runs.store_lock import hold_store, lock_store
 from segpipe.runs.transitions import RunTransitions, Transition, read_transitions
 
 __all__ = [
+    "HeldBefore",
     "PreviousRun",
     "Pruned",
     "PublishedRun",

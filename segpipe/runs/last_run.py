@@ -19,6 +19,7 @@ class LastRun:
     last_ordered_at: datetime | None = None  # to the second, of runs that have a report
     rows_read: int | None = None
     held_axes: frozenset[str] = frozenset()  # since a segment's share moved too far
+    previous_as_of: date | None = None  # of the run before it
 
 
 def read_last_run(connection: Connection, store_id: str) -> LastRun | None:
@@ -28,7 +29,9 @@ def read_last_run(connection: Connection, store_id: str) -> LastRun | None:
             connection,
             """
             SELECT run_id, last_order_on, rows_read, axis_decisions,
-                report->'source'->>'last_ordered_at' AS last_ordered_at
+                report->'source'->>'last_ordered_at' AS last_ordered_at,
+                (SELECT coalesce(p.as_of, p.started_at::date) FROM segmentation_runs AS p
+                    WHERE p.run_id = segmentation_runs.previous_run_id) AS previous_as_of
             FROM segmentation_runs
             WHERE store_id = %s AND status = 'published' ORDER BY finished_at DESC LIMIT 1
             """,
@@ -49,4 +52,5 @@ def _last_run(row: dict[str, Any]) -> LastRun:
             for axis, decision in row["axis_decisions"].items()
             if (decision["decision"], decision["cause"]) == (HELD_BACK, SHARES)
         ),
+        previous_as_of=row["previous_as_of"],
     )

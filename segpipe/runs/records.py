@@ -33,6 +33,15 @@ class PublishedRun:
 
 
 @dataclass(frozen=True)
+class HeldBefore:
+    """Axes that the previous run held back: their moves since the run before it come now."""
+
+    axes: frozenset[str]
+    since: date  # observation date of the run before it
+    with_ticket: frozenset[str] = frozenset()  # customers with a ticket since then
+
+
+@dataclass(frozen=True)
 class PreviousRun:
     """The run from whose segments this run's customers come; it must still be the current one."""
 
@@ -44,6 +53,7 @@ class PreviousRun:
     is_repeated: bool = False
     # Axes whose segments are made as in that run: nobody moves by the model.
     kept_axes: frozenset[str] = frozenset()
+    held: HeldBefore | None = None
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,8 @@ def test_an_axis_whose_shares_moved_is_held_back_for_one_run(
         assert report["holds_for"] == {}
         then = store.report(months[2], "--config", config)
         assert _decisions(then)[axis] == ("kept", None)
-        assert [move for move in then["load"]["transitions"] if move["axis"] == axis]
+        moves = [move for move in then["load"]["transitions"] if move["axis"] == axis]
+        assert {move["cause"] for move in moves} == {"behaviour"}  # also of those who waited
 
 
 def test_force_publishes_shares_that_moved_at_once(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 
+from segpipe.core.report import LoadInfo
 from segpipe.postgres import Connection
-from tests.support.moving_customers import APRIL, MARCH, MAY, TREND, VALUE, Customer, Shop
+from segpipe.runs import HeldBefore
+from tests.support.moving_customers import APRIL, AXES, MARCH, MAY, TREND, VALUE, Customer, Shop
 
 
 @pytest.fixture
@@ -56,13 +61,69 @@ def test_customers_keep_the_segment_that_they_have_and_new_ones_get_the_models(
     assert shop.remembered("a")[0] == {TREND: "steady"}
 
 
+HELD_SINCE_MARCH = HeldBefore(frozenset({VALUE}), MARCH)
+
+
+def _causes(found: LoadInfo) -> dict[tuple[str, str], str]:
+    return {(t.axis, t.to_segment): t.cause for t in found.transitions}
+
+
 def test_the_moves_come_with_the_next_run(shop: Shop, database: Connection) -> None:
     shop.publish({"a": Customer("mid_tier")}, MARCH)
-    moved = {"a": Customer("whale", n_orders=9)}
+    moved = {"a": Customer("whale", n_orders=9, last_order=date(2025, 3, 20))}
     shop.publish(moved, APRIL, kept_axes=(VALUE,), held_axes=[VALUE])
-    (transition,) = shop.publish(moved, MAY, kept_axes=(VALUE,)).transitions
+    found = shop.publish(moved, MAY, kept_axes=(VALUE,), held_before=HELD_SINCE_MARCH)
+    (transition,) = found.transitions
     assert (transition.from_segment, transition.to_segment) == ("mid_tier", "whale")
+    assert transition.cause == "behaviour"
     assert _segments(database, VALUE) == {"a": ("whale", 0.5)}
+
+
+def test_a_move_that_was_held_back_is_by_time_without_an_order_or_ticket(shop: Shop) -> None:
+    shop.publish({"a": Customer(), "b": Customer(), "c": Customer()}, MARCH)
+    moved = {
+        "a": Customer("whale"),
+        "b": Customer("low_value"),
+        "c": Customer("high_value", n_orders=5),  # entered late, for a day before March
+    }
+    shop.publish({**moved, "c": Customer()}, APRIL, kept_axes=(VALUE,), held_axes=[VALUE])
+    held_before = replace(HELD_SINCE_MARCH, with_ticket=frozenset({"b"}))
+    found = shop.publish(moved, MAY, kept_axes=(VALUE,), held_before=held_before)
+    assert _causes(found) == {
+        (VALUE, "whale"): "time",
+        (VALUE, "low_value"): "behaviour",
+        (VALUE, "high_value"): "behaviour",
+    }
+
+
+def test_only_the_axes_that_were_held_back_look_back_further(shop: Shop) -> None:
+    shop.publish({"a": Customer(last_order=date(2025, 2, 1))}, MARCH)
+    ordered = Customer("whale", n_orders=5, last_order=date(2025, 3, 20))
+    shop.publish({"a": ordered}, APRIL, kept_axes=AXES, held_axes=[VALUE])
+    later = {"a": replace(ordered, trend="declining")}
+    found = shop.publish(later, MAY, kept_axes=AXES, held_before=HELD_SINCE_MARCH)
+    assert _causes(found) == {(VALUE, "whale"): "behaviour", (TREND, "declining"): "time"}
+
+
+def test_a_customer_who_was_new_while_the_axis_was_held_back_had_the_models_segment(
+    shop: Shop,
+) -> None:
+    shop.publish({"a": Customer()}, MARCH)
+    new = Customer(last_order=date(2025, 3, 20))
+    shop.publish({"a": Customer(), "new": new}, APRIL, kept_axes=AXES, held_axes=[VALUE])
+    later = {"a": Customer(), "new": replace(new, segment="low_value")}
+    found = shop.publish(later, MAY, kept_axes=AXES, held_before=HELD_SINCE_MARCH)
+    assert _causes(found) == {(VALUE, "low_value"): "time"}
+
+
+def test_the_same_date_again_counts_the_time_since_the_run_before(shop: Shop) -> None:
+    shop.publish({"a": Customer()}, MARCH)
+    moved = {"a": Customer("whale")}
+    shop.publish(moved, APRIL, kept_axes=AXES, held_axes=[VALUE])
+    found = shop.publish(
+        moved, APRIL, is_repeated=True, kept_axes=AXES, held_before=HELD_SINCE_MARCH
+    )
+    assert _causes(found) == {(VALUE, "whale"): "time"}
 
 
 def test_a_store_without_profiles_has_nothing_to_hold(shop: Shop, database: Connection) -> None:

@@ -13,7 +13,7 @@ from segpipe import publishing, runs
 from segpipe.core.report import LoadInfo
 from segpipe.core.schema import HAS_NEW_TICKET, METRICS, rescored_column, strength_column
 from segpipe.postgres import Connection, fetch_dicts
-from segpipe.runs import PreviousRun
+from segpipe.runs import HeldBefore, PreviousRun
 
 VALUE, TREND = AXES = ("purchase_value", "loyalty_trajectory")
 MARCH, APRIL, MAY = date(2025, 3, 1), date(2025, 4, 1), date(2025, 5, 1)
@@ -127,6 +127,7 @@ class Shop:
         is_repeated: bool = False,
         kept_axes: Collection[str] = (),
         held_axes: Sequence[str] = (),
+        held_before: HeldBefore | None = None,
         measures: Iterable[pa.RecordBatch] | None = None,
     ) -> LoadInfo:
         previous = runs.latest_published(self.database, self.store_id)
@@ -138,7 +139,9 @@ class Shop:
                 self.store_id,
                 [batch_of(customers, as_of, self.axes)],
                 axes=self.axes,
-                previous=PreviousRun(previous, same or {}, is_repeated, frozenset(kept_axes))
+                previous=PreviousRun(
+                    previous, same or {}, is_repeated, frozenset(kept_axes), held_before
+                )
                 if previous
                 else None,
                 held_axes=held_axes,
