@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from segpipe.axes import MEASURES, axes_for
+from segpipe.axes import MEASURES, Axis, axes_for
 from segpipe.axes.catalogue import read_axis, shipped_axes
 from segpipe.core.schema import INPUTS
 from segpipe.model.rules import rule_list_of
@@ -70,9 +70,10 @@ def _measures(connection: Connection, run_id: int) -> dict[str, Any]:
 def _axis(
     axis: Mapping[str, Any], segments: list[dict[str, Any]], measures: Mapping[str, Any]
 ) -> dict[str, Any]:
+    known = _known_axes().get(axis["name"])
     return {
         "name": axis["name"],
-        "description": _questions().get(axis["name"]),
+        "description": known.question if known else None,
         "group": axis["group"],
         "features": [_feature(*judged, measures) for judged in _judged(axis)],
         "segments": segments,
@@ -83,14 +84,29 @@ def _axis(
     }
 
 
-def _judged(axis: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Measures by which customers are divided, with transforms; rules take them as they are."""
+def _judged(axis: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Measures by which customers are divided, each with the scale on which it is looked at.
+
+    Rules take figures as they are; tiers are cut on the scale that the axis gives its main measure,
+    which is None of a user's own axis.
+    """
     if axis["rules"]:
-        return [(name, "identity") for name in rule_list_of(axis["rules"]).measures()]
+        rules = rule_list_of(axis["rules"])
+        cut = rules.ladder.measure if rules.ladder else None
+        return [
+            (name, _scale_of_cuts(axis["name"], name) if name == cut else "identity")
+            for name in rules.measures()
+        ]
     return [(scale["measure"], scale["transform"]) for scale in axis["scales"]]
 
 
-def _feature(name: str, transform: str, measures: Mapping[str, Any]) -> dict[str, Any]:
+def _scale_of_cuts(axis: str, measure: str) -> str | None:
+    known = _known_axes().get(axis)
+    found = (main.transform for main in known.main if main.measure == measure) if known else ()
+    return next(iter(found), None)
+
+
+def _feature(name: str, transform: str | None, measures: Mapping[str, Any]) -> dict[str, Any]:
     known = MEASURES.get(name)  # None: of a newer segpipe
     measure = measures.get(name) or (asdict(known) if known else {"label": name, "unit": None})
     return {
@@ -102,7 +118,7 @@ def _feature(name: str, transform: str, measures: Mapping[str, Any]) -> dict[str
 
 
 @cache
-def _questions() -> dict[str, str]:
-    """Axis → its question, of every axis that segpipe knows."""
+def _known_axes() -> dict[str, Axis]:
+    """Every axis that segpipe has, by name."""
     shipped = [read_axis(path) for path in shipped_axes().values()]
-    return {axis.name: axis.question for axis in (*axes_for(frozenset(INPUTS)), *shipped)}
+    return {axis.name: axis for axis in (*axes_for(frozenset(INPUTS)), *shipped)}

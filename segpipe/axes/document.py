@@ -45,7 +45,8 @@ greatest possible in the tier: 0 at a cut, 1 at the middle of an inner tier or a
 an outer one |
 | `rules` | kinds, each by a rule | the first rule that holds | the chance that the rule looks at, \
 or 1 for plain facts |
-| `k-means` | asked for by `--method kmeans` | the nearest centroid | fuzzy membership of it |
+| `k-means` | asked for by `--method kmeans`, or an axis of yours without tiers and rules; no gap \
+between the segments | the nearest centroid | fuzzy membership of it |
 | `unavailable` | an input is missing, or customers do not differ beyond chance | the state \
 `unavailable` | 0 |
 
@@ -56,8 +57,14 @@ not used. A cut moves to the bound of a name that would be false in absolute ter
 `cuts = "quantiles"` the cuts are the ends of the bands.
 
 What a name says of a customer must hold of the customer's own figures; the share of members of whom
-it does is published (`holds_for`). Names composed of two strong deviations, such as
-`high_orders_low_recency`, are only for k-means segments of which no name's claims hold.
+it does is published (`holds_for`), and the report names those below 80%.
+
+With `--method kmeans` every axis has its k-means segments, also those that else never have groups,
+such as `purchase_value`. The verdict is `groups` where there is a gap between the segments, else
+`k-means`. Each segment takes the name whose claims hold of its median customer (the tables "Names
+of k-means segments"); where none does, it has a name composed of its two strongest deviations, such
+as `high_orders_low_recency`, which occurs nowhere else but on axes of your own. Names are given by
+medians, so that more members than with the other methods may not meet theirs.
 
 Rules for every axis: ratios are missing where their denominator is not above zero; a missing
 feature is filled with the population-weighted median of the eligible customers; features are
@@ -138,7 +145,8 @@ def _axis(number: int | None, axis: Axis) -> Iterator[str]:
     for rule in axis.eligibility:
         yield f"\nEligible: `{rule.measure}` >= {rule.at_least}, else `{rule.state}`{_asked(rule)}."
     if not axis.has_groups:
-        yield "\nNever `groups`: its names are defined by rules."
+        defined = "tiers" if axis.tiers else "rules"
+        yield f"\nAlways `{defined}`, and never `groups` but with `--method kmeans`."
     yield from _rules(axis)
     yield from _tiers(axis)
     yield from _features(axis)

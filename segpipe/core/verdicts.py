@@ -8,6 +8,8 @@ RULES = "rules"
 K_MEANS = "k-means"
 UNAVAILABLE = "unavailable"
 
+MUST_HOLD = 0.8  # share of a segment's customers who meet its name when it is given
+
 MEANINGS = {  # verdict → a sentence without its capital and full stop
     GROUPS: "customers fall into separate groups",
     TIERS: "one continuum, cut into tiers at stored bounds",

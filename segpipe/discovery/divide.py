@@ -17,8 +17,8 @@ from segpipe.clustering.base import Partition
 from segpipe.core.arrays import Flags, Floats
 from segpipe.core.report import AgreementInfo
 from segpipe.core.settings import ClusterSettings
-from segpipe.core.verdicts import GROUPS, RULES, TIERS
-from segpipe.discovery.groups import MUST_HOLD, Groups, Named, share_meeting
+from segpipe.core.verdicts import GROUPS, MUST_HOLD, RULES, TIERS
+from segpipe.discovery.groups import Groups, Named, share_meeting
 from segpipe.discovery.learnt import learn_rules, learnt_measures
 from segpipe.discovery.refit import Population, refit
 from segpipe.discovery.tiers import Tiers, Values, make_tiers

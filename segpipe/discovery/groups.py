@@ -23,6 +23,7 @@ from segpipe.clustering.valley import KS, find_valleys, is_separate
 from segpipe.core.arrays import Flags, Floats, Labels
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
+from segpipe.core.verdicts import MUST_HOLD
 from segpipe.discovery.learnt import learn_bound
 from segpipe.discovery.priors import rounded
 from segpipe.discovery.tiers import name_by_rank
@@ -30,7 +31,6 @@ from segpipe.discovery.trial import Trial
 from segpipe.model.preprocessing import FeatureScale, weighted_quantile
 from segpipe.model.rules import are_known, meets
 
-MUST_HOLD = 0.8  # share of a segment's customers who meet its name when it is given
 MIN_CUSTOMERS = 200
 
 

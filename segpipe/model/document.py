@@ -17,13 +17,14 @@ from typing import Any
 
 from segpipe.axes import Claim, Condition, Eligibility, Measure
 from segpipe.axes.channel_names import with_channels
-from segpipe.axes.measures import MEASURES, unknown_measure
+from segpipe.axes.measures import MEASURES
 from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
 from segpipe.core.schema import Reference
 from segpipe.model.derived import inputs_of
+from segpipe.model.described import described_measures, find_measure
 from segpipe.model.outlook import Outlook, outlook_of
 from segpipe.model.preprocessing import FeatureScale
 from segpipe.model.priors import Priors, priors_of
@@ -314,23 +315,6 @@ def _check_measures(model: Model) -> None:
         measure = MEASURES.get(name) or model.described.get(name)
         if measure is None or (measure.is_derived and name not in MEASURES):
             raise ValueError(f"{name!r} is no measure")
-
-
-def described_measures(document: Mapping[str, Any]) -> dict[str, Measure]:
-    """What a model document says of its measures, by name; nothing in format 2.
-
-    A newer version may say more of a measure than this one knows.
-    """
-    parts = [part.name for part in fields(Measure)]
-    return {
-        name: Measure(**{part: measure[part] for part in parts if part in measure})
-        for name, measure in document.get("measures", {}).items()
-    }
-
-
-def find_measure(described: Mapping[str, Measure], name: str) -> Measure:
-    """The measure as a document describes it, else as this version does, else by its name alone."""
-    return described.get(name) or MEASURES.get(name) or unknown_measure(name)
 
 
 def measures_of(axes: Sequence[AxisModel]) -> tuple[str, ...]:

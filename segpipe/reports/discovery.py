@@ -5,13 +5,14 @@ Takes the axes of a report; gives tables. Every figure is of the RunReport.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segpipe.core.decisions import HELD_BACK, KEPT, REPLACED
 from segpipe.core.report import AxisDecision, AxisInfo, CandidateInfo, RunReport
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text
-from segpipe.core.verdicts import GROUPS, K_MEANS, RULES, TIERS, UNAVAILABLE
+from segpipe.core.verdicts import GROUPS, K_MEANS, MUST_HOLD, RULES, TIERS, UNAVAILABLE
 
 _KS_ABREAST = 6  # numbers of segments in a line
 _NOUNS = {GROUPS: "group", TIERS: "tier", RULES: "kind", K_MEANS: "segment"}
@@ -71,6 +72,18 @@ def published_phrase(
     elif decision and decision.decision in (REPLACED, HELD_BACK):
         why = f"{decision.decision}: {decision.cause}" if decision.cause else decision.decision
     return f"{segments}, {why}" if why else segments
+
+
+def unmet_names(holds_for: Mapping[str, float]) -> str:
+    """Names that too few of their customers meet, a clause; empty where there are none."""
+    unmet = [
+        f"{name} {math.floor(100 * share)}%"
+        for name, share in holds_for.items()
+        if share < MUST_HOLD
+    ]
+    if not unmet:
+        return ""
+    return f"names that fewer than {percent(MUST_HOLD)} of their customers meet: {', '.join(unmet)}"
 
 
 def figure(value: float | None) -> str:

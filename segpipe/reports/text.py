@@ -13,7 +13,7 @@ from segpipe.core.schema import CAUSES
 from segpipe.core.text import counted, paragraph, percent, percent_floor, table_text, unbroken
 from segpipe.core.verdicts import MEANINGS, UNAVAILABLE
 from segpipe.reports.decisions import announcements_text, is_replaced, is_upgraded, renaming_table
-from segpipe.reports.discovery import choice_table, discovery_table, tried_table
+from segpipe.reports.discovery import choice_table, discovery_table, tried_table, unmet_names
 
 _SEASON_ERROR = 0.05  # of churn risk, from which the season may be its cause
 _INDENT = 10  # of the facts
@@ -187,6 +187,8 @@ def _notes(report: RunReport, *, is_verbose: bool) -> str:
 
 def _axis_notes(axis: AxisInfo, report: RunReport) -> Iterator[str]:
     """What asks for a decision."""
+    if unmet := unmet_names(axis.holds_for):
+        yield f"{unmet}."
     agreement = axis.agreement
     if report.has_agreement and agreement and agreement.sample_size_wanted is not None:
         yield (

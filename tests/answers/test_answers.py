@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from segpipe import answers, postgres, publishing, runs
+from segpipe.axes import AXES as AXES_OF_SEGPIPE
 from segpipe.core.errors import InputError
 from segpipe.model.document import Model
 from segpipe.postgres import Connection
@@ -184,6 +185,12 @@ def test_the_answers_about_a_real_run_agree(
     assert value["group"] == "marketing"
     assert value["verdict"] in ("groups", "tiers")
     assert {"measure", "label", "unit", "transform"} == set(value["features"][0])
+    for name, axis in zip(AXIS_NAMES, axes["axes"], strict=True):
+        if axis["verdict"] == "tiers":  # the main measure comes first
+            known = next(one for one in AXES_OF_SEGPIPE if one.name == name)
+            scales = {main.measure: main.transform for main in known.main}
+            assert axis["features"][0]["transform"] == scales[axis["features"][0]["measure"]]
+    assert value["features"][0]["transform"] == "signed_log"
     for axis in axes["axes"]:
         assert sum(segment["share"] for segment in axis["segments"]) == pytest.approx(1)
         sizes = {s["segment"]: s["n_customers"] for s in axis["segments"] if s["n_customers"]}

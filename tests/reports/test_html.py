@@ -252,6 +252,13 @@ def test_rows_times_and_versions_close_the_page(page: Element) -> None:
         assert text in versions
 
 
+def test_names_that_too_few_customers_meet_are_in_the_notes() -> None:
+    axis = replace(values.AXIS, holds_for={"low_value": 0.5})
+    page = read_page(page_html(report_of(axis), details_of()))
+    text = "Names that fewer than 80% of their customers meet: low_value 50%."
+    assert text in page.one("section", id="axis-1").text
+
+
 def test_notes_name_the_measures_in_words(value: Element) -> None:
     assert "Left out, as it is the same for everybody: channels." in value.text
     assert "3 customers have no figure for “discounted orders”" in value.text

@@ -158,6 +158,16 @@ def test_what_is_published_has_the_reason_of_the_axis(
     assert published_phrase(verdict, 2, AxisDecision("new"), reason, n_empty) == phrase
 
 
+def test_names_that_too_few_customers_meet_are_noted() -> None:
+    axis = replace(AXIS, holds_for={"low_value": 0.799, "whale": 0.8, "modest": 0.042})
+    text = " ".join(report_text(replace(REPORT, axes=(axis,))).split())
+    assert (
+        "Note: purchase_value: names that fewer than 80% of their customers meet: low_value 79%,"
+        " modest 4%."
+    ) in text
+    assert "fewer than 80%" not in report_text(REPORT)
+
+
 def test_segments_of_a_replaced_axis_are_not_among_the_unchanged() -> None:
     kept = replace(AXIS, name="purchase_frequency", decision=AxisDecision("kept"))
     assert "Since run 6:\n" in report_text(REPORT)

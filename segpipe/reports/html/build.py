@@ -17,7 +17,7 @@ from segpipe.axes import Measure
 from segpipe.core.errors import InputError
 from segpipe.core.report import OutlookInfo
 from segpipe.core.text import percent
-from segpipe.model.document import described_measures, find_measure
+from segpipe.model.described import described_measures, find_measure
 from segpipe.reports.html import charts, wording
 from segpipe.reports.html.axis_section import AxisView, axis_view
 from segpipe.reports.text import outlook_check_text, outlook_text

@@ -11,6 +11,7 @@ from segpipe.axes import Measure
 from segpipe.core.schema import CAUSES
 from segpipe.core.text import percent_floor, sentence
 from segpipe.core.verdicts import MEANINGS
+from segpipe.reports.discovery import unmet_names
 
 
 def breakable(name: str) -> Markup:
@@ -89,6 +90,8 @@ def causes_text(causes: Mapping[str, int]) -> str:
 def notes_of(axis: Mapping[str, Any], measure_of: Callable[[str], Measure]) -> tuple[str, ...]:
     """What else there is to know of an axis."""
     notes = []
+    if unmet := unmet_names(axis.get("holds_for", {})):  # an earlier version did not count them
+        notes.append(sentence(unmet))
     if axis["dropped_features"]:
         dropped = ", ".join(measure_of(name).label for name in axis["dropped_features"])
         notes.append(f"Left out, as it is the same for everybody: {dropped}.")
