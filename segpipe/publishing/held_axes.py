@@ -16,6 +16,7 @@ from segpipe.core.arrays import Floats, Rows
 from segpipe.core.schema import rescored_column, strength_column
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import CategoryColumn
+from segpipe.publishing.copied_columns import FEW, read_columns
 from segpipe.publishing.previous_rows import KnownCustomers
 from segpipe.runs.profiles_table import StoreTable
 
@@ -57,23 +58,22 @@ def _replaced(
 def _read_held(
     connection: Connection, partition: StoreTable, axes: Sequence[str]
 ) -> tuple[KnownCustomers, dict[str, _HeldAxis]]:
-    columns = sql.SQL(", ").join(
-        sql.SQL("segment_memberships->>{axis}, (membership_strengths->>{axis})::float8").format(
-            axis=sql.Literal(axis)
-        )
-        for axis in axes
+    pair = sql.SQL("segment_memberships->>%s, (membership_strengths->>%s)::float8")
+    statement = sql.SQL("COPY (SELECT customer_id, {} FROM {}) TO STDOUT (FORMAT csv)").format(
+        sql.SQL(", ").join([pair] * len(axes)), partition.identifier
     )
-    statement = sql.SQL("SELECT customer_id, {} FROM {}").format(columns, partition.identifier)
-    rows = connection.execute(statement).fetchall()
-    ids, *values = zip(*rows, strict=True) if rows else [()] * (1 + 2 * len(axes))
+    types = {"customer_id": pa.string()}
+    for axis in axes:
+        types |= {axis: FEW, strength_column(axis): pa.float64()}
+    columns = read_columns(connection, statement, [axis for axis in axes for _ in range(2)], types)
     held = {
         axis: _HeldAxis(
-            CategoryColumn.of(pa.array(values[2 * index], pa.string()).dictionary_encode()),
-            np.array(values[2 * index + 1], np.float64),
+            columns.categories[axis],
+            columns.arrays[strength_column(axis)].to_numpy(zero_copy_only=False),
         )
-        for index, axis in enumerate(axes)
+        for axis in axes
     }
-    return KnownCustomers.of(pa.array(ids, pa.string())), held
+    return KnownCustomers.of(columns.arrays["customer_id"]), held
 
 
 def _with_old(

@@ -61,6 +61,19 @@ def test_customers_keep_the_segment_that_they_have_and_new_ones_get_the_models(
     assert shop.remembered("a")[0] == {TREND: "steady"}
 
 
+def test_profiles_are_read_in_pieces(
+    shop: Shop, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segpipe.publishing.copied_columns._PIECE_BYTES", 100)
+    names = ("low_value", "mid_tier", "whale")
+    before = {f'"{n}",\n': Customer(names[n % 3]) for n in range(50)}
+    shop.publish(before, MARCH)
+    now = dict.fromkeys([*before, "new"], Customer("high_value", n_orders=9))
+    shop.publish(now, APRIL, kept_axes=(VALUE,), held_axes=[VALUE])
+    found = {customer: segment for customer, (segment, _) in _segments(database, VALUE).items()}
+    assert found == {**{c: row.segment for c, row in before.items()}, "new": "high_value"}
+
+
 HELD_SINCE_MARCH = HeldBefore(frozenset({VALUE}), MARCH)
 
 

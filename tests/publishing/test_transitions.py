@@ -248,7 +248,7 @@ def test_a_row_of_an_earlier_version_keeps_its_history(shop: Shop, database: Con
 def test_rows_read_in_several_pieces_are_joined(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segpipe.publishing.previous_rows._PIECE_BYTES", 300)
+    monkeypatch.setattr("segpipe.publishing.copied_columns._PIECE_BYTES", 300)
     ids = [f"c{n}" for n in range(50)]
     for as_of, k in ((MARCH, 3), (APRIL, 5)):
         info = shop.publish({c: Customer(f"s{n % k}") for n, c in enumerate(ids)}, as_of)
