@@ -137,16 +137,16 @@ def test_rediscovery_replaces_the_named_axis_alone_and_says_whom_it_moved(
     assert len(everything) == 13
 
 
-def test_other_cuts_of_an_axis_replace_it(
+def test_other_cuts_of_an_axis_in_tiers_replace_it(
     store: Store,
     months: tuple[Path, ...],
     tmp_path: Path,
 ) -> None:
     config = tmp_path / "segpipe.toml"
-    config.write_text('[axes.product_knowledge]\ncuts = "quantiles"\n', encoding="utf-8")
+    config.write_text('[axes.purchase_value]\ncuts = "quantiles"\n', encoding="utf-8")
     store.report(months[0])
     decisions = _decisions(store.report(months[1], "--config", config))
-    assert decisions.pop("product_knowledge") == ("replaced", "other method")
+    assert decisions.pop("purchase_value") == ("replaced", "other method")
     assert {decision for decision, _ in decisions.values()} == {"kept"}
 
 
