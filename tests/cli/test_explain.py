@@ -118,6 +118,7 @@ def test_json_has_the_same_reasons(
         "threshold": pytest.approx(40),
         "segment": "far",
         "now": 30,
+        "along": [],
     }
     assert axis["text"][0] == "recency: near (strength 0.77; next far, 0.23)"
     (state,) = _document(capsys, database_url, "c")["axes"]
