@@ -19,7 +19,8 @@ from measured import as_table
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import EngineSettings, SourceSettings
 from segpipe.datasets.demo import write_demo_lines
-from segpipe.discovery.outlook import Activity, ReadActivity, area_under_curve, learn_outlook
+from segpipe.discovery.outlook import Activity, ReadActivity, learn_outlook
+from segpipe.discovery.regression import area_under_curve
 from segpipe.model.outlook import OUTLOOK_MEASURES
 from segpipe.pipeline.engine import open_run_engine
 

@@ -16,6 +16,7 @@ from typing import Any
 import backtest
 import chains
 import churn
+import expected_value
 import names
 import stability
 import steady
@@ -34,6 +35,7 @@ class Part:
 PARTS = {
     "verdict": Part(verdicts.measure, verdicts.table),
     "churn": Part(churn.measure, churn.table),
+    "value": Part(expected_value.measure, expected_value.table),
     "chains": Part(chains.measure, chains.table),
     "stability": Part(stability.measure, stability.table),
     "names": Part(names.measure, names.table),

@@ -213,14 +213,20 @@ class LoadInfo:
 class OutlookInfo:
     """What the run says of the next 90 days: churn risk and expected value."""
 
-    is_published: bool
-    is_provisional: bool  # too little history to check it
-    reason: str | None  # why it is missing or provisional
+    is_published: bool  # churn risk
+    is_provisional: bool  # too little history to check them
+    reason: str | None  # why churn risk is missing or provisional
     n_checked: int = 0  # customers of an earlier fit that was judged on the last 90 days
     auc: float | None = None  # of churn there; 0.5 is chance
     recency_auc: float | None = None  # of the days since the last order alone
     decile_error: float | None = None  # mean of |predicted - true| over ten groups
     level_shift: float | None = None  # predicted less true
+    is_value_published: bool | None = None  # None: as churn risk, by an earlier version
+    value_reason: str | None = None  # why expected value is missing or provisional
+    value_error: float | None = None  # mean of |expected - true| over five groups / true mean
+    value_ratio: float | None = None  # expected over true revenue of everybody
+    value_rank: float | None = None  # rank correlation with true revenue
+    lifetime_rank: float | None = None  # of lifetime value alone
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Learning the outlook from the file itself: who was known 90 days ago, and what came since.
 
-Takes customers' activity as of earlier days; gives an Outlook with its own check. Logistic and
-Poisson regressions by Newton's method (IRLS; McCullagh and Nelder, 1989), with L2 penalties.
+Takes customers' activity as of earlier days; gives an Outlook with its own check: churn by a
+logistic regression, value by a Poisson regression, each judged and withheld apart from the other.
 """
 
 from __future__ import annotations
@@ -9,11 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from segpipe.core.arrays import Flags, Floats
+from segpipe.core.arrays import Floats
+from segpipe.discovery.regression import (
+    area_under_curve,
+    fit_logistic,
+    fit_poisson,
+    group_means,
+    rank_correlation,
+    rounded,
+)
 from segpipe.model.outlook import (
     HORIZON_DAYS,
     MONTH_DAYS,
@@ -22,7 +31,7 @@ from segpipe.model.outlook import (
     Regression,
     ShopActivity,
     churn_features,
-    standardised,
+    expected_occasion_value,
     value_features,
 )
 
@@ -31,12 +40,14 @@ CHECKED_HISTORY_DAYS = 270  # from it on, an earlier fit is judged
 _LONG_HISTORY_DAYS = 180  # from it on, the horizon is 90 days
 _MIN_CUSTOMERS = 200
 _MIN_OF_EACH = 30  # customers who ordered again, and who did not
-_MAX_DECILE_ERROR = 0.15  # above it the outlook is withheld
-_CAP = 0.99  # quantile of revenue above which it counts no more
+_MAX_DECILE_ERROR = 0.15  # above it churn risk is withheld
+_CAP = 0.99  # quantile above which revenue counts no more
 _CHURN_PENALTY, _VALUE_PENALTY = 1.0, 0.01
+_MAX_VALUE_ERROR = 0.5  # of the mean; above it expected value is withheld
+_MIN_RANK_Z = 3.0  # of its rank correlation; below it chance may be all there is
+VALUE_GROUPS = 5  # of equal size by expected value, on which it is judged
 _SHAPES = (0.1, 50.0)  # bounds of the prior's shape
-_STEPS, _HALVINGS, _PRECISION = 100, 30, 1e-10
-_DIGITS = 9  # significant, so that the rounding of sums does not change a model
+_VALUE_WEIGHTS = (0.05, 50.0)  # bounds of the weight of the shop's median value, in occasions
 
 
 @dataclass(frozen=True)
@@ -78,24 +89,32 @@ def _learn(history_days: int, read: ReadActivity) -> Outlook:
     latest = read(horizon, horizon)
     if lack := _lack(latest):
         return _withheld(horizon, lack)
-    activity = shop_activity(latest.columns)
-    churn, value = _fit(latest, activity)
+    activity = shop_activity(latest)
+    churn, value = _fit_churn(latest, activity), _fit_value(latest, activity)
+    unchecked = partial(Outlook, horizon, activity, churn, value, True)
     if history_days < CHECKED_HISTORY_DAYS:
-        reason = (
-            f"{history_days} days of orders are too few to check it; {CHECKED_HISTORY_DAYS} are"
-        )
-        return Outlook(horizon, activity, churn, value, True, f"{reason} needed", None)
+        found = f"{history_days} days of orders are too few to check it"
+        reason = f"{found}; {CHECKED_HISTORY_DAYS} are needed"
+        return unchecked(reason=reason, check=None, value_reason=reason)
     check = _check(read(2 * HORIZON_DAYS, HORIZON_DAYS), latest)
     if check is None:
         reason = "too few customers to check it on an earlier day"
-        return Outlook(horizon, activity, churn, value, True, reason, None)
-    if problem := _problem(check):
-        return _withheld(horizon, problem, check)
-    return Outlook(horizon, activity, churn, value, False, None, check)
+        return unchecked(reason=reason, check=None, value_reason=reason)
+    churn_problem, value_problem = _churn_problem(check), _value_problem(check)
+    return Outlook(
+        horizon,
+        activity if not (churn_problem and value_problem) else None,
+        churn if not churn_problem else None,
+        value if not value_problem else None,
+        is_provisional=False,
+        reason=churn_problem,
+        check=check,
+        value_reason=value_problem,
+    )
 
 
-def _withheld(horizon_days: int, reason: str, check: OutlookCheck | None = None) -> Outlook:
-    return Outlook(horizon_days, None, None, None, False, reason, check)
+def _withheld(horizon_days: int, reason: str) -> Outlook:
+    return Outlook(horizon_days, None, None, None, False, reason, None, reason)
 
 
 def _is_finite(outlook: Outlook) -> bool:
@@ -104,11 +123,12 @@ def _is_finite(outlook: Outlook) -> bool:
     numbers = [n for fit in fits for n in (fit.intercept, *fit.coefficients, *fit.means)]
     records = [asdict(part) for part in (outlook.activity, outlook.check) if part]
     numbers += [n for record in records for n in record.values()]
-    return all(math.isfinite(n) for n in numbers)
+    return all(n is None or math.isfinite(n) for n in numbers)
 
 
-def shop_activity(columns: Mapping[str, Floats]) -> ShopActivity:
+def shop_activity(seen: Activity) -> ShopActivity:
     """Figures of the shop by moments; the prior of rates is gamma-Poisson."""
+    columns = seen.columns
     n, tenure = columns["n_occasions"], columns["tenure_days"]
     span = tenure - columns["recency_days"]
     months, again = tenure / MONTH_DAYS, n - 1
@@ -122,54 +142,31 @@ def shop_activity(columns: Mapping[str, Floats]) -> ShopActivity:
     shape = min(max(shape, low), high)
     gaps = span[again > 0] / again[again > 0]
     median_gap = float(np.median(gaps)) if len(gaps) else float(np.median(tenure))
-    value = float(columns["lifetime_value"].sum() / n.sum())
     return ShopActivity(
-        _rounded(shape), _rounded(shape / rate), _rounded(max(median_gap, 1.0)), _rounded(value)
+        rounded(shape),
+        rounded(shape / rate),
+        rounded(max(median_gap, 1.0)),
+        rounded(float(np.median(columns["lifetime_value"] / n))),
+        rounded(_value_weight(seen)),
     )
 
 
-def fit_logistic(features: Floats, is_one: Flags, penalty: float) -> Regression:
-    """Logistic regression with the sum of losses and `penalty`/2 of the squared coefficients."""
-    target = is_one.astype(np.float64)
-    scaled, means, deviations = _standardise(features)
-    start = _logit(float(target.mean()))
+def _value_weight(seen: Activity) -> float:
+    """Occasions that the shop's median value counts as: variance within over between customers.
 
-    def family(linear: Floats) -> tuple[Floats, Floats, float]:
-        mean = 1.0 / (1.0 + np.exp(-linear))
-        return mean, mean * (1.0 - mean), float(np.logaddexp(0.0, linear).sum())
-
-    found = _newton(scaled, target, start, penalty, family)
-    return Regression(found[0], found[1:], means, deviations)
-
-
-def fit_poisson(features: Floats, target: Floats, penalty: float) -> Regression:
-    """Poisson regression, log link, mean loss and `penalty`/2 of the squared coefficients."""
-    scaled, means, deviations = _standardise(features)
-    start = math.log(max(float(target.mean()), 1e-9))
-
-    def family(linear: Floats) -> tuple[Floats, Floats, float]:
-        mean = np.exp(np.clip(linear, -50.0, 50.0))
-        return mean, mean, float(mean.sum())
-
-    found = _newton(scaled, target, start, penalty * len(target), family)
-    return Regression(found[0], found[1:], means, deviations)
-
-
-def area_under_curve(scores: Floats, is_one: Flags) -> float:
-    """Chance that one of the ones scores above one of the others, ties as a half."""
-    order = np.argsort(scores, kind="stable")
-    _, inverse, counts = np.unique(scores[order], return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    ranks = (last - (counts - 1) / 2)[inverse]
-    ones = is_one[order]
-    n_ones, n_others = int(ones.sum()), int((~ones).sum())
-    if not n_ones or not n_others:
-        return math.nan
-    return float((ranks[ones].sum() - n_ones * (n_ones + 1) / 2) / (n_ones * n_others))
-
-
-def _fit(seen: Activity, activity: ShopActivity) -> tuple[Regression, Regression]:
-    return _fit_churn(seen, activity), _fit_value(seen, activity)
+    In logs. What a customer's mean before and after the day have in common is between customers;
+    what the mean before has beyond that is within them, and falls with their occasions.
+    """
+    low, high = _VALUE_WEIGHTS
+    n, total = seen.columns["n_occasions"], seen.columns["lifetime_value"]
+    is_known = (total > 0) & (seen.later_value > 0) & (seen.n_later > 0)
+    if is_known.sum() < _MIN_OF_EACH:
+        return high
+    before = np.log(total[is_known] / n[is_known])
+    after = np.log(seen.later_value[is_known] / seen.n_later[is_known])
+    between = float(((before - before.mean()) * (after - after.mean())).mean())
+    within = (float(before.var()) - between) / float((1.0 / n[is_known]).mean())
+    return min(max(within / between, low), high) if between > 0 else high
 
 
 def _fit_churn(seen: Activity, activity: ShopActivity) -> Regression:
@@ -178,36 +175,60 @@ def _fit_churn(seen: Activity, activity: ShopActivity) -> Regression:
 
 
 def _fit_value(seen: Activity, activity: ShopActivity) -> Regression:
-    """Revenue, capped against single large orders, and scaled back to the whole."""
+    """Revenue, capped against single large orders, and scaled back to the whole.
+
+    The cap is of revenue over what an occasion of that customer is worth: one cap for all would
+    cut the best customers, and scaling back would give what is theirs to everybody. In units of
+    the mean, so that the penalty does not depend on the currency.
+    """
     revenue = np.maximum(seen.later_value, 0.0)
-    cap = float(np.quantile(revenue, _CAP))
-    capped = np.minimum(revenue, cap) if cap > 0 else revenue
-    found = fit_poisson(value_features(seen.columns, activity), capped, _VALUE_PENALTY)
+    mean = float(revenue.mean())
+    mean = mean if mean > 0 else 1.0
+    own = expected_occasion_value(seen.columns, activity)
+    cap = float(np.quantile(revenue / own, _CAP))
+    capped = np.minimum(revenue, cap * own) if cap > 0 else revenue
+    found = fit_poisson(value_features(seen.columns, activity), capped / mean, _VALUE_PENALTY)
     left, total = float(capped.sum()), float(revenue.sum())
     lift = math.log(total / left) if left > 0 else 0.0  # nothing was sold: nothing is expected
-    return Regression(
-        _rounded(found.intercept + lift), found.coefficients, found.means, found.deviations
-    )
+    intercept = rounded(found.intercept + lift + math.log(mean))
+    return Regression(intercept, found.coefficients, found.means, found.deviations)
 
 
 def _check(earlier: Activity, latest: Activity) -> OutlookCheck | None:
     """A fit on what was known 180 days ago, judged on the last 90; None of too few customers."""
     if _lack(earlier):
         return None
-    activity = shop_activity(earlier.columns)
-    churn = _fit_churn(earlier, activity)
-    linear = churn.linear(churn_features(latest.columns, activity))
-    risk: Floats = 1.0 / (1.0 + np.exp(-linear))
-    is_lost = latest.n_later == 0
-    groups = np.array_split(np.argsort(risk, kind="stable"), 10)
-    errors = [abs(float(risk[rows].mean() - is_lost[rows].mean())) for rows in groups]
+    activity = shop_activity(earlier)
+    then = Outlook(
+        HORIZON_DAYS,
+        activity,
+        _fit_churn(earlier, activity),
+        _fit_value(earlier, activity),
+        is_provisional=False,
+        reason=None,
+        check=None,
+    )
+    risk, expected = then.churn_risk(latest.columns), then.expected_value(latest.columns)
+    is_lost, value = latest.n_later == 0, latest.later_value
+    said, true = group_means(risk, (risk, is_lost.astype(np.float64)), 10)
+    total = float(value.sum())
     return OutlookCheck(
         n_customers=len(risk),
-        auc=_rounded(area_under_curve(risk, is_lost)),
-        recency_auc=_rounded(area_under_curve(latest.columns["recency_days"], is_lost)),
-        decile_error=_rounded(float(np.mean(errors))),
-        level_shift=_rounded(float(risk.mean() - is_lost.mean())),
+        auc=rounded(area_under_curve(risk, is_lost)),
+        recency_auc=rounded(area_under_curve(latest.columns["recency_days"], is_lost)),
+        decile_error=rounded(float(np.abs(said - true).mean())),
+        level_shift=rounded(float(risk.mean() - is_lost.mean())),
+        value_error=rounded(value_error(expected, value)) if total > 0 else None,
+        value_ratio=rounded(float(expected.sum()) / total) if total > 0 else None,
+        value_rank=rounded(rank_correlation(expected, value)),
+        lifetime_rank=rounded(rank_correlation(latest.columns["lifetime_value"], value)),
     )
+
+
+def value_error(expected: Floats, value: Floats) -> float:
+    """Mean of |expected - true| revenue over groups by expected, as a share of the true mean."""
+    said, true = group_means(expected, (expected, value), VALUE_GROUPS)
+    return float(np.abs(said - true).mean() / value.mean())
 
 
 def _lack(seen: Activity) -> str | None:
@@ -223,8 +244,8 @@ def _lack(seen: Activity) -> str | None:
     return None
 
 
-def _problem(check: OutlookCheck) -> str | None:
-    """Why the outlook is withheld; None where it may be published."""
+def _churn_problem(check: OutlookCheck) -> str | None:
+    """Why churn risk is withheld; None where it may be published."""
     if check.decile_error > _MAX_DECILE_ERROR:
         error = f"{check.decile_error:.2f}"
         return f"a fit 90 days earlier was off by {error} on average, more than {_MAX_DECILE_ERROR}"
@@ -236,58 +257,17 @@ def _problem(check: OutlookCheck) -> str | None:
     return None
 
 
-def _standardise(features: Floats) -> tuple[Floats, tuple[float, ...], tuple[float, ...]]:
-    """Features as `Regression.linear` scales them; a constant one is all zero."""
-    means = tuple(_rounded(float(column.mean())) for column in features.T)
-    spreads = (float(column.std()) for column in features.T)
-    deviations = tuple(_rounded(spread) if spread > 1e-9 else 1.0 for spread in spreads)
-    columns = [
-        standardised(column, mean, deviation)
-        for column, mean, deviation in zip(features.T, means, deviations, strict=True)
-    ]
-    return np.column_stack(columns), means, deviations
-
-
-def _newton(
-    scaled: Floats,
-    target: Floats,
-    start: float,
-    penalty: float,
-    family: Callable[[Floats], tuple[Floats, Floats, float]],
-) -> tuple[float, ...]:
-    """Intercept and coefficients of an exponential family with its canonical link.
-
-    `family` gives mean, variance and summed cumulant for linear predictors (n,). The intercept has
-    no penalty. A step that raises the loss is halved until it does not.
-    """
-    design = np.column_stack([np.ones(len(scaled)), scaled])
-    penalties = np.full(design.shape[1], penalty)
-    penalties[0] = 0.0
-
-    def loss(at: Floats) -> float:
-        linear = design @ at
-        return family(linear)[2] - float(target @ linear) + float(penalties @ np.square(at)) / 2
-
-    found = np.zeros(design.shape[1])
-    found[0] = start
-    for _ in range(_STEPS):
-        mean, variance, _ = family(design @ found)
-        gradient = design.T @ (target - mean) - penalties * found
-        hessian = (design * variance[:, None]).T @ design + np.diag(penalties + 1e-9)
-        move, before = np.linalg.solve(hessian, gradient), loss(found)
-        halvings = 0
-        while loss(found + move) > before and halvings < _HALVINGS:
-            move, halvings = move / 2, halvings + 1
-        found = found + move
-        if float(np.abs(move).max()) < _PRECISION:
-            break
-    return tuple(_rounded(float(value)) for value in found)
-
-
-def _logit(share: float) -> float:
-    bounded = min(max(share, 1e-6), 1 - 1e-6)
-    return math.log(bounded / (1 - bounded))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
+def _value_problem(check: OutlookCheck) -> str | None:
+    """Why expected value is withheld; None where it may be published."""
+    if check.value_error is not None and check.value_error > _MAX_VALUE_ERROR:
+        return (
+            f"a fit 90 days earlier was off by {check.value_error:.0%} of the mean on average"
+            f" by group, more than {_MAX_VALUE_ERROR:.0%}"
+        )
+    rank, n = check.value_rank or 0.0, check.n_customers
+    if check.value_error is not None and rank * math.sqrt(n - 1) < _MIN_RANK_Z:
+        return (
+            f"a fit 90 days earlier ranked {n:,} customers by revenue no better than chance may"
+            f" (rank correlation {rank:.2f})"
+        )
+    return None

@@ -67,7 +67,11 @@ def explain_outlook(
     columns = {name: np.array([_number(value)]) for name, value in needed.items()}
     found = {k: float(v[0]) for k, v in outlook_metrics(model.outlook, columns).items()}
     risk, value = (found[name] for name in OUTLOOK_METRICS)
-    if math.isnan(risk):
+    if (
+        math.isnan(risk)
+        and math.isnan(value)
+        and model.outlook.reason == model.outlook.value_reason
+    ):
         return _no_outlook(model.outlook.reason)
     habits = " and ".join(
         describe_value(float(columns[name][0]), model.measure(name))
@@ -75,13 +79,20 @@ def explain_outlook(
     )
     text = (
         f"churn risk {risk:.2f} of 1: a customer who {habits} does not order in the next"
-        f" {HORIZON_DAYS} days in {100 * risk:.0f} of 100 cases; expected value {value:,.2f}"
+        f" {HORIZON_DAYS} days in {100 * risk:.0f} of 100 cases"
     )
-    return {**found, "text": text}
+    text = f"no churn risk: {model.outlook.reason}" if math.isnan(risk) else text
+    expected = f"expected value {value:,.2f}"
+    expected = f"no expected value: {model.outlook.value_reason}" if math.isnan(value) else expected
+    known = {name: None if math.isnan(figure) else figure for name, figure in found.items()}
+    return {**known, "text": f"{text}; {expected}"}
 
 
 def _no_outlook(reason: str | None) -> dict[str, float | str | None]:
-    return {**dict.fromkeys(OUTLOOK_METRICS), "text": f"no churn risk: {reason}"}
+    return {
+        **dict.fromkeys(OUTLOOK_METRICS),
+        "text": f"no churn risk and no expected value: {reason}",
+    }
 
 
 def _explain_axis(

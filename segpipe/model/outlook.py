@@ -27,7 +27,7 @@ OUTLOOK_MEASURES = (
 )
 NO_OUTLOOK = "the model was made by an earlier version of segpipe, which learnt none"
 _GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
-_VALUE_WEIGHT = 2.0  # of the shop's mean in a customer's value an occasion, in occasions
+_MIN_VALUE = 0.01  # of an occasion
 _MAX_DEVIATIONS = 4.0  # beyond which a feature says no more
 _RISK_DECIMALS, _VALUE_DECIMALS = 4, 2  # as published
 _LARGEST_EXPONENT = 50.0  # e to this is more than any shop sells
@@ -61,6 +61,11 @@ class OutlookCheck:
     recency_auc: float  # of the days since the last order alone
     decile_error: float  # mean of |predicted - true| churn over ten groups by prediction
     level_shift: float  # predicted less true churn of everybody
+    # of expected value; None: nothing was sold, or made by an earlier version
+    value_error: float | None = None  # mean |expected - true| over five groups / true mean
+    value_ratio: float | None = None  # expected over true revenue of everybody
+    value_rank: float | None = None  # Spearman's correlation with true revenue
+    lifetime_rank: float | None = None  # of lifetime value alone
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class ShopActivity:
     rate_shape: float  # gamma prior of occasions a month: shape and months
     rate_months: float
     median_gap_days: float  # median of the customers' mean gaps between occasions
-    occasion_value: float  # mean value of an occasion
+    occasion_value: float  # median of the customers' mean values of an occasion
+    value_weight: float = 2.0  # of it, in occasions; earlier versions: 2 of the mean over all
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,13 @@ class Outlook:
     """What a run learnt about the next 90 days."""
 
     horizon_days: int  # that it was learnt over; fewer than 90 where the file is short
-    activity: ShopActivity | None  # None: withheld, as the two below
-    churn: Regression | None
-    value: Regression | None
+    activity: ShopActivity | None  # None: both are withheld
+    churn: Regression | None  # None: withheld
+    value: Regression | None  # None: withheld
     is_provisional: bool  # too little history to check it
-    reason: str | None  # why it is withheld, or provisional
+    reason: str | None  # why churn is withheld, or both are provisional
     check: OutlookCheck | None
+    value_reason: str | None = None  # why value is withheld, or both are provisional
 
     def churn_risk(self, columns: Mapping[str, Floats]) -> Floats:
         """Probability of no order in the next 90 days, (n,); NaN where it is withheld.
@@ -121,6 +128,7 @@ def outlook_of(document: Mapping[str, Any]) -> Outlook:
             )
     parts["activity"] = ShopActivity(**parts["activity"]) if parts["activity"] else None
     parts["check"] = OutlookCheck(**parts["check"]) if parts["check"] else None
+    parts.setdefault("value_reason", parts["reason"])  # earlier versions: one for both
     return Outlook(**parts)
 
 
@@ -151,10 +159,17 @@ def churn_features(columns: Mapping[str, Floats], activity: ShopActivity) -> Flo
 
 
 def value_features(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
-    """Features of expected value, shape (n, 10): the mean value an occasion for the lifetime's."""
-    total = columns["lifetime_value"] + _VALUE_WEIGHT * activity.occasion_value
-    mean_value = total / (columns["n_occasions"] + _VALUE_WEIGHT)
-    return np.column_stack([_rhythm(columns, activity), np.log(np.maximum(mean_value, 0.01))])
+    """Features of expected value, shape (n, 10): the value an occasion for the lifetime's."""
+    own = np.log(expected_occasion_value(columns, activity))
+    return np.column_stack([_rhythm(columns, activity), own])
+
+
+def expected_occasion_value(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
+    """What an occasion of each customer is worth, drawn towards the shop's, shape (n,)."""
+    weight = activity.value_weight
+    total = columns["lifetime_value"] + weight * activity.occasion_value
+    found: Floats = np.maximum(total / (columns["n_occasions"] + weight), _MIN_VALUE)
+    return found
 
 
 def _rhythm(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:

@@ -159,11 +159,19 @@ def outlook_report(model: Model) -> OutlookInfo:
     """What the model says of the next 90 days, or why it says nothing."""
     outlook = model.outlook
     if outlook is None:
-        return OutlookInfo(is_published=False, is_provisional=False, reason=NO_OUTLOOK)
+        return OutlookInfo(
+            is_published=False,
+            is_provisional=False,
+            reason=NO_OUTLOOK,
+            is_value_published=False,
+            value_reason=NO_OUTLOOK,
+        )
     found = OutlookInfo(
         is_published=outlook.churn is not None,
         is_provisional=outlook.is_provisional,
         reason=outlook.reason,
+        is_value_published=outlook.value is not None,
+        value_reason=outlook.value_reason,
     )
     if outlook.check is None:
         return found

@@ -63,24 +63,64 @@ def _shares(axis: AxisInfo) -> str:
 
 def outlook_text(outlook: OutlookInfo | None) -> str:
     """How far the figures of the next 90 days can be relied on, without a statistics word."""
-    if outlook is None or not outlook.is_published:
-        return f"no churn risk: {outlook.reason}" if outlook and outlook.reason else ""
-    text = "churn risk and expected value of the next 90 days"
-    if outlook.is_provisional:
-        return f"{text}, provisional: {outlook.reason}"
+    if outlook is None:
+        return ""
+    has_value = outlook.is_value_published
+    has_value = outlook.is_published if has_value is None else has_value
+    if outlook.is_published and has_value and outlook.is_provisional:
+        text = "churn risk and expected value of the next 90 days, provisional"
+        return f"{text}: {outlook.reason}"
+    if (
+        not outlook.is_published
+        and not has_value
+        and outlook.value_reason
+        in {
+            None,
+            outlook.reason,
+        }
+    ):
+        return f"no churn risk and no expected value: {outlook.reason}" if outlook.reason else ""
+    return f"{_churn_text(outlook)}; {_value_text(outlook, has_value=has_value)}"
+
+
+def _churn_text(outlook: OutlookInfo) -> str:
+    if not outlook.is_published:
+        return f"no churn risk: {outlook.reason}"
     error = outlook.decile_error or 0.0
-    text += f"; 90 days ago they would have been off by {percent(error)} on average"
-    return f"{text}; level uncertain: season" if error >= _SEASON_ERROR else text
+    text = "churn risk of the next 90 days: 90 days ago it would have been off by"
+    text += f" {percent(error)} on average"
+    return f"{text}, level uncertain: season" if error >= _SEASON_ERROR else text
+
+
+def _value_text(outlook: OutlookInfo, *, has_value: bool) -> str:
+    if not has_value:
+        return f"no expected value: {outlook.value_reason}"
+    if outlook.value_error is None:
+        return "expected value: not checked"
+    error = percent(outlook.value_error)
+    return f"expected value: off by {error} of the mean on average by group"
 
 
 def outlook_check_text(outlook: OutlookInfo | None) -> str:
-    """How a fit made 90 days earlier did; empty where none was judged."""
+    """How a fit of churn made 90 days earlier did; empty where none was judged."""
     if outlook is None or outlook.auc is None or outlook.recency_auc is None:
         return ""
     error, shift = outlook.decile_error or 0.0, outlook.level_shift or 0.0
     return (
         f"AUC {outlook.auc:.3f} (days since the last order alone {outlook.recency_auc:.3f}),"
         f" mean error by decile {error:.3f}, level {shift:+.3f}; {outlook.n_checked:,} customers"
+    )
+
+
+def value_check_text(outlook: OutlookInfo | None) -> str:
+    """How a fit of value made 90 days earlier did; empty where none was judged."""
+    if outlook is None or outlook.value_error is None:
+        return ""
+    ratio, rank, lifetime = outlook.value_ratio, outlook.value_rank, outlook.lifetime_rank
+    return (
+        f"mean error over five groups by expected value {outlook.value_error:.3f} of mean revenue,"
+        f" expected over true revenue {ratio or 0.0:.3f}, rank correlation {rank or 0.0:.3f}"
+        f" (lifetime value alone {lifetime or 0.0:.3f}); {outlook.n_checked:,} customers"
     )
 
 

@@ -106,7 +106,7 @@ def test_json_has_the_same_reasons(
         "outlook": {
             "churn_risk_score": None,
             "expected_value_90d": None,
-            "text": f"no churn risk: {NO_OUTLOOK}",
+            "text": f"no churn risk and no expected value: {NO_OUTLOOK}",
         },
     }
     assert (axis["kind"], axis["name"], axis["in_profile"]) == ("segment", "near", "near")

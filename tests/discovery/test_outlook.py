@@ -10,19 +10,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.metrics import roc_auc_score
 
 from segpipe.core.arrays import Floats
-from segpipe.discovery.outlook import (
-    Activity,
+from segpipe.discovery.outlook import Activity, learn_outlook, shop_activity
+from segpipe.discovery.regression import (
     area_under_curve,
     fit_logistic,
     fit_poisson,
-    learn_outlook,
-    shop_activity,
+    rank_correlation,
 )
-from segpipe.model.outlook import OUTLOOK_MEASURES, Outlook, outlook_metrics, outlook_of
+from segpipe.model.outlook import (
+    OUTLOOK_MEASURES,
+    Outlook,
+    ShopActivity,
+    expected_occasion_value,
+    outlook_metrics,
+    outlook_of,
+)
 
 YEAR = 365
 
@@ -41,21 +48,36 @@ def _shop(seed: int, n_customers: int = 1500, *, until: int = YEAR) -> list[Floa
     return days
 
 
-def _activity(days: list[Floats], back: int, horizon: int, *, until: int = YEAR) -> Activity:
-    """The customers as of `back` days ago, counted one by one."""
+def _activity(
+    days: list[Floats],
+    back: int,
+    horizon: int,
+    *,
+    until: int = YEAR,
+    values: list[Floats] | None = None,
+) -> Activity:
+    """The customers as of `back` days ago, counted one by one; every order is worth 20 at first."""
     rows = []
-    for own in days:
+    for own, value in zip(days, values or [np.full(len(own), 20.0) for own in days], strict=True):
         ago = until - back - own  # above zero: before the day
-        known, later = own[ago > 0], own[(ago <= 0) & (ago > -horizon)]
-        if not len(known):
+        known, later = ago > 0, (ago <= 0) & (ago > -horizon)
+        if not known.any():
             continue
-        past = until - back - known
-        rows.append(
-            (len(known), (past <= 90).sum(), past.min(), past.max(), 20.0 * len(known), len(later))
-        )
+        past = ago[known]
+        measures = (len(past), (past <= 90).sum(), past.min(), past.max(), value[known].sum())
+        rows.append((*measures, later.sum(), value[later].sum()))
     table = np.array(rows, dtype=float).T
-    names = ("n_occasions", "n_recent_occasions", "recency_days", "tenure_days", "lifetime_value")
-    return Activity(dict(zip(names, table, strict=False)), table[5], 20.0 * table[5])
+    return Activity(dict(zip(OUTLOOK_MEASURES, table, strict=False)), table[5], table[6])
+
+
+def _values(days: list[Floats], seed: int, between: float, within: float) -> list[Floats]:
+    """Values of the orders, whose logs differ between customers and within each."""
+    draw = np.random.default_rng([seed, 1])
+    centres = 3 + draw.normal(0, between, len(days))
+    return [
+        np.exp(centre + draw.normal(0, within, len(own)))
+        for centre, own in zip(centres, days, strict=True)
+    ]
 
 
 def test_a_logistic_regression_is_that_of_scikit_learn() -> None:
@@ -120,6 +142,121 @@ def test_the_mean_error_of_churn_is_below_three_points() -> None:
         assert found.check is not None
         errors.append(found.check.decile_error)
     assert np.mean(errors) < 0.03
+
+
+def _alike(seed: int, n_customers: int = 1500) -> list[Floats]:
+    """Customers who all order at one rate: only their values differ, if at all."""
+    draw = np.random.default_rng(seed)
+    days = []
+    for start in draw.uniform(0, YEAR * 0.8, n_customers):
+        later = draw.uniform(start, YEAR, draw.poisson((YEAR - start) / 90))
+        days.append(np.unique(np.floor(np.append(start, later))))
+    return days
+
+
+def test_expected_value_is_right_for_small_customers_and_for_large() -> None:
+    """Where a few customers spend fifty times what most do; on days that no fit has seen."""
+    ratios = []
+    for seed in range(6):
+        days = _shop(seed, 3000, until=YEAR + 90)
+        values = _values(days, seed, 1.5, 0.6)
+        then = partial(_activity, [own[own < YEAR] for own in days])
+        found = learn_outlook(
+            partial(then, values=[v[own < YEAR] for own, v in zip(days, values, strict=True)])
+        )
+        assert found.activity is not None
+        assert found.activity.value_weight < 0.5  # 0.36 / 2.25
+        truth = _activity(days, 90, 90, until=YEAR + 90, values=values)
+        expected = found.expected_value(truth.columns)
+        quarters = np.array_split(np.argsort(truth.columns["lifetime_value"]), 4)
+        ratios.append([expected[q].sum() / truth.later_value[q].sum() for q in quarters])
+    assert np.median(ratios, axis=0) == pytest.approx(1.0, abs=0.25)
+
+
+def test_expected_value_does_not_depend_on_the_currency() -> None:
+    days = _shop(12)
+    values = _values(days, 12, 0.7, 0.7)
+    dear = [100 * value for value in values]
+    found, other = (learn_outlook(partial(_activity, days, values=v)) for v in (values, dear))
+    columns, theirs = (_activity(days, 0, 0, values=v).columns for v in (values, dear))
+    assert other.expected_value(theirs) == pytest.approx(
+        100 * found.expected_value(columns), rel=1e-5
+    )
+    assert found.check is not None
+    assert other.check is not None
+    assert other.check.value_error == pytest.approx(found.check.value_error, rel=1e-5)
+
+
+def test_where_customers_do_not_differ_no_value_is_expected_of_each() -> None:
+    """One rate and one distribution of values: the check ranks customers by chance."""
+    for seed in range(8):
+        days = _alike(seed)
+        values = _values(days, seed, 0.0, 0.8)
+        found = learn_outlook(partial(_activity, days, values=values))
+        assert found.value is None
+        assert found.value_reason is not None
+        assert "no better than chance" in found.value_reason
+
+
+def test_where_only_values_differ_value_is_published_whatever_becomes_of_churn() -> None:
+    has_churn = []
+    for seed in range(8):
+        days = _alike(seed)
+        values = _values(days, seed, 0.7, 0.7)
+        found = learn_outlook(partial(_activity, days, values=values))
+        columns = _activity(days, 0, 0, values=values).columns
+        assert np.isfinite(found.expected_value(columns)).all()
+        assert found.value_reason is None
+        assert np.isnan(found.churn_risk(columns)).all() == (found.churn is None)
+        has_churn.append(found.churn is not None)
+    assert not all(has_churn)
+
+
+def test_where_prices_have_trebled_only_churn_is_published() -> None:
+    days = _shop(13)
+    values = [
+        np.where(own >= YEAR - 90, 3.0, 1.0) * value
+        for own, value in zip(days, _values(days, 13, 0.3, 0.3), strict=True)
+    ]
+    found = learn_outlook(partial(_activity, days, values=values))
+    assert (found.churn is None, found.value) == (False, None)
+    assert found.value_reason is not None
+    assert "% of the mean" in found.value_reason
+    columns = _activity(days, 0, 0, values=values).columns
+    published = outlook_metrics(found, columns)
+    assert np.isfinite(published["churn_risk_score"]).all()
+    assert np.isnan(published["expected_value_90d"]).all()
+
+
+def test_an_earlier_document_keeps_its_own_figures() -> None:
+    """Without the weight that is learnt since, and with one reason for both figures."""
+    activity = ShopActivity(1.0, 2.0, 30.0, occasion_value=50.0)
+    columns = {name: np.array([4.0]) for name in OUTLOOK_MEASURES}
+    assert expected_occasion_value(columns, activity)[0] == (4 + 2 * 50) / (4 + 2)
+    check = {"n_customers": 300, "auc": 0.5, "recency_auc": 0.6, "decile_error": 0.1}
+    document = {
+        "horizon_days": 90,
+        "activity": None,
+        "churn": None,
+        "value": None,
+        "is_provisional": False,
+        "reason": "why",
+        "check": {**check, "level_shift": 0.0},
+    }
+    found = outlook_of(document)
+    assert found.value_reason == "why"
+    assert found.check is not None
+    assert found.check.value_error is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=40))
+def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = np.array(pairs, dtype=float).T
+    found = rank_correlation(first, second)
+    if len(set(first)) == 1 or len(set(second)) == 1:
+        assert found == 0
+    else:
+        assert found == pytest.approx(spearmanr(first, second).statistic)
 
 
 def test_a_file_without_any_rhythm_gets_no_better_than_chance_and_is_withheld() -> None:
@@ -202,7 +339,7 @@ def test_where_nothing_was_sold_nothing_is_expected() -> None:
 
 def test_the_shops_rate_is_recovered() -> None:
     days = _shop(9, 8000)
-    found = shop_activity(_activity(days, 0, 0).columns)
+    found = shop_activity(_activity(days, 0, 0))
     assert 0.5 < found.rate_shape < 3
     assert found.median_gap_days >= 1
     assert found.occasion_value == pytest.approx(20.0)

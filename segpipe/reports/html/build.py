@@ -20,7 +20,7 @@ from segpipe.core.text import percent
 from segpipe.model.described import described_measures, find_measure
 from segpipe.reports.html import charts, wording
 from segpipe.reports.html.axis_section import AxisView, axis_view
-from segpipe.reports.text import outlook_check_text, outlook_text
+from segpipe.reports.text import outlook_check_text, outlook_text, value_check_text
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def page_html(report: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             notes=[*report["source"]["notes"], *(load["notes"] if load else [])],
             outlook=outlook_text(_outlook(report)),
             outlook_check=outlook_check_text(_outlook(report)),
+            value_check=value_check_text(_outlook(report)),
             stages=_stages(report),
             seconds=sum(stage["seconds"] for stage in report["stages"]),
             versions=_versions(report, details),
