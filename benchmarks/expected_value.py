@@ -169,6 +169,7 @@ def table(result: Mapping[str, Any]) -> str:
     heads = (
         "Shops",
         "Published",
+        "Provisional",
         "Error",
         "Said",
         "Total",
