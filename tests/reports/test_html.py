@@ -113,7 +113,10 @@ def test_the_outlook_is_a_line_below_the_facts() -> None:
         "header", class_="card"
     )
     assert "Outlook" not in header.one("dl", class_="facts").text
-    assert header.one("p", class_="outlook").text == "Outlook: no churn risk: too short."
+    assert (
+        header.one("p", class_="outlook").text
+        == "Outlook: no churn risk and no expected value: too short."
+    )
 
 
 def test_the_overview_has_a_row_an_axis(page: Element) -> None:
