@@ -46,11 +46,6 @@ def guided_axes() -> list[str]:
     return sorted(path.stem for path in paths if path.stem != ANY_AXIS)
 
 
-def guided_names(axis: str) -> list[str]:
-    """Names of segments and states with texts of their own, without the general entry."""
-    return [name for name in _entries(axis) if name != COMPOSED]
-
-
 def describe_state(
     state: str,
     rules: Iterable[Eligibility],

@@ -42,19 +42,15 @@ class _Cloud:
         return weights
 
 
-def fit_centroids(points: Floats, weights: Floats, k: int, restarts: int, seed: int) -> Floats:
-    """Centroids (k, d) of points (n, d) with weights (n,), in a fixed order: by their coordinates.
-
-    Restarts stop early and only the best is run to its end: a third of the time, and on
-    unstructured data, where convergence is slow, within 0.1 % of the inertia.
-    """
-    return fit_each(points, weights, (k,), restarts, seed)[0]
-
-
 def fit_each(
     points: Floats, weights: Floats, ks: Sequence[int], restarts: int, seed: int
 ) -> list[Floats]:
-    """`fit_centroids` for each of several k."""
+    """Centroids (k, d) of points (n, d) with weights (n,), for each of several k.
+
+    In a fixed order: by their coordinates. Restarts stop early and only the best is run to its end:
+    a third of the time, and on data without groups, where convergence is slow, within 0.1 % of the
+    inertia.
+    """
     centre = points.mean(axis=0)
     features = np.subtract(points.T, centre[:, None], order="C")
     whole = _cloud(features, np.vstack([features * weights, weights]))

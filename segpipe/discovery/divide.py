@@ -61,7 +61,6 @@ class Division:
     partition: Partition | None = None
     scales: tuple[FeatureScale, ...] = ()
     agreement: AgreementInfo | None = None
-    valley: float | None = None
 
 
 def divide_by_groups(
@@ -88,7 +87,6 @@ def divide_by_groups(
         partition=partition,
         scales=groups.scales,
         agreement=agreement,
-        valley=groups.valley,
     )
 
 
@@ -213,12 +211,11 @@ def _tier_division(
             SegmentRule(places[tier.name], (conditions,) if conditions else (), tier=place)
         )
     agreement = found.agreement if customers.population else None
-    reason = None if found.tiers else "nobody differs"
     return Division(
         TIERS,
         tuple(names),
         found.silhouette,
-        reason,
+        None,
         rules=RuleList(tuple(listed), found.ladder),
         agreement=agreement,
     )

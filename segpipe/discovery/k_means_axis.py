@@ -7,7 +7,7 @@ names while these are true. A segment that no prototype fits is named by its str
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -81,7 +81,6 @@ def divide_by_k_means(
         partition=partition,
         scales=trial.scales[: partition.positions.shape[1]],
         agreement=agreement,
-        valley=valley,
     )
 
 
@@ -176,8 +175,3 @@ def _condition(claim: Claim, evidence: SegmentEvidence) -> Condition:
         side: Side = "at_least" if claim.side == "above" else "at_most"
         return Condition(claim.measure, side, 0.0 if np.isnan(bound) else bound)
     return Condition(claim.measure, claim.side, bound)
-
-
-def renamed(model: AxisModel, found: KMeansSegments) -> AxisModel:
-    """The model with these segments."""
-    return replace(model, segments=found.segments)

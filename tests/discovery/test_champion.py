@@ -112,7 +112,7 @@ def test_drift_renews_bounds_even_where_there_would_be_groups() -> None:
     assert moved.model.verdict == "tiers"
 
 
-def test_an_empty_group_is_acause_of() -> None:
+def test_an_empty_group_is_a_cause() -> None:
     first = run_month(values_of(far_apart(3.0, 7.0)))
     assert first.model.verdict == "groups"
     gone = run_month(values_of(far_apart(3.0, n=1000)), first, 1)

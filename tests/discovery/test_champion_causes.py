@@ -35,7 +35,7 @@ def test_the_user_may_ask_for_new_segments_of_all_axes_or_of_one() -> None:
     assert cause_of(run_month(values_of(cloud()), first, 1, rediscover=("other",))) == KEPT
 
 
-def test_another_method_or_a_changed_axis_file_is_acause_of() -> None:
+def test_another_method_or_a_changed_axis_file_is_a_cause() -> None:
     first = run_month(values_of(cloud()))
     found = run_month(values_of(cloud()), first, 1, method="kmeans")
     assert cause_of(found) == ("replaced", decisions.METHOD, None)
@@ -68,7 +68,7 @@ def _shelves(n: int = 600) -> Sample:
     return sample_of(columns)
 
 
-def test_an_input_that_comes_or_goes_is_acause_of() -> None:
+def test_an_input_that_comes_or_goes_is_a_cause() -> None:
     with_category = frozenset({"category", "product"})
     only_product = frozenset({"product"})
     sample = _shelves()

@@ -13,7 +13,7 @@ import pytest
 
 from segpipe.axes import Feature
 from segpipe.clustering.distances import nearest
-from segpipe.clustering.kmeans import fit_centroids
+from segpipe.clustering.kmeans import fit_each
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import EngineSettings, SampleSettings
@@ -44,7 +44,7 @@ def _figures(columns: dict[str, Floats], weights: Floats) -> Figures:
     """What scaling, k-means, silhouette and the profiles make of customers and weights."""
     scales, _ = fit_scales(columns, weights, FEATURES)
     points = scale_matrix(columns, scales)
-    centroids = fit_centroids(points, weights, 3, 3, seed=1)
+    centroids = fit_each(points, weights, (3,), 3, seed=1)[0]
     labels = nearest(points, centroids)
     evidence = SegmentEvidence(columns, weights, labels, 3)
     shares = np.bincount(labels, weights, minlength=3) / weights.sum()

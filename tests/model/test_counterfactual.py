@@ -66,7 +66,7 @@ def cases(draw: st.DrawFn) -> Case:
     axis = AxisModel(
         name="own",
         group="marketing",
-        verdict="clustered",
+        verdict="groups",
         reason=None,
         silhouette=0.5,
         eligibility=rules,

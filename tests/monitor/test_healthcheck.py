@@ -37,7 +37,7 @@ REPORT = RunReport(
     sample=None,
     axes=(
         AxisInfo(
-            "price", "marketing", "weak", None, 2, 0.4,
+            "price", "marketing", "groups", None, 2, 0.4,
             agreement=AgreementInfo("refit", 5, 0.975, 0.9, 0.1, None),
         ),
     ),

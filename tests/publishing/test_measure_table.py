@@ -225,7 +225,7 @@ def test_only_the_owner_reads_measures_until_others_are_granted(
 
 def test_the_batches_have_the_measures_that_the_model_needs() -> None:
     scale = FeatureScale("mean_gap_days", "log", 1.0, 0.0, 1.0, 0.5, 1.0)
-    axis = AxisModel("own", "marketing", "weak", None, 0.3, (), (scale,), (), "no_structure")
+    axis = AxisModel("own", "marketing", "k-means", None, 0.3, (), (scale,), (), "unavailable")
     model = Model(1, (), "UTC", REFERENCE, (axis,))
     assert needed_measures(model) == ("mean_gap_days",)
     with open_engine(EngineSettings()) as engine:
