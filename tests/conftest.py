@@ -142,6 +142,9 @@ def rows() -> Rows:
         n = len(ids)
         columns: dict[str, pa.Array] = {"customer_id": pa.array(ids, pa.string())}
         for metric, kind in METRICS.items():
+            if kind == "VARCHAR":
+                columns[metric] = pa.nulls(n, pa.string())
+                continue
             is_double = kind == "DOUBLE"
             columns[metric] = pa.array([value] * n, pa.float64() if is_double else pa.int32())
         for axis, name in names.items():

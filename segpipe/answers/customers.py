@@ -24,10 +24,12 @@ _COLUMNS = (
     "days_since_last_purchase",
     "churn_risk_score",
     "expected_value_90d",
+    "rfm_score",
 )
 _BY_ID = "customer_id"
 _INDEXED = (_BY_ID, "lifetime_value")
-ORDERS = tuple(sign + name for name in (_BY_ID, *METRICS) for sign in ("", "-"))
+_NUMBERS = tuple(name for name, kind in METRICS.items() if kind != "VARCHAR")
+ORDERS = tuple(sign + name for name in (_BY_ID, *_NUMBERS) for sign in ("", "-"))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import numpy as np
 from segpipe.answers.profile import read_profile
 from segpipe.core.arrays import Floats
 from segpipe.core.errors import SegpipeError
+from segpipe.core.schema import RFM_AXIS as AXIS
+from segpipe.core.schema import RFM_SCORE
 from segpipe.model.assign import Tally, as_published, assign_axis
 from segpipe.model.derived import derive
 from segpipe.model.document import AxisModel, Model, raw_measures_of
@@ -24,7 +26,6 @@ from segpipe.runs.current_run import CURRENT_RUN
 from segpipe.runs.measures import columns_of, read_measures
 from segpipe.runs.profiles_table import StoreTable, profiles_schema
 
-AXIS = "rfm"
 Number = float | None
 _MEASURES = {  # what the axis may look at → the figure that it is
     "recency_days": "recency",
@@ -178,7 +179,7 @@ def _answer(
     axis: AxisModel, name: str, confidence: float, figures: Mapping[str, Number]
 ) -> dict[str, Any]:
     columns = _columns(figures)
-    score = float(derive(columns, ["rfm_score"], axis.priors)["rfm_score"][0])
+    score = float(derive(columns, [RFM_SCORE], axis.priors)[RFM_SCORE][0])
     return {
         "segment_id": _segment_id(axis, name),
         "segment_name": name,

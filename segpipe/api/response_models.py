@@ -52,6 +52,7 @@ class Metrics(Open):
     total_orders: int
     days_since_last_purchase: int
     customer_tenure_days: int
+    rfm_score: str | None
 
 
 class Profile(Open):

@@ -90,17 +90,20 @@ _METRICS = """\
 run could not learn or check it |
 | `expected_value_90d` | expected revenue of these 90 days, net of refunds; NULL likewise, by a \
 check of its own |
+| `rfm_score` | scores of recency, frequency and value, each 1 to 5 (best), as three digits such \
+as 543, by which the names of the axis [rfm](#rfm) go; NULL where the run has no such axis |
 
-Both are learnt from the file itself, again in every run: a logistic and a Poisson regression on the
-customers of 90 days ago and what they did since. The features are days since the last order, days
-with an order (all, and of the last 90 days), tenure, the shrunk rate of orders, the days since the
-last order over the expected gap, the chance of such a silence, and value: the lifetime's for churn,
-and an occasion's, drawn towards the shop's median, for expected value. With 270 days of orders or
-more, the same fits made 90 days earlier are judged on the last 90 days, and the report says how
-each did. Churn risk that ranks customers no better than the days since their last order, or is off
-by more than 0.15 on average, is withheld; so is expected value that is off by more than half of the
-mean, on average over five groups of customers by expected value, or ranks customers by revenue no
-better than chance may. With 90 to 269 days both are provisional.
+Churn risk and expected value are learnt from the file itself, again in every run: a logistic and a
+Poisson regression on the customers of 90 days ago and what they did since. The features are days
+since the last order, days with an order (all, and of the last 90 days), tenure, the shrunk rate of
+orders, the days since the last order over the expected gap, the chance of such a silence, and
+value: the lifetime's for churn, and an occasion's, drawn towards the shop's median, for expected
+value. With 270 days of orders or more, the same fits made 90 days earlier are judged on the last 90
+days, and the report says how each did. Churn risk that ranks customers no better than the days
+since their last order, or is off by more than 0.15 on average, is withheld; so is expected value
+that is off by more than half of the mean, on average over five groups of customers by expected
+value, or ranks customers by revenue no better than chance may. With 90 to 269 days both are
+provisional.
 """
 
 

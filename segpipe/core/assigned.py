@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Assigned:
     as_of: date
     segment_memberships: dict[str, str]
     membership_strengths: dict[str, float]  # 0 to 1, to four decimals as they are published
-    metrics: dict[str, float | int]
+    metrics: dict[str, Any]  # schema.METRICS; None: withheld, or without the axis rfm
     unavailable: dict[str, tuple[str, ...]]  # axis → inputs that the request lacks
     filled: dict[str, tuple[str, ...]]  # axis → measures that were filled with the shop's median
     notes: tuple[str, ...]

@@ -68,9 +68,12 @@ METRICS = {  # published for every customer
     "total_orders": "INTEGER",
     "days_since_last_purchase": "INTEGER",
     "customer_tenure_days": "INTEGER",
+    "rfm_score": "VARCHAR",
 }
 OUTLOOK_METRICS = ("churn_risk_score", "expected_value_90d")  # the model's; missing where withheld
-FEATURE_METRICS = {name: kind for name, kind in METRICS.items() if name not in OUTLOOK_METRICS}
+RFM_AXIS, RFM_SCORE = "rfm", "rfm_score"  # the score, such as "543", is missing without the axis
+MODEL_METRICS = (*OUTLOOK_METRICS, RFM_SCORE)  # may be missing
+FEATURE_METRICS = {name: kind for name, kind in METRICS.items() if name not in MODEL_METRICS}
 
 CUSTOMER_FEATURES = Table(
     name="customer_features",

@@ -39,6 +39,11 @@ _FIELDS = (  # of a profile: name, unit, meaning
     ("total_orders", "orders", "Orders up to as_of."),
     ("days_since_last_purchase", "days", "From the last order to as_of."),
     ("customer_tenure_days", "days", "From the first order to as_of."),
+    (
+        "rfm_score",
+        "text of three digits",
+        "Recency, frequency and value, each 1 to 5 (best), as 543; null without the axis rfm.",
+    ),
     ("segment_memberships", "axis to name", "One segment or state on every axis."),
     ("membership_strengths", "axis to 0 to 1", STRENGTH),
     ("previous_segments", "axis to name", "The one before; only axes on which the customer moved."),

@@ -246,8 +246,10 @@ def _profiles_of(
     return sql.Identifier(row[0], table)
 
 
-def _metric(value: float | str | None, kind: str) -> float | None:
+def _metric(value: float | str | None, kind: str) -> float | str | None:
     """The server writes a number that is not finite as text, and a whole one without a point."""
+    if kind == "VARCHAR":
+        return value
     if value is None or isinstance(value, str):
         return None
     return float(value) if kind == "DOUBLE" else value

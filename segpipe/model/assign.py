@@ -16,6 +16,7 @@ from segpipe.core.arrays import Codes, Counts, Floats
 from segpipe.core.schema import (
     HAS_NEW_TICKET,
     METRICS,
+    RFM_SCORE,
     STRENGTH_STEPS,
     rescored_column,
     strength_column,
@@ -24,6 +25,7 @@ from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import AxisModel, Model, measures_of, raw_measures_of
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
 from segpipe.model.preprocessing import failed_rules, scale_matrix
+from segpipe.model.rfm import rfm_inputs, rfm_scores
 from segpipe.model.rules import are_known, meets
 
 
@@ -73,10 +75,9 @@ def _assign_batch(model: Model, batch: pa.RecordBatch, tally: Tally) -> pa.Recor
     """One membership batch of one batch of features."""
     columns = _columns(batch, batch_measures(model))
     outlook = outlook_metrics(model.outlook, {**columns, "lifetime_value": _values(batch)})
-    metrics = {
-        name: pa.array(outlook[name], from_pandas=True) if name in outlook else batch.column(name)
-        for name in METRICS
-    }
+    own = {name: pa.array(values, from_pandas=True) for name, values in outlook.items()}
+    own[RFM_SCORE] = rfm_scores(model.axes, columns, batch.num_rows)
+    metrics = {name: own[name] if name in own else batch.column(name) for name in METRICS}
     arrays, names = [batch.column("customer_id"), *metrics.values()], ["customer_id", *metrics]
     tally.n_customers += batch.num_rows
     for axis in model.axes:
@@ -143,9 +144,10 @@ def batch_measures(model: Model) -> tuple[str, ...]:
 
 
 def needed_measures(model: Model) -> tuple[str, ...]:
-    """Measures of customer_features that some axis of the model, or its outlook, is made from."""
+    """Measures of customer_features from which axes, outlook and RFM scores are made."""
     of_outlook = OUTLOOK_MEASURES if model.outlook else ()
-    return tuple(dict.fromkeys((*raw_measures_of(model.axes), *of_outlook)))
+    of_scores = rfm_inputs(model.axes)
+    return tuple(dict.fromkeys((*raw_measures_of(model.axes), *of_outlook, *of_scores)))
 
 
 def _values(batch: pa.RecordBatch) -> Floats:

@@ -29,7 +29,10 @@ def content_hashes(batch: pa.RecordBatch, axes: Sequence[str]) -> Ints:
         table = np.array([*numbers, 0], np.uint64)  # the last is for MISSING
         hashes = _mixed(hashes, table[column.codes])
         hashes = _mixed(hashes, strength_steps(batch, axis).astype(np.uint64))
-    for metric in METRICS:
+    for metric, kind in METRICS.items():
+        if kind == "VARCHAR":
+            hashes = _mixed_with_texts(hashes, batch, metric)
+            continue
         values = batch[metric].to_numpy(zero_copy_only=False).astype(np.float64)
         hashes = _mixed(hashes, (values + 0.0).view(np.uint64))  # -0.0 becomes 0.0
     return hashes.view(np.int64)
@@ -41,6 +44,14 @@ def strength_steps(batch: pa.RecordBatch, axis: str) -> SmallInts:
     with np.errstate(invalid="ignore"):  # NaN raises when the row is written
         steps: SmallInts = np.rint(values * STRENGTH_STEPS).astype(np.int32)
     return steps
+
+
+def _mixed_with_texts(hashes: _Bits, batch: pa.RecordBatch, name: str) -> _Bits:
+    """A missing text changes nothing, so that rows without it keep the hash they had before it."""
+    column = CategoryColumn.of(batch[name].dictionary_encode())
+    numbers = np.array([*(_number(f"{name}\0{text}") for text in column.texts), 0], np.uint64)
+    found: _Bits = np.where(column.is_missing, hashes, _mixed(hashes, numbers[column.codes]))
+    return found
 
 
 def _number(text: str) -> int:

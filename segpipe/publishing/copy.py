@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segpipe.core.errors import InputError
-from segpipe.core.schema import METRICS, OUTLOOK_METRICS, STRENGTH_STEPS, strength_column
+from segpipe.core.schema import METRICS, MODEL_METRICS, STRENGTH_STEPS, strength_column
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import CategoryColumn
 from segpipe.publishing.content_hash import content_hashes, strength_steps
@@ -137,9 +137,10 @@ def _json_object_of_some(members: list[pa.Array], n_rows: int) -> pa.Array:
 
 
 def _metric(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """Texts of a metric; those of the outlook may be missing, which COPY reads as NULL."""
-    texts = _number(batch, name)
-    return pc.fill_null(texts, "\\N") if name in OUTLOOK_METRICS else texts
+    """Texts of a metric; those of the model may be missing, which COPY reads as NULL."""
+    is_text = pa.types.is_string(batch[name].type)
+    texts = _escape_all(batch[name]) if is_text else _number(batch, name)
+    return pc.fill_null(texts, "\\N") if name in MODEL_METRICS else texts
 
 
 def _number(batch: pa.RecordBatch, name: str) -> pa.Array:

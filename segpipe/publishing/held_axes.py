@@ -1,7 +1,7 @@
 """Axes that a run holds back: customers keep the segment and strength of their profile on them.
 
 Takes membership batches and the store's partition; gives the batches with those columns as they
-were. Customers without a profile have what the run's model says.
+were, and with the axis rfm its score. Customers without a profile have what the run's model says.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segpipe.core.arrays import Floats, Rows
-from segpipe.core.schema import rescored_column, strength_column
+from segpipe.core.schema import RFM_AXIS, RFM_SCORE, rescored_column, strength_column
 from segpipe.postgres import Connection, sql
 from segpipe.publishing.categories import CategoryColumn
 from segpipe.publishing.copied_columns import FEW, read_columns
@@ -27,6 +28,7 @@ class _HeldAxis:
 
     segment: CategoryColumn
     strength: Floats
+    score: CategoryColumn | None = None  # of the axis rfm
 
 
 def held_back(
@@ -52,6 +54,8 @@ def _replaced(
         for axis, old in held.items():
             columns[axis], columns[strength_column(axis)] = _with_old(batch, axis, old, rows)
             columns.pop(rescored_column(axis), None)
+            if old.score:
+                columns[RFM_SCORE] = _with_old_score(batch, old.segment, old.score, rows)
         yield pa.RecordBatch.from_pydict(columns)
 
 
@@ -59,10 +63,10 @@ def _read_held(
     connection: Connection, partition: StoreTable, axes: Sequence[str]
 ) -> tuple[KnownCustomers, dict[str, _HeldAxis]]:
     pair = sql.SQL("segment_memberships->>%s, (membership_strengths->>%s)::float8")
-    statement = sql.SQL("COPY (SELECT customer_id, {} FROM {}) TO STDOUT (FORMAT csv)").format(
-        sql.SQL(", ").join([pair] * len(axes)), partition.identifier
+    statement = sql.SQL("COPY (SELECT customer_id, {}, {} FROM {}) TO STDOUT (FORMAT csv)").format(
+        sql.Identifier(RFM_SCORE), sql.SQL(", ").join([pair] * len(axes)), partition.identifier
     )
-    types = {"customer_id": pa.string()}
+    types = {"customer_id": pa.string(), RFM_SCORE: FEW}
     for axis in axes:
         types |= {axis: FEW, strength_column(axis): pa.float64()}
     columns = read_columns(connection, statement, [axis for axis in axes for _ in range(2)], types)
@@ -70,10 +74,22 @@ def _read_held(
         axis: _HeldAxis(
             columns.categories[axis],
             columns.arrays[strength_column(axis)].to_numpy(zero_copy_only=False),
+            columns.categories[RFM_SCORE] if axis == RFM_AXIS else None,
         )
         for axis in axes
     }
     return KnownCustomers.of(columns.arrays["customer_id"]), held
+
+
+def _with_old_score(
+    batch: pa.RecordBatch, segment: CategoryColumn, score: CategoryColumn, rows: Rows
+) -> pa.Array:
+    """The score of the old row where it has the axis: the one that goes with the name."""
+    before = score.take(rows)
+    old = pc.take(
+        pa.array(before.texts, pa.string()), pa.array(before.codes, mask=before.is_missing)
+    )
+    return pc.if_else(pa.array(segment.take(rows).is_missing), batch[RFM_SCORE], old)
 
 
 def _with_old(

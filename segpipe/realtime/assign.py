@@ -16,11 +16,12 @@ import numpy as np
 from segpipe.axes.needs import NEEDS
 from segpipe.core.arrays import Floats
 from segpipe.core.assigned import Assigned, Refused
-from segpipe.core.schema import METRICS, OUTLOOK_METRICS
+from segpipe.core.schema import METRICS, OUTLOOK_METRICS, RFM_AXIS, RFM_SCORE
 from segpipe.model.assign import Tally, as_published, assign_axis
 from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import UNAVAILABLE, AxisModel, Model
 from segpipe.model.outlook import OUTLOOK_MEASURES, outlook_metrics
+from segpipe.model.rfm import rfm_scores
 from segpipe.realtime.customers import ITEMS, Customer
 from segpipe.realtime.lines import is_returned, line_rows, ticket_row, unknown_order
 from segpipe.realtime.prepared_features import Figures, PreparedFeatures
@@ -140,13 +141,16 @@ def _assigned(
         {name: None if name in lost[customer.inputs] else own.get(name) for name in names}
         for customer, own in seen
     ]
-    found = _segments(model, names, known)
+    columns = _columns(names, known)
+    found = _segments(model, columns, len(known))
+    scores = rfm_scores(model.axes, columns, len(known)).to_pylist()
     outlook = _outlook(model, [own for _, own in seen])
     answers = []
-    for (customer, own), measures, (names_given, strengths), prospects in zip(
-        seen, known, found, outlook, strict=True
+    for (customer, own), measures, (names_given, strengths), prospects, score in zip(
+        seen, known, found, outlook, scores, strict=True
     ):
         cannot = lacking[customer.inputs]
+        by_model = {**prospects, RFM_SCORE: None if RFM_AXIS in cannot else score}
         memberships = names_given | dict.fromkeys(cannot, UNAVAILABLE)
         answers.append(
             Assigned(
@@ -154,7 +158,7 @@ def _assigned(
                 as_of=as_of,
                 segment_memberships=memberships,
                 membership_strengths=strengths | dict.fromkeys(cannot, 0.0),
-                metrics={name: {**own, **prospects}[name] for name in METRICS},
+                metrics={name: {**own, **by_model}[name] for name in METRICS},
                 unavailable=cannot,
                 filled=_filled(model.axes, memberships, measures),
                 notes=_notes(customer),
@@ -164,16 +168,22 @@ def _assigned(
     return answers
 
 
+def _columns(
+    names: Sequence[str], known: Sequence[Mapping[str, float | None]]
+) -> dict[str, Floats]:
+    """The named measures of the customers; a missing one is NaN."""
+    figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
+    return dict(zip(names, np.ascontiguousarray(figures.T), strict=True))
+
+
 def _segments(
-    model: Model, names: Sequence[str], known: Sequence[Mapping[str, float | None]]
+    model: Model, columns: Mapping[str, Floats], n_customers: int
 ) -> list[tuple[dict[str, str], dict[str, float]]]:
     """Segment and strength of each customer, by axis; strengths as they are published."""
-    figures = np.array([list(measures.values()) for measures in known], dtype=np.float64)
-    columns: dict[str, Floats] = dict(zip(names, np.ascontiguousarray(figures.T), strict=True))
-    found: list[tuple[dict[str, str], dict[str, float]]] = [({}, {}) for _ in known]
+    found: list[tuple[dict[str, str], dict[str, float]]] = [({}, {}) for _ in range(n_customers)]
     for axis in model.axes:
         vocabulary = axis.vocabulary()
-        codes, strengths = assign_axis(axis, columns, len(known), Tally())
+        codes, strengths = assign_axis(axis, columns, n_customers, Tally())
         published = as_published(strengths).tolist()
         for (memberships, certainty), code, strength in zip(
             found, codes.tolist(), published, strict=True

@@ -99,6 +99,7 @@ def test_a_profile_names_the_customer_and_the_run(shop: Shop) -> None:
             "total_orders": 5,
             "days_since_last_purchase": 59,
             "customer_tenure_days": 1,
+            "rfm_score": None,
         },
         "run": {"run_id": 2, "as_of": "2025-04-01"},
         "written_by_run_id": 2,

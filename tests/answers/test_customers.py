@@ -73,7 +73,7 @@ def test_pages_have_every_customer_once_and_in_order(
     expected = fetch_dicts(
         published,
         "SELECT customer_id, lifetime_value, avg_order_value, total_orders,"
-        " days_since_last_purchase, churn_risk_score, expected_value_90d,"
+        " days_since_last_purchase, churn_risk_score, expected_value_90d, rfm_score,"
         " 0.5::double precision AS strength"
         " FROM current_profiles WHERE store_id = 'default'"
         " AND segment_memberships->>'purchase_value' = %s"

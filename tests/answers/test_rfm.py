@@ -173,6 +173,7 @@ def test_the_answer_for_every_customer_agrees_with_the_profile(
                 row["customer_tenure_days"],
             )
             assert answer["segment_name"] == row["segment_memberships"]["rfm"]
+            assert answer["scores"] == row["rfm_score"]
             assert answer["segment_id"] == numbers[answer["segment_name"]]
             assert answer["confidence"] == row["membership_strengths"]["rfm"]
             own = rfm_of_customer(connection, "default", model, row["customer_id"])

@@ -174,6 +174,7 @@ def test_rfm_of_three_values_and_of_a_customer(served: Served) -> None:
     own = served.post("/segment/customer", {"customer_id": "c0001"}).document
     assert own["segment_name"] == known["segment_memberships"]["rfm"]
     assert own["confidence"] == known["membership_strengths"]["rfm"]
+    assert own["scores"] == known["metrics"]["rfm_score"]
     figures = {name: own[name] for name in ("recency", "frequency", "monetary", "tenure")}
     assert figures["recency"] == known["metrics"]["days_since_last_purchase"]
     assert figures["tenure"] == known["metrics"]["customer_tenure_days"]

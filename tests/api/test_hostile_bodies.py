@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import socket
 import time
 from collections import Counter
@@ -65,6 +66,7 @@ def assert_whole(profile: dict[str, Any]) -> None:
     risk, value = metrics.pop("churn_risk_score"), metrics.pop("expected_value_90d")
     assert (risk is None) == (value is None)
     assert risk is None or (0 <= risk <= 1 and value >= 0)
+    assert re.fullmatch("[1-5]{3}", metrics.pop("rfm_score"))
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["total_orders"] >= 0
     assert metrics["days_since_last_purchase"] >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -237,4 +238,5 @@ def test_a_run_publishes_the_axis_next_to_the_unchanged_13(
     assert found
     assert all(set(row["segment_memberships"]) == {*AXIS_NAMES, "rfm"} for row in found)
     given = {row["segment_memberships"]["rfm"] for row in found}
+    assert all(re.fullmatch("[1-5]{3}", row["rfm_score"]) for row in found)
     assert given <= {segment["name"] for segment in with_rfm["axes"][-1]["segments"]}

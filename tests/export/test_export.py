@@ -21,6 +21,7 @@ from segpipe.export.read import read_segments
 from segpipe.postgres import Connection
 from tests.conftest import AXES, Rows
 from tests.support.commands import FEW_KS, call, profiles, shop_lines, write_shop
+from tests.support.moving_customers import MARCH, VALUE, Customer, Shop
 from tests.support.publishing import publish_ids
 
 STRANGE = [
@@ -87,6 +88,23 @@ def test_a_run_is_exported_in_every_format_and_is_the_same_in_each(
     _assert_as_in_the_database(of_json["profiles"], published)
     _assert_as_in_the_tables(first, of_json)
     _assert_agent(of_json)
+
+
+def test_the_rfm_score_is_a_text_in_every_format_and_missing_without_the_axis(
+    capsys: pytest.CaptureFixture[str], database: Connection, database_url: str, tmp_path: Path
+) -> None:
+    shop = Shop(database, axes=(VALUE, "rfm"))
+    shop.publish({"a": Customer(rfm_score="543"), "b": Customer()}, MARCH)
+    formats = [part for name in FORMATS for part in ("--format", name)]
+    out = tmp_path / "out"
+    done = call(capsys, "export", "--out", out, *formats, "--quiet", "--database-url", database_url)
+    assert done.status == 0, done.err
+    for kind in ("json", "yaml"):
+        found = _read(out, kind)["profiles"]
+        assert [profile["rfm_score"] for profile in found] == ["543", None]
+        for profile in found:
+            _schema("profiles").validate(profile)
+    assert [row["rfm_score"] for row in _table(out / "profiles.csv")] == ["543", ""]
 
 
 def _assert_as_in_the_database(found: list[dict[str, Any]], url: str) -> None:

@@ -45,18 +45,19 @@ def test_the_service_agrees_with_the_run_until_a_profile_is_touched(
     same = call(capsys, *command)
     assert (same.status, same.out) == (
         0,
-        "Parity with run 1: 60 customers, 2,100 figures, 0 differences.\n",
+        "Parity with run 1: 60 customers, 2,160 figures, 0 differences.\n",
     )
     with postgres.connect(shop.url) as connection:
         connection.execute(
             "UPDATE customer_profiles SET lifetime_value = lifetime_value + 0.0000001,"
-            " membership_strengths = membership_strengths || '{\"rfm\": 0.1234}'"
+            " rfm_score = '999', membership_strengths = membership_strengths || '{\"rfm\": 0.1234}'"
             " WHERE customer_id = 'c0007'"
         )
     other = call(capsys, *command)
     assert other.status == 1
-    assert "60 customers, 2,100 figures, 2 differences." in other.out
+    assert "60 customers, 2,160 figures, 3 differences." in other.out
     assert "c0007 metrics.lifetime_value: batch " in other.out
+    assert "c0007 metrics.rfm_score: batch 999, service " in other.out
     assert "c0007 membership_strengths.rfm: batch 0.1234, service " in other.out
     with postgres.connect(shop.url) as connection:
         connection.execute("DELETE FROM customer_profiles WHERE customer_id = 'c0007'")
@@ -86,7 +87,7 @@ def test_customers_too_large_for_a_request_are_named_and_left_out(
         at = f"http://127.0.0.1:{served.port}"
         found = call(capsys, "parity", "--csv-path", path, "--url", at, "--quiet")
     assert found.status == 0, found
-    assert "60 customers, 2,100 figures, 0 differences. 1 more were not accepted" in found.out
+    assert "60 customers, 2,160 figures, 0 differences. 1 more were not accepted" in found.out
     assert "such as often (orders: List should have at most 2000 items" in found.out
 
 

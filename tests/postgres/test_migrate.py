@@ -127,6 +127,7 @@ def test_tables_of_a_newer_segpipe_are_an_error(database: Connection) -> None:
 
 def _as_before_the_outlook(database: Connection, kept: Sequence[str]) -> None:
     """The tables as the revision before left them, with what is in them."""
+    _without_decisions(database, kept)
     database.execute("DROP VIEW current_profiles")
     for table in ("customer_profiles", *kept):
         database.execute(f"ALTER TABLE {table} DROP COLUMN expected_value_90d".encode())
@@ -135,19 +136,36 @@ def _as_before_the_outlook(database: Connection, kept: Sequence[str]) -> None:
         database.execute(f"{column} SET DEFAULT 0".encode())
         if "undo" not in table:
             database.execute(f"{column} SET NOT NULL".encode())
+    _create_view(database)
+    database.execute("UPDATE segpipe_schema_version SET version_num = '0005'")
+
+
+def _create_view(database: Connection) -> None:
     database.execute(
         "CREATE VIEW current_profiles AS"
         " SELECT p.* FROM customer_profiles AS p WHERE p.absent_since_run_id IS NULL"
     )
-    _without_decisions(database)
-    database.execute("UPDATE segpipe_schema_version SET version_num = '0005'")
 
 
-def _without_decisions(database: Connection) -> None:
-    """The tables as revision 0006 left them."""
+def _without_decisions(database: Connection, kept: Sequence[str] = ()) -> None:
+    """The tables as revision 0006 left them, with what is in them."""
     database.execute("ALTER TABLE segmentation_runs DROP COLUMN axis_decisions")
     database.execute("ALTER TABLE segment_definitions DROP COLUMN holds_for")
+    database.execute("DROP VIEW current_profiles")
+    for table in ("customer_profiles", *kept):
+        database.execute(f"ALTER TABLE {table} DROP COLUMN rfm_score".encode())
+    _create_view(database)
     database.execute("UPDATE segpipe_schema_version SET version_num = '0006'")
+
+
+def _kept_tables(database: Connection) -> list[str]:
+    """Tables of profiles with which earlier runs can be put back."""
+    rows = database.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition"
+        " AND relname LIKE 'customer_profiles_%' ORDER BY 1"
+    ).fetchall()
+    assert rows
+    return [name for (name,) in rows]
 
 
 def test_profiles_of_an_earlier_version_are_upgraded_and_its_runs_can_be_put_back(
@@ -156,12 +174,7 @@ def test_profiles_of_an_earlier_version_are_upgraded_and_its_runs_can_be_put_bac
     shop = Shop(database)
     for n_customers in (1, 2, 3):
         shop.publish({f"c{number}": Customer() for number in range(n_customers)}, MARCH)
-    rows = database.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition"
-        " AND relname LIKE 'customer_profiles_%' ORDER BY 1"
-    ).fetchall()
-    kept = [name for (name,) in rows]
-    assert kept
+    kept = _kept_tables(database)
     _as_before_the_outlook(database, kept)
     assert migrate.status(database).current == "0005"
     migrate.upgrade(database)
@@ -190,3 +203,29 @@ def test_earlier_runs_have_no_decisions_and_nothing_of_how_far_names_hold(
     definitions = database.execute("SELECT holds_for FROM segment_definitions").fetchall()
     assert (runs, definitions) == ([({},)], [(None,)])
     Shop(database).publish({"c0": Customer()}, MARCH)
+
+
+def test_profiles_without_scores_are_upgraded_and_are_not_written_again(
+    database: Connection,
+) -> None:
+    shop = Shop(database)
+    for n_customers in (1, 2, 3):  # by a swap, and then in place, with an undo table
+        customers = {f"c{number}": Customer() for number in range(n_customers)}
+        shop.publish(customers, MARCH, is_repeated=n_customers == 3)
+    kept = _kept_tables(database)
+    assert [name.endswith("_undo") for name in kept] == [False, True]
+    _without_decisions(database, kept)
+    migrate.upgrade(database)
+    scores = database.execute("SELECT customer_id, rfm_score FROM current_profiles ORDER BY 1")
+    assert scores.fetchall() == [("c0", None), ("c1", None), ("c2", None)]
+    assert rollback(database, "default").current_run_id == 2
+    assert rollback(database, "default").current_run_id == 1
+    shop.publish({"c0": Customer(), "new": Customer(rfm_score="543")}, MARCH)
+    before = database.execute("SELECT run_id FROM current_profiles ORDER BY customer_id").fetchall()
+    shop.publish({"c0": Customer(), "new": Customer(rfm_score="542")}, MARCH, is_repeated=True)
+    found = database.execute(
+        "SELECT run_id, rfm_score FROM current_profiles ORDER BY customer_id"
+    ).fetchall()
+    assert found[0] == (*before[0], None)
+    assert found[1] != (*before[1], "543")
+    assert found[1][1] == "542"

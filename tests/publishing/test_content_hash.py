@@ -65,7 +65,9 @@ def test_any_single_change_gives_another_hash(rows: Rows) -> None:
     batch = rows(["a"])
     others = {_hash(batch)}
     for metric, kind in METRICS.items():
-        if kind == "DOUBLE":
+        if kind == "VARCHAR":
+            others |= {_hash(_changed(batch, metric, pa.array([v]))) for v in ("543", "544", "")}
+        elif kind == "DOUBLE":
             others |= {_hash(_changed(batch, metric, pa.array([v]))) for v in (10.01, -10.0, 0.0)}
         else:
             others |= {_hash(_changed(batch, metric, pa.array([v], "int32"))) for v in (9, 11, 0)}
@@ -85,3 +87,13 @@ def test_swapping_the_segments_of_two_axes_changes_the_hash() -> None:
     one, two = Customer("low", "high"), Customer("high", "low")
     found = content_hashes(batch_of({"a": one, "b": two}, MARCH), TWO_AXES).tolist()
     assert found[0] != found[1]
+
+
+def test_a_missing_score_changes_nothing_and_scores_count_row_by_row() -> None:
+    scores = ("543", None, "111", "543")
+    rows = {f"c{n}": Customer(rfm_score=score) for n, score in enumerate(scores)}
+    one, none, other, same = content_hashes(batch_of(rows, MARCH), TWO_AXES).tolist()
+    assert one == same
+    assert len({one, none, other}) == 3
+    plain = content_hashes(batch_of({"c": Customer()}, MARCH), TWO_AXES).tolist()
+    assert plain == [none]

@@ -142,3 +142,15 @@ def test_the_same_date_again_counts_the_time_since_the_run_before(shop: Shop) ->
 def test_a_store_without_profiles_has_nothing_to_hold(shop: Shop, database: Connection) -> None:
     shop.publish({"a": Customer("whale")}, MARCH, held_axes=[VALUE])
     assert _segments(database, VALUE) == {"a": ("whale", 0.5)}
+
+
+def test_the_score_is_held_back_with_the_axis_rfm_alone(database: Connection) -> None:
+    shop = Shop(database, axes=(VALUE, "rfm"))
+    shop.publish({"a": Customer(rfm_score="543"), "b": Customer()}, MARCH)
+    now = {name: Customer(n_orders=9, rfm_score="111") for name in ("a", "b", "new")}
+    for held, expected in (("rfm", ("543", None, "111")), (VALUE, ("111", "111", "111"))):
+        shop.publish(now, APRIL, kept_axes=(held,), held_axes=[held])
+        rows = database.execute(
+            "SELECT rfm_score FROM current_profiles ORDER BY customer_id"
+        ).fetchall()
+        assert tuple(score for (score,) in rows) == expected

@@ -49,7 +49,9 @@ def _second(database_url: str) -> Iterator[Connection]:
 
 
 def test_a_new_customer_is_written_as_a_run_would_write_them(database: Connection) -> None:
-    comes = Customer('a "whale" \\ of\ttabs', trend="steady", value=12.3456, n_orders=2)
+    comes = Customer(
+        'a "whale" \\ of\ttabs', trend="steady", value=12.3456, n_orders=2, rfm_score="512"
+    )
     states: list[State] = []
     for store_id in ("by run", "by request"):
         shop = Shop(database, store_id=store_id)

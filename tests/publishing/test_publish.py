@@ -60,6 +60,7 @@ def test_a_row_has_the_values_of_the_batch(database: Connection, rows: Rows) -> 
         "total_orders": 12,
         "days_since_last_purchase": 12,
         "customer_tenure_days": 12,
+        "rfm_score": None,
         "previous_segments": {},
         "segment_since": {},
         "first_seen_on": date(2024, 3, 2),

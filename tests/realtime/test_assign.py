@@ -116,6 +116,7 @@ def test_replayed_customers_get_what_the_batch_gave_them(name: str, tmp_path: Pa
             strength = float(as_published(np.array(wanted[strength_column(axis.name)])))
             assert answer.membership_strengths[axis.name] == strength
         assert answer.metrics == {metric: wanted[metric] for metric in METRICS}
+        assert wanted["rfm_score"]
     assert {axis.name for axis in AXES} <= set(states)
     if name != "bare":
         met = set().union(*states.values())
@@ -160,7 +161,7 @@ def _settings(file: File, folder: Path) -> tuple[SourceSettings, FeatureSettings
         timezone=file.timezone,
         tickets_path=tickets if file.has_tickets else None,
     )
-    return source, FeatureSettings(as_of=file.as_of)
+    return source, FeatureSettings(as_of=file.as_of, axis_paths=(Path("rfm"),))
 
 
 def _model(source: SourceSettings, features: FeatureSettings, folder: Path) -> Model:

@@ -112,6 +112,7 @@ def assert_whole(found: list[dict[str, Any]]) -> None:
         risk, value = profile["churn_risk_score"], profile["expected_value_90d"]
         assert (risk is None) == (value is None)
         assert risk is None or (0 <= risk <= 1 and value >= 0)
+        assert profile["rfm_score"] is None  # there is no axis rfm
         assert profile["total_orders"] >= 1
         assert profile["days_since_last_purchase"] >= 0
         assert profile["customer_tenure_days"] >= profile["days_since_last_purchase"]

@@ -13,8 +13,8 @@ import pyarrow as pa
 from segpipe.axes import RAW_MEASURES
 from segpipe.core.schema import (
     CUSTOMER_FEATURES,
+    FEATURE_METRICS,
     INPUTS,
-    METRICS,
     ORDER_LINES,
     TICKETS,
     Reference,
@@ -109,7 +109,7 @@ def put_customers(engine: Connection, columns: Mapping[str, Sequence[Any]]) -> N
     """customer_features made by hand: the given columns, every other number missing."""
     n = len(columns["customer_id"])
     kinds = dict.fromkeys(RAW_MEASURES, pa.float64())
-    kinds |= {m: pa.float64() if k == "DOUBLE" else pa.int32() for m, k in METRICS.items()}
+    kinds |= {m: pa.float64() if k == "DOUBLE" else pa.int32() for m, k in FEATURE_METRICS.items()}
     table = {"customer_id": pa.array(columns["customer_id"], pa.string())}
     for name, kind in kinds.items():
         empty: Sequence[Any] = [None] * n

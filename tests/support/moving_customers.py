@@ -30,6 +30,7 @@ class Customer:
     last_order: date = date(2025, 2, 1)
     rescored: str | None = None
     has_new_ticket: bool = False
+    rfm_score: str | None = None
 
 
 def batch_of(
@@ -38,7 +39,10 @@ def batch_of(
     rows = list(customers.values())
     columns: dict[str, pa.Array] = {"customer_id": pa.array(list(customers), pa.string())}
     for metric, kind in METRICS.items():
-        columns[metric] = pa.array([1] * len(rows), pa.float64() if kind == "DOUBLE" else "int32")
+        arrow_type = pa.float64() if kind == "DOUBLE" else pa.int32()
+        if kind != "VARCHAR":
+            columns[metric] = pa.array([1] * len(rows), arrow_type)
+    columns["rfm_score"] = pa.array([row.rfm_score for row in rows], pa.string())
     columns["lifetime_value"] = pa.array([row.value for row in rows], pa.float64())
     columns["total_orders"] = pa.array([row.n_orders for row in rows], pa.int32())
     days = [(as_of - row.last_order).days for row in rows]

@@ -1,4 +1,4 @@
-"""What each run did with the segments of its axes, and how far names are true."""
+"""What each run did with the segments of its axes, how far names are true, and RFM scores."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add a column to the ledger and one to the definitions."""
+    """Add a column to the ledger, one to the definitions and one to the profiles."""
     execute_file("0007_axis_decisions.sql")
