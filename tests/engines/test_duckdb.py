@@ -97,7 +97,7 @@ def test_a_low_limit_spills_and_changes_no_bit(tmp_path: Path) -> None:
             n_spilled = sum(file.stat().st_size for file in spill.rglob("*") if file.is_file())
             return engine.sql(f"FROM {CUSTOMER_FEATURES.name}").to_arrow_table(), n_spilled
 
-    spilled, n_spilled = features("48MB")
+    spilled, n_spilled = features("64MB")
     whole, _ = features(None)
     assert n_spilled > 0
     assert spilled.equals(whole)
