@@ -182,7 +182,12 @@ def _one_channel(
         ]
         return np.maximum.reduce(chances) if chances else None
 
-    return _Measure((*inputs, whole), chance)
+    def differing(priors: Priors) -> BetaPrior | None:
+        """The prior of a channel in which customers differ; None where there is none."""
+        known = (priors.shares[name] for name in names if name in priors.shares)
+        return next((prior for prior in known if prior.customers_differ), None)
+
+    return _Measure((*inputs, whole), chance, differing)
 
 
 def _expected_rate(name: str, count: str, exposure: str, least: float) -> _Measure:

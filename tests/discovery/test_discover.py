@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from segpipe.axes import Axis, Claim, Eligibility, Feature, Prototype
+from segpipe.axes import AXES, Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.clustering.choose_k import ChosenPartition as Chosen
 from segpipe.core.arrays import Floats
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import discover
 from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
-from tests.support.samples import sample_of
+from tests.support.samples import discover_one, sample_of
 
 SETTINGS = ClusterSettings(max_k=5, restarts=4)
 # The groups hold 10, 20 and 70 % of the eligible population, where each name is true of one; they
@@ -151,3 +151,26 @@ def test_every_axis_of_a_discovery_runs_on_one_thread(monkeypatch: pytest.Monkey
     with threadpool_limits(4):
         _discover(sample, (axis,) * 4)
     assert seen == {1}
+
+
+def test_channels_that_differ_by_chance_alone_say_nothing_of_anybody() -> None:
+    """Each order is a toss of one coin: nobody is `too_few_orders`, for more would not help."""
+    draw = np.random.default_rng(5)
+    orders = 1.0 + draw.poisson(5, 800)
+    web = draw.binomial(orders.astype(int), 0.5).astype(np.float64)
+    columns = {
+        "n_orders": orders,
+        "n_channel_orders": orders,
+        "n_web_orders": web,
+        "n_store_orders": orders - web,
+        "n_assisted_orders": np.zeros(800),
+        "n_channel_1_orders": web,
+        "n_channel_2_orders": orders - web,
+        "n_channel_3_orders": np.zeros(800),
+        "n_top_channel_orders": np.maximum(web, orders - web),
+        "n_channels": 1.0 + ((web > 0) & (web < orders)),
+    }
+    axis = next(axis for axis in AXES if axis.name == "communication_preference")
+    model = discover_one(axis, sample_of(columns), frozenset({"channel"}))
+    assert model.verdict == "unavailable"
+    assert model.reason == "customers do not differ beyond chance"
