@@ -221,7 +221,7 @@ def _discovery(
     if scales and has_all and (evidence.labels >= 0).any():
         scatter = draw_scatter(evidence, scales)
     return Discovery(
-        model,
+        replace(model, tried=trial.candidates),
         decision,
         trial.candidates,
         trial.dropped,

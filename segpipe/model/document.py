@@ -22,6 +22,7 @@ from segpipe.clustering.base import Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.registry import read_partition
 from segpipe.core.errors import InputError
+from segpipe.core.report import CandidateInfo
 from segpipe.core.schema import Reference
 from segpipe.model.derived import inputs_of
 from segpipe.model.described import described_measures, find_measure
@@ -34,7 +35,11 @@ UNAVAILABLE = "unavailable"  # the state of an axis whose input is missing
 FORMAT = 4  # of the document; raised when an older segpipe could not read it
 _READABLE = (2, 3, 4)
 _UNDESCRIBED = 2  # the format that says nothing of its measures
-_AXIS_WORDS = ("reason", "pending")  # what is said of an axis, and of a segment; see `Model.hash`
+_AXIS_WORDS = (
+    "reason",
+    "pending",
+    "tried",
+)  # what is said of an axis, and of a segment; see `Model.hash`
 _WORDS = ("meaning", "description")
 
 
@@ -73,6 +78,7 @@ class AxisModel:
     made_on: date | None = None  # observation date on which its segments were made
     made_shares: tuple[float, ...] = ()  # of the eligible in each segment on that date
     definition: str = ""  # digest of the axis's record and method; empty: of an earlier version
+    tried: tuple[CandidateInfo, ...] = ()  # every K of the k-means that runs on every axis
     pending: str | None = None  # cause of a replacement that the next run must find again
 
     def vocabulary(self) -> tuple[str, ...]:
@@ -227,7 +233,7 @@ def priors_of_axes(axes: Sequence[AxisModel]) -> list[Priors]:
 
 def _plain_axis(axis: AxisModel, priors: Sequence[Priors]) -> dict[str, Any]:
     parts = {part.name: getattr(axis, part.name) for part in fields(AxisModel)}
-    for name in ("eligibility", "scales", "segments"):
+    for name in ("eligibility", "scales", "segments", "tried"):
         parts[name] = [asdict(part) for part in parts[name]]
     parts["partition"] = axis.partition.document() if axis.partition else None
     parts["rules"] = axis.rules.document() if axis.rules else None
@@ -253,6 +259,7 @@ def _axis(values: dict[str, Any], priors: Sequence[Priors]) -> AxisModel:
     if parts.get("made_on") is not None:
         parts["made_on"] = date.fromisoformat(parts["made_on"])
     parts["made_shares"] = tuple(parts.get("made_shares", ()))
+    parts["tried"] = tuple(CandidateInfo(**tried) for tried in parts.get("tried", ()))
     axis = AxisModel(**parts)
     _check_segments(axis)
     _check_numbers(axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -13,10 +14,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from segpipe.axes import AXES, Axis, Claim, Eligibility, Feature, Prototype
 from segpipe.clustering.choose_k import ChosenPartition as Chosen
 from segpipe.core.arrays import Floats
+from segpipe.core.schema import Reference
 from segpipe.core.settings import ClusterSettings
 from segpipe.discovery.discover import discover
 from segpipe.discovery.outcome import Discovery
 from segpipe.discovery.sampling import Sample
+from segpipe.model.document import Model, model_of
 from tests.support.samples import discover_one, sample_of
 
 SETTINGS = ClusterSettings(max_k=5, restarts=4)
@@ -174,3 +177,17 @@ def test_channels_that_differ_by_chance_alone_say_nothing_of_anybody() -> None:
     model = discover_one(axis, sample_of(columns), frozenset({"channel"}))
     assert model.verdict == "unavailable"
     assert model.reason == "customers do not differ beyond chance"
+
+
+def test_the_model_keeps_every_k_that_was_tried_and_is_the_same_model_without() -> None:
+    values = np.random.default_rng(3).lognormal(4, 1, 600)
+    axis = next(axis for axis in AXES if axis.name == "purchase_value")
+    found = discover_one(axis, sample_of({"lifetime_value": values}))
+    assert found.verdict == "tiers"
+    assert [tried.n_clusters for tried in found.tried] == [2, 3, 4]
+    assert all(tried.valley is not None for tried in found.tried)
+    reference = Reference(date(2025, 4, 1), {}, 1.0, (), 30.0)
+    model = Model(1, (), "UTC", reference, (found,))
+    again = model_of(json.loads(model.to_json()))
+    assert again.axes[0].tried == found.tried
+    assert replace(model, axes=(replace(found, tried=()),)).hash() == model.hash()
