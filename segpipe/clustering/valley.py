@@ -24,7 +24,7 @@ ENTER = 0.86  # below which tiers may become groups
 LEAVE = 0.95  # from which groups are no longer separate
 MIN_CUSTOMERS = 200  # with fewer a half says more of chance than of the shop
 
-_SPLITS = 10
+SPLITS = 10
 _SPLITS_BEFORE_STOP = 2
 _CLEAR = 0.6  # a mean valley below it is one, whatever more splits would say
 _RESTARTS = 3
@@ -67,12 +67,12 @@ def find_valleys(
     weights: Floats,
     seed: int,
     ks: Sequence[int] = KS,
-    n_splits: int = _SPLITS,
+    n_splits: int = SPLITS,
     clusterer: Clusterer = _K_MEANS,
 ) -> Valleys:
     """Valleys of points (n, d), the main measure first, with weights (n,).
 
-    Two splits are enough where each K is clearly below the bound or above 0.95. The main measure
+    Two splits are enough for a K that is clearly below the bound or above 0.95. The main measure
     alone is asked where all features show no groups. The order of the points changes nothing, and
     fewer than 200 customers make no groups: 1.0.
     """
@@ -113,34 +113,34 @@ class _Test:
         )
 
     def _mean_over_splits(self, points: Floats, weights: Floats) -> Floats:
-        total = np.zeros(len(self.ks))
-        n_made = 0
-        while n_made < self.n_splits:
-            total += self._split(points, weights, n_made)
-            n_made += 1
-            if n_made == _SPLITS_BEFORE_STOP and _is_clear(total / n_made):
-                break
+        """Mean valley of each K: over all splits, or over two where these are clear."""
+        total, n_made = np.zeros(len(self.ks)), np.zeros(len(self.ks))
+        is_open = np.ones(len(self.ks), np.bool_)
+        for split in range(self.n_splits):
+            ks = [k for k, asked in zip(self.ks, is_open.tolist(), strict=True) if asked]
+            total[is_open] += self._split(points, weights, split, ks)
+            n_made[is_open] += 1
+            if split + 1 == _SPLITS_BEFORE_STOP:
+                mean = total / n_made
+                is_open = (mean < LEAVE) & (mean > _CLEAR)
+                if not is_open.any():
+                    break
         return total / n_made
 
-    def _split(self, points: Floats, weights: Floats, split: int) -> Floats:
+    def _split(self, points: Floats, weights: Floats, split: int, ks: Sequence[int]) -> Floats:
         """Valley of each K by one split: the mean of both ways."""
         draw = np.random.RandomState([self.seed, split])
         jittered = points + draw.normal(0.0, _JITTER, points.shape)
         order = draw.permutation(len(points))
         halves = np.array_split(order, 2)
-        fits = [self._fit(jittered[half], weights[half]) for half in halves]
+        fits = [
+            self.clusterer.fit_each(jittered[half], weights[half], ks, _RESTARTS, self.seed)
+            for half in halves
+        ]
         judges = halves[::-1]
         return np.array(
             [_valley(pair, jittered, weights, judges) for pair in zip(*fits, strict=True)]
         )
-
-    def _fit(self, points: Floats, weights: Floats) -> Sequence[Partition]:
-        return self.clusterer.fit_each(points, weights, self.ks, _RESTARTS, self.seed)
-
-
-def _is_clear(valleys: Floats) -> bool:
-    """Whether more splits would change nothing about which K are separate."""
-    return bool(((valleys >= LEAVE) | (valleys <= _CLEAR)).all())
 
 
 def _valley(

@@ -159,7 +159,9 @@ def _eligible(axis: Axis, parts: AxisParts, shop: Shop, before: PriorRun) -> Axi
     kept = None
     if before.previous and before.previous.partition:  # whether its groups are still separate
         kept = len(before.previous.segments)
-    trial = with_valleys(trial, zlib.crc32(f"{shop.seed}:{axis.name}".encode()), kept)
+    seed = zlib.crc32(f"{shop.seed}:{axis.name}".encode())
+    is_decisive = axis.has_groups or shop.settings.method == "kmeans"
+    trial = with_valleys(trial, seed, kept, is_decisive=is_decisive)
     return AxisCustomers(rules, trial, shop.priors, before.population)
 
 

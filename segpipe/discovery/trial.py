@@ -16,7 +16,7 @@ from segpipe.axes.record import transform_of
 from segpipe.clustering.base import Clusterer, Partition
 from segpipe.clustering.centroids import CentroidPartition
 from segpipe.clustering.choose_k import ChosenPartition, by_value, choose_partition
-from segpipe.clustering.valley import KS, Valleys, find_valleys
+from segpipe.clustering.valley import KS, SPLITS, Valleys, find_valleys
 from segpipe.core.arrays import Floats
 from segpipe.core.report import CandidateInfo
 from segpipe.core.settings import ClusterSettings
@@ -91,13 +91,19 @@ def try_k_means(
     return Trial(columns, weights, scales, points, chosen, dropped)
 
 
-def with_valleys(trial: Trial, seed: int, also: int | None = None) -> Trial:
-    """The trial with the valley of each K, and of `also`, that many segments."""
+def with_valleys(
+    trial: Trial, seed: int, also: int | None = None, *, is_decisive: bool = True
+) -> Trial:
+    """The trial with the valley of each K, and of `also`, that many segments.
+
+    One split is enough where nothing but the report depends on it.
+    """
     if trial.chosen is None:
         return trial
     ks = sorted({*KS, also}) if also and also > 1 else KS
     points = _spread_counts(trial, seed)
-    return replace(trial, valleys=find_valleys(points, trial.weights, seed, ks))
+    n_splits = SPLITS if is_decisive else 1
+    return replace(trial, valleys=find_valleys(points, trial.weights, seed, ks, n_splits))
 
 
 def _spread_counts(trial: Trial, seed: int) -> Floats:
