@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from segpipe.core.arrays import Floats
+from segpipe.discovery.priors import occasion_prior, rounded
 from segpipe.discovery.regression import (
     area_under_curve,
     fit_logistic,
     fit_poisson,
     group_means,
     rank_correlation,
-    rounded,
 )
 from segpipe.model.outlook import (
     HORIZON_DAYS,
-    MONTH_DAYS,
     Outlook,
     OutlookCheck,
     Regression,
@@ -46,7 +45,6 @@ _CHURN_PENALTY, _VALUE_PENALTY = 1.0, 0.01
 _MAX_VALUE_ERROR = 0.5  # of the mean; above it expected value is withheld
 _MIN_RANK_Z = 3.0  # of its rank correlation; below it chance may be all there is
 VALUE_GROUPS = 5  # of equal size by expected value, on which it is judged
-_SHAPES = (0.1, 50.0)  # bounds of the prior's shape
 _VALUE_WEIGHTS = (0.05, 50.0)  # bounds of the weight of the shop's median value, in occasions
 
 
@@ -130,21 +128,13 @@ def shop_activity(seen: Activity) -> ShopActivity:
     """Figures of the shop by moments; the prior of rates is gamma-Poisson."""
     columns = seen.columns
     n, tenure = columns["n_occasions"], columns["tenure_days"]
-    span = tenure - columns["recency_days"]
-    months, again = tenure / MONTH_DAYS, n - 1
-    total = float(months.sum())
-    rate = float(again.sum()) / total if total > 0 else 0.0
-    rate = max(rate, 1e-6)
-    excess = float((np.square(again - rate * months) - again).sum())
-    squares = float(np.square(months).sum())
-    low, high = _SHAPES
-    shape = rate**2 * squares / excess if excess > 0 else high
-    shape = min(max(shape, low), high)
+    span, again = tenure - columns["recency_days"], n - 1
+    rate = occasion_prior(columns, np.ones(len(n)))
     gaps = span[again > 0] / again[again > 0]
     median_gap = float(np.median(gaps)) if len(gaps) else float(np.median(tenure))
     return ShopActivity(
-        rounded(shape),
-        rounded(shape / rate),
+        rate.shape,
+        rate.exposure,
         rounded(max(median_gap, 1.0)),
         rounded(float(np.median(columns["lifetime_value"] / n))),
         rounded(_value_weight(seen)),

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from segpipe.core.arrays import Flags, Floats
+from segpipe.discovery.priors import rounded
 from segpipe.model.outlook import Regression, standardised
 
 _STEPS, _HALVINGS, _PRECISION = 100, 30, 1e-10
-_DIGITS = 9  # significant, so that the rounding of sums does not change a model
 
 
 def fit_logistic(features: Floats, is_one: Flags, penalty: float) -> Regression:
@@ -66,11 +66,6 @@ def group_means(by: Floats, columns: tuple[Floats, ...], n_groups: int) -> Float
     """Means of the columns in groups of equal size by ascending `by`, (n_columns, n_groups)."""
     groups = np.array_split(np.argsort(by, kind="stable"), n_groups)
     return np.array([[float(column[rows].mean()) for rows in groups] for column in columns])
-
-
-def rounded(value: float) -> float:
-    """The value to nine significant digits."""
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def _mid_ranks(values: Floats) -> Floats:

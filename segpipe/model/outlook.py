@@ -15,9 +15,9 @@ import numpy as np
 
 from segpipe.core.arrays import Floats
 from segpipe.core.schema import OUTLOOK_METRICS
+from segpipe.model.priors import GammaPrior, expected_gap, log_silence, occasion_rate
 
 HORIZON_DAYS = 90  # of what is published
-MONTH_DAYS = 30.4375
 OUTLOOK_MEASURES = (
     "n_occasions",
     "n_recent_occasions",
@@ -26,7 +26,6 @@ OUTLOOK_MEASURES = (
     "lifetime_value",
 )
 NO_OUTLOOK = "the model was made by an earlier version of segpipe, which learnt none"
-_GAP_WEIGHT = 2.0  # of the shop's median in a customer's expected gap, in gaps
 _MIN_VALUE = 0.01  # of an occasion
 _MAX_DEVIATIONS = 4.0  # beyond which a feature says no more
 _RISK_DECIMALS, _VALUE_DECIMALS = 4, 2  # as published
@@ -77,6 +76,11 @@ class ShopActivity:
     median_gap_days: float  # median of the customers' mean gaps between occasions
     occasion_value: float  # median of the customers' mean values of an occasion
     value_weight: float = 2.0  # of it, in occasions; earlier versions: 2 of the mean over all
+
+    @property
+    def rate(self) -> GammaPrior:
+        """The prior of occasions a month; whether customers differ in it is not asked here."""
+        return GammaPrior(self.rate_shape, self.rate_months, math.inf)
 
 
 @dataclass(frozen=True)
@@ -175,24 +179,17 @@ def expected_occasion_value(columns: Mapping[str, Floats], activity: ShopActivit
 def _rhythm(columns: Mapping[str, Floats], activity: ShopActivity) -> Floats:
     """When and how often the customer bought, shape (n, 9)."""
     n, recency, tenure = (columns[name] for name in ("n_occasions", "recency_days", "tenure_days"))
-    span = tenure - recency  # from the first occasion to the last
-    shape, months = activity.rate_shape, activity.rate_months
-    n_gaps = n - 1
-    rate = (n_gaps + shape) / (tenure / MONTH_DAYS + months)
-    gap = (span + _GAP_WEIGHT * activity.median_gap_days) / (n_gaps + _GAP_WEIGHT)
-    overdue = recency / np.maximum(gap, 1.0)
-    active = months + span / MONTH_DAYS
-    silent = np.maximum(recency - 1, 0.0) / MONTH_DAYS
-    silence = (shape + n_gaps) * np.log(active / (active + silent))  # log of the chance of it
+    prior = activity.rate
+    overdue = recency / expected_gap(columns, activity.median_gap_days)
     log_n, log_recency = np.log(n), np.log1p(recency)
     return np.column_stack(
         [
             log_recency,
             log_n,
             np.log1p(tenure),
-            np.log(rate),
+            np.log(occasion_rate(columns, prior)),
             np.log1p(overdue),
-            silence,
+            log_silence(columns, prior),
             np.log1p(columns["n_recent_occasions"]),
             (n == 1).astype(np.float64),
             log_recency * log_n,
