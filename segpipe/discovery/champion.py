@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -293,8 +293,3 @@ def _live(axis: Axis, inputs: frozenset[str], verdict: str) -> tuple[object, ...
     rules = tuple(rule for rule in axis.eligibility if inputs.issuperset(rule.needs))
     by_rules = (axis.live_main(inputs), axis.live_tiers(inputs), axis.live_rules(inputs), rules)
     return by_rules if verdict in (TIERS, RULES) else (*by_rules, axis.live_features(inputs))
-
-
-def kept(model: AxisModel, pending: str | None) -> AxisModel:
-    """The current axis as it stays."""
-    return replace(model, pending=pending)

@@ -8,7 +8,6 @@ Axes are independent and run side by side, each on one thread.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -117,7 +116,7 @@ def discover_axis(axis: Axis, shop: Shop, before: PriorRun = FIRST_RUN) -> Disco
         )
     if isinstance(customers, str):
         return without_customers(axis, customers, shop, before, current, verdict)
-    seed = zlib.crc32(f"{shop.seed}:{axis.name}".encode())
+    seed = shop.seed_of(axis.name)
     trial = customers.trial
     groups = _groups(axis, parts, trial, shop, seed)
     if previous is not None and verdict.cause is None:
@@ -145,12 +144,13 @@ def _eligible(axis: Axis, parts: AxisParts, shop: Shop, before: PriorRun) -> Axi
     if alike := find_likeness(axis, parts, shop):
         return alike
     own = {name: values[eligible] for name, values in shop.columns.items()}
+    seed = shop.seed_of(axis.name)
     trial = try_k_means(
         without_smallest_channel(parts.features, own, shop.weights[eligible]),
         own,
         shop.weights[eligible],
         shop.settings,
-        zlib.crc32(f"{shop.seed}:{axis.name}".encode()),
+        seed,
         CLUSTERERS[axis.clusterer],
         min_segments=axis.min_segments,
         n_segments=axis.n_segments,
@@ -159,7 +159,6 @@ def _eligible(axis: Axis, parts: AxisParts, shop: Shop, before: PriorRun) -> Axi
     kept = None
     if before.previous and before.previous.partition:  # whether its groups are still separate
         kept = len(before.previous.segments)
-    seed = zlib.crc32(f"{shop.seed}:{axis.name}".encode())
     is_decisive = axis.has_groups or shop.settings.method == "kmeans"
     trial = with_valleys(trial, seed, kept, is_decisive=is_decisive)
     return AxisCustomers(rules, trial, shop.priors, before.population)

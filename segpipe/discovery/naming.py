@@ -263,14 +263,12 @@ def describe_figures(
         own = float(evidence.medians(name)[segment])
         usual = evidence.quantile(name, 0.5)
         if not (np.isnan(own) or np.isnan(usual)):
-            phrase = _compared(MEASURES[name], own, usual)
+            phrase = compare_medians(MEASURES[name], own, usual)
             is_telling = name in claimed or (
                 _SAME not in phrase and (own - usual) * deviations[name] > 0
             )
             ranked.append((0 if is_telling else 1, phrase))
-    first, *more = [phrase for _, phrase in sorted(ranked, key=itemgetter(0))[:2]] or [""]
-    verb = first.split(" ", maxsplit=1)[0]
-    return " and ".join([first, *(phrase.removeprefix(f"{verb} ") for phrase in more)])
+    return join_phrases([phrase for _, phrase in sorted(ranked, key=itemgetter(0))[:2]])
 
 
 def describe_segment(meaning: str, figures_text: str) -> str:
@@ -284,7 +282,14 @@ def describe_segment(meaning: str, figures_text: str) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
-def _compared(measure: Measure, own: float, usual: float) -> str:
+def join_phrases(phrases: Sequence[str]) -> str:
+    """Phrases in one, the verb of the first said once; empty without any."""
+    first, *more = phrases or [""]
+    verb = first.split(" ", maxsplit=1)[0]
+    return " and ".join([first, *(phrase.removeprefix(f"{verb} ") for phrase in more)])
+
+
+def compare_medians(measure: Measure, own: float, usual: float) -> str:
     """What the median customer does, and the shop's median beside it."""
     shops = format_value(usual, measure)
     beside = _SAME if format_value(own, measure) == shops else f"shop median {shops}"

@@ -139,7 +139,7 @@ def keep(
     events = tuple(
         SegmentEvent("kept", segment.name, segment.segment_id, overlap=1.0) for segment in segments
     )
-    model = replace(champion.kept(model, verdict.pending), segments=segments)
+    model = replace(model, segments=segments, pending=verdict.pending)
     return _discovery(model, _decision(before, verdict), trial, evidence, None, events)
 
 
@@ -157,7 +157,7 @@ def without_customers(
     if current is not None and can_stay:
         return keep(axis, _no_trial(current), shop, before, current, Verdict(None, reason))
     if before.previous and before.previous.segments and verdict.cause is None:
-        model = champion.kept(before.previous, None)  # nobody is eligible, and its cuts stay
+        model = replace(before.previous, pending=None)  # nobody is eligible, and its cuts stay
         return Discovery(model, _decision(before, Verdict(None, reason)))
     rules = customers.rules if customers else ()
     if not rules:

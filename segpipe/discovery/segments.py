@@ -13,10 +13,14 @@ from itertools import count
 import numpy as np
 
 from segpipe.axes import MEASURES
-from segpipe.axes.figures import describe_value, format_value
 from segpipe.core.arrays import Floats, Labels
 from segpipe.discovery.groups import Named
-from segpipe.discovery.naming import SegmentEvidence, describe_segment
+from segpipe.discovery.naming import (
+    SegmentEvidence,
+    compare_medians,
+    describe_segment,
+    join_phrases,
+)
 from segpipe.discovery.refit import Population
 from segpipe.model.document import AxisModel, Segment
 from segpipe.model.preprocessing import scale_matrix
@@ -128,16 +132,5 @@ def _figures(segment: int, shown: Sequence[str], evidence: SegmentEvidence) -> s
     for name in shown[:2]:
         own, usual = float(evidence.medians(name)[segment]), evidence.quantile(name, 0.5)
         if not (np.isnan(own) or np.isnan(usual)):
-            phrases.append(_compared(name, own, usual))
-    if not phrases:
-        return ""
-    verb = phrases[0].split(" ", maxsplit=1)[0]
-    return " and ".join([phrases[0], *(p.removeprefix(f"{verb} ") for p in phrases[1:])])
-
-
-def _compared(name: str, own: float, usual: float) -> str:
-    measure = MEASURES[name]
-    shops = format_value(usual, measure)
-    is_same = format_value(own, measure) == shops
-    beside = "like the shop median" if is_same else f"shop median {shops}"
-    return f"{describe_value(own, measure)} ({beside})"
+            phrases.append(compare_medians(MEASURES[name], own, usual))
+    return join_phrases(phrases)

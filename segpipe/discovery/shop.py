@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +30,10 @@ class Shop:
     former_inputs: frozenset[str] = frozenset()
     former_as_of: date = date.min
     rediscover: tuple[str, ...] | None = None  # axes to replace; () for all, None for none
+
+    def seed_of(self, axis: str) -> int:
+        """The seed of everything random on the axis."""
+        return zlib.crc32(f"{self.seed}:{axis}".encode())
 
     def is_asked(self, axis: str) -> bool:
         """Whether the user asked to replace the axis's segments."""

@@ -15,8 +15,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from segpipe.axes import MEASURES, Feature, Learnt, Tier
-from segpipe.clustering.centroids import CentroidPartition
-from segpipe.clustering.cuts import CutPartition, NaturalBreaks
+from segpipe.clustering.cuts import NaturalBreaks
 from segpipe.clustering.silhouette import silhouette_scores
 from segpipe.core.arrays import Floats
 from segpipe.core.report import AgreementInfo
@@ -224,19 +223,12 @@ def _breaks(
     best = max(range(len(fits)), key=lambda i: (round(silhouettes[i], _SILHOUETTE_DIGITS), -ks[i]))
     found = fits[best]
     places = scale.points(everybody.values)
-    refitted = _refitted(found, places, everybody.weights)
+    refitted = found.refit(places, everybody.weights)
     agreement = compare_partitions(
         places, found.assign(places), refitted.assign(places), found.positions
     )
     cuts = [scale.value(cut) for cut in refitted.cuts]
     return sorted(set(cuts)), silhouettes[best], agreement
-
-
-def _refitted(found: CutPartition, places: Floats, weights: Floats) -> CutPartition:
-    if (weights == weights[0]).all():
-        return found.refit(places)
-    moved = CentroidPartition.of(found.positions).refit(places, weights)
-    return CutPartition.between(sorted(float(centre) for (centre,) in moved.centroids))
 
 
 @dataclass(frozen=True)
