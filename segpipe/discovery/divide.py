@@ -48,6 +48,24 @@ class AxisCustomers:
         columns = self.population.eligible(measures, self.rules, self.priors)
         return columns, np.ones(len(next(iter(columns.values()))))
 
+    def refitted(
+        self,
+        partition: Partition,
+        scales: tuple[FeatureScale, ...],
+        settings: ClusterSettings,
+        seed: int,
+    ) -> tuple[Partition, AgreementInfo | None]:
+        """The partition that is published: where everybody has it, if the settings ask; agreement.
+
+        Without a population it is the sample's.
+        """
+        if self.population is None:
+            return partition, None
+        moved, agreement = refit(
+            self.population, self.rules, scales, partition, settings, seed, self.priors
+        )
+        return (moved if settings.refine else partition), agreement
+
 
 @dataclass(frozen=True)
 class Division:
@@ -67,18 +85,7 @@ def divide_by_groups(
     groups: Groups, customers: AxisCustomers, settings: ClusterSettings, seed: int
 ) -> Division:
     """Groups by the nearest centroid, refitted on everybody."""
-    partition, agreement = groups.partition, None
-    if customers.population:
-        refitted, agreement = refit(
-            customers.population,
-            customers.rules,
-            groups.scales,
-            groups.partition,
-            settings,
-            seed,
-            customers.priors,
-        )
-        partition = refitted if settings.refine else partition
+    partition, agreement = customers.refitted(groups.partition, groups.scales, settings, seed)
     return Division(
         GROUPS,
         groups.names,

@@ -29,7 +29,6 @@ from segpipe.discovery.naming import (
     describe_segment,
     name_segments,
 )
-from segpipe.discovery.refit import refit
 from segpipe.discovery.segments import PriorRun, evidence_shares, permanent_ids
 from segpipe.model.derived import derive, inputs_of
 from segpipe.model.document import AxisModel, Segment, measures_of
@@ -59,19 +58,8 @@ def divide_by_k_means(
         silhouette = best.silhouette
     if partition is None:
         return reason or "too few customers"
-    k, agreement = partition.n_segments, None
-    if customers.population:
-        refitted, agreement = refit(
-            customers.population,
-            customers.rules,
-            trial.scales,
-            partition,
-            settings,
-            seed,
-            customers.priors,
-        )
-        partition = refitted if settings.refine else partition
-    valley = trial.valley_of(k)
+    partition, agreement = customers.refitted(partition, trial.scales, settings, seed)
+    valley = trial.valley_of(partition.n_segments)
     is_grouped = valley is not None and is_separate(valley)
     return Division(
         GROUPS if is_grouped else K_MEANS,

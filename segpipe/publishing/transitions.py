@@ -89,10 +89,8 @@ def track_transitions(batch: pa.RecordBatch, counter: TransitionCounter, now: st
     for axis, old in known.axes.items():
         before = old.segment.take(rows)
         cause = held_cause if counter.was_held(axis) else own_cause
-        if counter.is_kept(axis):
-            step = _kept_step(batch, axis, before, counter.same_segments(axis), cause)
-        else:
-            step = _step(batch, axis, before, counter.same_segments(axis), cause)
+        same, is_kept = counter.same_segments(axis), counter.is_kept(axis)
+        step = _step(batch, axis, before, same, cause, is_kept=is_kept)
         _count(counter, axis, step, values)
         previous[axis] = _previous(old, rows, step)
         since[axis] = _since(old, rows, step, counter.as_of)
@@ -168,36 +166,24 @@ def _step(
     before: CategoryColumn,
     same: Mapping[str, str | None],
     own_cause: Codes,
+    *,
+    is_kept: bool,
 ) -> _AxisStep:
+    """Who moved on one axis and why; `is_kept`: its segments are made as in the previous run."""
     numbers: dict[tuple[str | None, str | None], int] = {}
     now = CategoryColumn.of(batch[axis])
     now_called = _numbered(now, {}, numbers)
     before_called = _numbered(before, same, numbers)
     has_moved = ~before.is_missing & (before_called != now_called)
     rescored = rescored_column(axis)
-    if rescored in batch.schema.names:
-        is_model = _numbered(CategoryColumn.of(batch[rescored]), same, numbers) == before_called
+    if is_kept:
+        is_due, instead = own_cause == CAUSES.index(MODEL), BEHAVIOUR
+    elif rescored in batch.schema.names:
+        called = _numbered(CategoryColumn.of(batch[rescored]), same, numbers)
+        is_due, instead = called == before_called, MODEL
     else:
-        is_model = np.ones(len(has_moved), np.bool_)
-    cause = np.where(is_model, CAUSES.index(MODEL), own_cause).astype(np.int32)
-    return _AxisStep(before, now, has_moved, cause)
-
-
-def _kept_step(
-    batch: pa.RecordBatch,
-    axis: str,
-    before: CategoryColumn,
-    same: Mapping[str, str | None],
-    own_cause: Codes,
-) -> _AxisStep:
-    """On an axis whose segments are made as in the previous run."""
-    numbers: dict[tuple[str | None, str | None], int] = {}
-    now = CategoryColumn.of(batch[axis])
-    has_moved = ~before.is_missing & (
-        _numbered(before, same, numbers) != _numbered(now, {}, numbers)
-    )
-    is_model = own_cause == CAUSES.index(MODEL)
-    cause = np.where(is_model, CAUSES.index(BEHAVIOUR), own_cause).astype(np.int32)
+        is_due, instead = np.ones(len(has_moved), np.bool_), MODEL
+    cause = np.where(is_due, CAUSES.index(instead), own_cause).astype(np.int32)
     return _AxisStep(before, now, has_moved, cause)
 
 
